@@ -1,0 +1,218 @@
+import { z } from 'zod';
+import { Probation } from './desired.js';
+import { DeploymentId, DeviceId, Digest, GroupName, ReleaseName, RolloutId, SlotName } from './ids.js';
+import { RolloutPlan } from './plan.js';
+import { FailureClass, UpdateState } from './update.js';
+
+/** Views and requests of the operator API `/api/v1`, for the control plane, the command line and the page. Times are ISO 8601. */
+const time = z.iso.datetime();
+
+export const DeviceSlotView = z
+  .object({
+    slot: SlotName,
+    assignment: z.object({ deployment: DeploymentId, release: ReleaseName, digest: Digest, owner: z.string() }).optional(),
+    reported: z
+      .object({
+        deployment: DeploymentId.optional(),
+        digest: Digest.optional(),
+        /** Name of the reported digest, where the control plane knows it. */
+        release: ReleaseName.optional(),
+        committed: Digest.optional(),
+        state: UpdateState,
+        failure: FailureClass.optional(),
+        reason: z.string().optional(),
+        at: time,
+      })
+      .optional(),
+  })
+  .meta({ id: 'DeviceSlotView' });
+export type DeviceSlotView = z.infer<typeof DeviceSlotView>;
+
+export const DeviceView = z
+  .object({
+    id: DeviceId,
+    status: z.enum(['active', 'revoked']),
+    online: z.boolean(),
+    lastSeen: time.optional(),
+    profile: z.string(),
+    hardwareClass: z.string(),
+    agent: z.string().optional(),
+    labels: z.record(z.string(), z.string()),
+    notes: z.array(z.string()),
+    epoch: z.int(),
+    reportedEpoch: z.int().optional(),
+    enrolledAt: time,
+    slots: z.array(DeviceSlotView),
+  })
+  .meta({ id: 'DeviceView' });
+export type DeviceView = z.infer<typeof DeviceView>;
+
+export const GroupView = z
+  .object({ name: GroupName, selector: z.string().optional(), members: z.array(DeviceId) })
+  .meta({ id: 'GroupView' });
+export type GroupView = z.infer<typeof GroupView>;
+export const GroupCreate = z
+  .union([
+    z.object({ name: GroupName, selector: z.string().min(1).max(1000) }),
+    z.object({ name: GroupName, devices: z.array(DeviceId).max(10_000) }),
+  ])
+  .meta({ id: 'GroupCreate' });
+export type GroupCreate = z.infer<typeof GroupCreate>;
+
+export const ReleaseView = z
+  .object({
+    model: z.string(),
+    version: z.string(),
+    name: ReleaseName,
+    digest: Digest,
+    summary: z.string().optional(),
+    variants: z.array(z.object({ file: z.string(), precision: z.string(), providers: z.array(z.string()), size: z.int() })),
+    sizeBytes: z.int(),
+    pushedAt: time,
+  })
+  .meta({ id: 'ReleaseView' });
+export type ReleaseView = z.infer<typeof ReleaseView>;
+
+/** One gate's verdict with the figures it rests on. */
+export const GateVerdict = z
+  .object({
+    metric: z.string(),
+    verdict: z.enum(['pass', 'breach', 'insufficient', 'not-applicable']),
+    /** The figures in words ('mean compute 41 ms against 9 ms on the same device, ratio 4.6 over limit 1.5, 128 inferences'). */
+    evidence: z.string(),
+    inferences: z.int(),
+    value: z.number().optional(),
+    limit: z.number().optional(),
+  })
+  .meta({ id: 'GateVerdict' });
+export type GateVerdict = z.infer<typeof GateVerdict>;
+
+export const StageCounts = z.object({
+  /** On the release before the rollout came: outside of all other counts. */
+  already: z.int(),
+  open: z.int(),
+  committed: z.int(),
+  unproven: z.int(),
+  failedArtifact: z.int(),
+  failedPlace: z.int(),
+  timedOut: z.int(),
+  rejected: z.int(),
+  deferred: z.int(),
+  rolledBack: z.int(),
+});
+export type StageCounts = z.infer<typeof StageCounts>;
+
+export const StageView = z
+  .object({
+    name: z.string(),
+    phase: z.enum(['pending', 'activating', 'soaking', 'analysing', 'passed', 'failed', 'inconclusive']),
+    counts: StageCounts,
+    gates: z.array(GateVerdict),
+  })
+  .meta({ id: 'StageView' });
+export type StageView = z.infer<typeof StageView>;
+
+export const RolloutPhase = z.enum([
+  'draft',
+  'running',
+  'paused',
+  'rolling-back',
+  'rolled-back',
+  'rollback-incomplete',
+  'completed',
+  'cancelled',
+  'superseded',
+]);
+export type RolloutPhase = z.infer<typeof RolloutPhase>;
+export const PauseReason = z.enum(['manual', 'breach', 'inconclusive', 'state-regressed']);
+export type PauseReason = z.infer<typeof PauseReason>;
+
+export const RolloutView = z
+  .object({
+    id: RolloutId,
+    name: z.string(),
+    release: ReleaseName,
+    digest: Digest,
+    slot: SlotName,
+    phase: RolloutPhase,
+    reason: PauseReason.optional(),
+    /** Why it is where it is, with evidence. */
+    detail: z.string().optional(),
+    stage: z.int().optional(),
+    stages: z.array(StageView),
+    plan: RolloutPlan,
+    createdAt: time,
+    updatedAt: time,
+  })
+  .meta({ id: 'RolloutView' });
+export type RolloutView = z.infer<typeof RolloutView>;
+
+export const RolloutCommand = z
+  .discriminatedUnion('type', [
+    z.object({ type: z.literal('pause') }),
+    z.object({ type: z.literal('resume'), accepting: z.string().min(3).max(500).optional() }),
+    z.object({ type: z.literal('cancel') }),
+    z.object({ type: z.literal('roll-back') }),
+  ])
+  .meta({ id: 'RolloutCommand' });
+export type RolloutCommand = z.infer<typeof RolloutCommand>;
+
+/** Manual assignment of one release to devices: no stages, no gates, the operator's own decision. */
+export const AssignmentRequest = z
+  .object({
+    release: ReleaseName,
+    slot: SlotName,
+    devices: z.array(DeviceId).min(1).max(10_000).optional(),
+    target: z.string().max(1000).optional(),
+    probation: Probation.prefault({}),
+  })
+  .refine((a) => (a.devices === undefined) !== (a.target === undefined), 'needs exactly one of devices and target')
+  .meta({ id: 'AssignmentRequest' });
+export type AssignmentRequest = z.infer<typeof AssignmentRequest>;
+
+export const TokenCreate = z
+  .object({
+    /** The device's id; made up where absent. */
+    name: DeviceId.optional(),
+    labels: z.record(z.string().max(64), z.string().max(128)).default({}),
+    expiresInS: z
+      .int()
+      .min(1)
+      .max(30 * 86_400)
+      .default(86_400),
+  })
+  .meta({ id: 'TokenCreate' });
+export type TokenCreate = z.infer<typeof TokenCreate>;
+export const TokenView = z.object({ id: z.uuid(), token: z.string(), expiresAt: time }).meta({ id: 'TokenView' });
+export type TokenView = z.infer<typeof TokenView>;
+
+export const EventView = z
+  .object({
+    id: z.int(),
+    at: time,
+    kind: z.string(),
+    actor: z.string(),
+    device: z.string().optional(),
+    rollout: z.string().optional(),
+    message: z.string(),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'EventView' });
+export type EventView = z.infer<typeof EventView>;
+
+export const StatusView = z
+  .object({
+    version: z.string(),
+    startedAt: time,
+    database: z.enum(['embedded', 'external']),
+    broker: z.object({ kind: z.enum(['embedded', 'external']), connected: z.boolean() }),
+    leader: z.boolean(),
+    devices: z.object({ total: z.int(), online: z.int() }),
+    releases: z.int(),
+    rollouts: z.object({ running: z.int(), paused: z.int() }),
+    counters: z.record(z.string(), z.int()),
+  })
+  .meta({ id: 'StatusView' });
+export type StatusView = z.infer<typeof StatusView>;
+/** Lists: newest first, `next` is the cursor for the following page. */
+export const pageOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().optional() });

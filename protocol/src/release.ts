@@ -1,0 +1,155 @@
+import { z } from 'zod';
+import { Digest, ModelName, Version } from './ids.js';
+
+/** Tensor datatypes by their Open Inference Protocol names. */
+export const Datatype = z.enum([
+  'BOOL',
+  'UINT8',
+  'UINT16',
+  'UINT32',
+  'UINT64',
+  'INT8',
+  'INT16',
+  'INT32',
+  'INT64',
+  'FP16',
+  'FP32',
+  'FP64',
+  'BYTES',
+]);
+export type Datatype = z.infer<typeof Datatype>;
+
+/** −1 is a free dimension. */
+export const TensorSignature = z.strictObject({
+  name: z.string().min(1).max(256),
+  type: Datatype,
+  shape: z.array(z.int().min(-1).max(1_000_000_000)).max(8),
+});
+export type TensorSignature = z.infer<typeof TensorSignature>;
+
+/** A path inside the release folder; never absolute, never upwards. */
+export const ReleasePath = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/, 'must be a relative path of letters, digits, "_", "." and "-"')
+  .refine((path) => path.split('/').every((part) => part !== '.' && part !== '..'), 'must not contain "." or ".."');
+
+const triple = z.tuple([z.number(), z.number(), z.number()]);
+export const Decode = z.strictObject({
+  colour: z.enum(['rgb', 'bgr']).default('rgb'),
+  exif: z.enum(['apply', 'ignore']).default('apply'),
+  icc: z.enum(['ignore', 'apply']).default('ignore'),
+});
+/** `cropFraction`: the part of the scaled picture's shorter side that the crop keeps (centre-crop only). No default reference: resizers differ. */
+export const Resize = z.strictObject({
+  width: z.int().min(1).max(8192),
+  height: z.int().min(1).max(8192),
+  fit: z.enum(['centre-crop', 'stretch']),
+  cropFraction: z.number().gt(0).max(1).default(1),
+  reference: z.enum(['pillow-bilinear', 'pillow-bicubic']),
+});
+/** `(pixel − mean) / std` per channel, pixels in 0…255. */
+export const Normalise = z.strictObject({ mean: triple, std: triple, layout: z.enum(['NCHW', 'NHWC']) });
+
+export const PreprocessStep = z.union([
+  z.strictObject({ decode: Decode }),
+  z.strictObject({ resize: Resize }),
+  z.strictObject({ normalise: Normalise }),
+]);
+export type PreprocessStep = z.infer<typeof PreprocessStep>;
+export const PostprocessStep = z.union([
+  z.strictObject({ softmax: z.strictObject({}) }),
+  z.strictObject({ 'top-k': z.strictObject({ k: z.int().min(1).max(1000), labels: ReleasePath }) }),
+]);
+export type PostprocessStep = z.infer<typeof PostprocessStep>;
+
+export const ExecutionProvider = z.enum(['cpu', 'cuda', 'tensorrt']);
+export type ExecutionProvider = z.infer<typeof ExecutionProvider>;
+export const Precision = z.enum(['fp32', 'fp16', 'int8', 'int4']);
+export type Precision = z.infer<typeof Precision>;
+
+const variant = {
+  file: ReleasePath,
+  precision: Precision,
+  providers: z.array(ExecutionProvider).min(1),
+  /** Profile ids or architectures that this variant is for; absent means all. */
+  profiles: z.array(z.string().max(64)).min(1).optional(),
+  minOrt: Version.optional(),
+  memoryMb: z.number().min(1).max(1_000_000).optional(),
+};
+
+const common = {
+  model: ModelName,
+  version: Version,
+  summary: z.string().max(500).optional(),
+  licence: z.string().max(200).optional(),
+  inputs: z.array(TensorSignature).min(1).max(32),
+  outputs: z.array(TensorSignature).min(1).max(32),
+  preprocess: z.array(PreprocessStep).max(16).default([]),
+  postprocess: z.array(PostprocessStep).max(16).default([]),
+  requires: z
+    .strictObject({ agent: z.string().max(100).optional(), memoryMb: z.number().min(1).max(1_000_000).optional() })
+    .default({}),
+  golden: z
+    .strictObject({
+      folder: ReleasePath,
+      tolerance: z.strictObject({ top1: z.number().min(0).max(1).default(1), cosine: z.number().min(-1).max(1).default(0.98) }),
+    })
+    .optional(),
+  targets: z
+    .strictObject({ p95LatencyMs: z.number().gt(0).optional(), errorRate: z.number().min(0).max(1).optional() })
+    .optional(),
+  baseline: ReleasePath.optional(),
+  lineage: z.record(z.string().max(64), z.unknown()).optional(),
+};
+
+/** `release.yaml` as people write it: an unknown key is an error. */
+export const ReleaseFile = z
+  .strictObject({
+    apiVersion: z.literal('flotilla/v1'),
+    kind: z.literal('Release'),
+    ...common,
+    variants: z.array(z.strictObject(variant)).min(1).max(32),
+  })
+  .meta({ id: 'ReleaseFile' });
+export type ReleaseFile = z.infer<typeof ReleaseFile>;
+
+export const ManifestFile = z.object({ path: ReleasePath, sha256: Digest, size: z.int().min(0) });
+export type ManifestFile = z.infer<typeof ManifestFile>;
+
+/** The signed description of a release; its canonical form's sha256 is the release's digest. Every file is listed, with hash and size in bytes. */
+export const Manifest = z
+  .object({
+    v: z.literal(1),
+    ...common,
+    variants: z.array(z.object(variant)).min(1).max(32),
+    files: z.array(ManifestFile).min(1).max(4096),
+  })
+  .meta({ id: 'Manifest' });
+export type Manifest = z.infer<typeof Manifest>;
+
+export const releaseName = (release: Pick<Manifest, 'model' | 'version'>) => `${release.model}@${release.version}`;
+
+/** One input with what must come of it, so that a preprocessing fault is told from a model fault. */
+export const GoldenCase = z.object({
+  name: z.string().min(1).max(128),
+  input: ReleasePath,
+  /** Every `stride`-th element of the flattened tensor that preprocessing must give. */
+  tensor: z.object({
+    shape: z.array(z.int().min(0)),
+    stride: z.int().min(1),
+    values: z.array(z.number()),
+    tolerance: z.number().gt(0),
+  }),
+  /** The float reference's raw output, and its top classes. */
+  output: z.object({
+    name: z.string(),
+    values: z.array(z.number()),
+    top: z.array(z.object({ index: z.int().min(0), label: z.string(), score: z.number() })).min(1),
+  }),
+});
+export type GoldenCase = z.infer<typeof GoldenCase>;
+/** `cases.json` in the golden folder. */
+export const GoldenSet = z.object({ v: z.literal(1), cases: z.array(GoldenCase).min(1).max(1000) }).meta({ id: 'GoldenSet' });
+export type GoldenSet = z.infer<typeof GoldenSet>;
