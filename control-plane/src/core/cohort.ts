@@ -1,0 +1,46 @@
+import { sha256, type DeviceId, type PlanStage } from '@flotilla/protocol';
+
+export type Member = Readonly<{ device: DeviceId; profile: string; site: string | undefined }>;
+
+/**
+ * Which stage each device falls in; a device that no stage takes is left out. Order is hash(salt, device), taken in turn from the
+ * strata (profile, site), so that a stage meets every kind of board and site and no two rollouts pick the same first devices.
+ * `matches` answers a stage's selector.
+ */
+export function assignStages(
+  members: readonly Member[],
+  stages: readonly PlanStage[],
+  salt: string,
+  matches: (selector: string, device: DeviceId) => boolean,
+): Map<DeviceId, number> {
+  const stageOf = new Map<DeviceId, number>();
+  const order = stratified(members, salt);
+  stages.forEach((stage, index) => {
+    const free = order.filter((device) => !stageOf.has(device));
+    for (const device of take(stage, free, members.length, stageOf.size, matches)) stageOf.set(device, index);
+  });
+  return stageOf;
+}
+
+function take(
+  stage: PlanStage,
+  free: DeviceId[],
+  total: number,
+  placed: number,
+  matches: (selector: string, device: DeviceId) => boolean,
+) {
+  if ('count' in stage) return free.slice(0, stage.count);
+  // Percent is cumulative: 10, 50, 100. Rounded up, so that one percent of six devices is one device.
+  if ('percent' in stage) return free.slice(0, Math.max(0, Math.ceil((total * stage.percent) / 100) - placed));
+  return free.filter((device) => matches(stage.devices, device));
+}
+
+function stratified(members: readonly Member[], salt: string): DeviceId[] {
+  const strata = Map.groupBy(members, ({ profile, site }) => `${profile} ${site ?? ''}`);
+  const rank = (text: string) => sha256(`${salt} ${text}`);
+  const queues = [...strata.entries()]
+    .toSorted(([a], [b]) => (rank(a) < rank(b) ? -1 : 1))
+    .map(([, stratum]) => stratum.map((m) => m.device).toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1)));
+  const longest = Math.max(0, ...queues.map((queue) => queue.length));
+  return Array.from({ length: longest }, (_, i) => queues.flatMap((queue) => queue[i] ?? [])).flat();
+}
