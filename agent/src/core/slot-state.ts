@@ -1,0 +1,104 @@
+import type { DeploymentId, Digest, FailureClass, Probation, UpdateState } from '@flotilla/protocol';
+import type { Death } from './death.js';
+
+/** What the desired state asks of a slot. */
+export type Target = Readonly<{ deployment: DeploymentId; digest: Digest; release: string; probation: Probation }>;
+/** A release that proved itself here. */
+export type Committed = Readonly<{ deployment: DeploymentId; digest: Digest; release: string; variant: string }>;
+
+/** `interruptions`: power cuts; `signalDeaths`: deaths on probation by an outside signal. */
+export type Attempt = Readonly<{ target: Target; run: number; interruptions: number; signalDeaths: number }>;
+export type Failed = Readonly<{ target: Target; failure: FailureClass; reason: string; variant?: string | undefined }>;
+
+export type UnderWay =
+  | (Attempt & Readonly<{ state: 'offered' }>)
+  | (Attempt &
+      Readonly<{ state: 'resolved' | 'downloading' | 'waiting' | 'verified' | 'preflight'; variants: readonly string[] }>)
+  | (Attempt & Readonly<{ state: 'staged'; variant: string }>)
+  | (Attempt & Readonly<{ state: 'probation'; variant: string; since: number }>);
+export type Done = Readonly<{ state: 'committed' | 'committed-unproven'; target: Target; variant: string }>;
+export type Fallen = Failed & Readonly<{ state: 'failed' | 'rejected' | 'rolling-back' | 'rolled-back' }>;
+export type Update = Readonly<{ state: 'idle' }> | UnderWay | Done | Fallen;
+
+/** The runner of the committed release. `steady`: it has proven itself since it was started. `safe`: down, tried again slowly. */
+export type Serving = Readonly<{
+  run: number;
+  since?: number | undefined;
+  deaths: readonly number[];
+  steady: boolean;
+  safe: boolean;
+}>;
+
+/** Times are seconds of one clock that never goes back while the supervisor runs. */
+export type SlotState = Readonly<{
+  /** The last number given to an attempt or a runner: an event with another number than the one waited for comes late. */
+  runs: number;
+  committed?: Committed | undefined;
+  /** Committed before that: returned to when the committed one crashes again and again. */
+  previous?: Committed | undefined;
+  serving: Serving;
+  update: Update;
+}>;
+
+export type CandidateEvent = Readonly<{ run: number }> &
+  (
+    | Readonly<{ type: 'resolved'; variants: readonly string[] }>
+    | Readonly<{ type: 'rejected' | 'failed' | 'swap-failed'; failure: FailureClass; reason: string }>
+    | Readonly<{ type: 'downloading' | 'downloaded' | 'preflighting' }>
+    | Readonly<{ type: 'waiting'; reason: string }>
+    | Readonly<{ type: 'preflighted'; variant: string }>
+    | Readonly<{ type: 'activated'; at: number }>
+  );
+export type Heartbeat = Readonly<{
+  type: 'heartbeat';
+  run: number;
+  at: number;
+  ok: number;
+  errors: number;
+  consecutiveErrors: number;
+}>;
+export type Died = Readonly<{ type: 'died'; run: number; at: number; death: Death }>;
+export type Served = Readonly<{ type: 'served'; run: number; at: number }>;
+export type SlotEvent =
+  /** `boots`: how often the supervisor started since the slot was last steady, this start included. */
+  | Readonly<{ type: 'booted'; boots: number }>
+  | Readonly<{ type: 'shutdown' | 'stopped' }>
+  /** Absent: the desired state does not name the slot. */
+  | Readonly<{ type: 'desired'; target?: Target | undefined }>
+  | CandidateEvent
+  | Heartbeat
+  | Died
+  | Served;
+
+export type Report = Readonly<{
+  type: 'report';
+  deployment: DeploymentId;
+  digest: Digest;
+  state: UpdateState;
+  failure?: FailureClass | undefined;
+  reason?: string | undefined;
+  variant?: string | undefined;
+  committed?: Digest | undefined;
+}>;
+/** Every effect may run twice. `serve` brings the committed release up, whatever serves now; it starts within `wait`. */
+export type SlotEffect =
+  | Readonly<{ type: 'resolve'; run: number; target: Target }>
+  | Readonly<{ type: 'download' | 'preflight'; run: number; target: Target; variants: readonly string[] }>
+  | Readonly<{ type: 'activate'; run: number; target: Target; variant: string }>
+  | Readonly<{ type: 'serve'; run: number; release: Committed; wait: { minS: number; maxS: number } }>
+  | Readonly<{ type: 'cancel' | 'stop-runner' | 'clear-boots' | 'collect' }>
+  | Readonly<{ type: 'alarm'; name: string; message: string }>
+  | Report;
+export type Step = { state: SlotState; effects: readonly SlotEffect[] } | { refused: string };
+
+export const freshSlot: SlotState = {
+  runs: 0,
+  serving: { run: 0, deaths: [], steady: false, safe: false },
+  update: { state: 'idle' },
+};
+/** A slot of which only the last committed release is known. */
+export const recoveredSlot = (committed: Committed): SlotState => {
+  const { variant, ...release } = committed;
+  const target = { ...release, probation: { inferences: 20, timeoutS: 300 } };
+  return { ...freshSlot, committed, update: { state: 'committed', target, variant } };
+};
