@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConfigError, loadConfig } from './config.js';
+
+let folder: string;
+beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'config-'))));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function load(yaml: string, env: NodeJS.ProcessEnv = {}) {
+  const file = join(folder, 'agent.yaml');
+  writeFileSync(file, yaml);
+  return loadConfig(file, env);
+}
+/** The lines that the operator gets to read, without the file's path. */
+function complaints(yaml: string, env: NodeJS.ProcessEnv = {}): string[] {
+  try {
+    load(yaml, env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message.split('\n').map((line) => line.replace(/^.*agent\.yaml: /, ''));
+    throw error;
+  }
+  return [];
+}
+
+const whole = `
+server: https://flotilla.example:8443
+data: state
+labels: { site: lyon, line: '3' }
+slots:
+  inspection:
+    listen: { http: 127.0.0.1:8000 }
+    source: { directory: pictures, perSecond: 8, then: repeat }
+limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50 }
+`;
+
+describe('agent.yaml', () => {
+  it('is read with defaults, its paths seen from its own folder', () => {
+    expect(load(whole)).toEqual({
+      server: 'https://flotilla.example:8443',
+      data: join(folder, 'state'),
+      labels: { site: 'lyon', line: '3' },
+      slots: {
+        inspection: {
+          listen: { http: { host: '127.0.0.1', port: 8000 } },
+          source: { directory: join(folder, 'pictures'), perSecond: 8, then: 'repeat' },
+        },
+      },
+      limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50, predictionsMb: 50 },
+      logLevel: 'info',
+    });
+  });
+
+  it('cannot be changed once it is read', () => {
+    const [slot] = Object.values(load(whole).slots);
+    expect(Object.isFrozen(slot?.listen.http)).toBe(true);
+  });
+
+  it('gives way to the environment', () => {
+    const config = load(whole, { FLOTILLA_DATA: '/var/lib/x', FLOTILLA_LOG_LEVEL: 'debug', FLOTILLA_OUTBOX_MB: '7', FLOTILLA_NAME: 'a' });
+    expect(config).toMatchObject({ data: '/var/lib/x', logLevel: 'debug', name: 'a', limits: { outboxMb: 7, storeMb: 500 } });
+  });
+
+  it.each<[string, string, string[]]>([
+    ['a slip of the pen', 'data: x\nlabls: {}', ['unknown key "labls"; did you mean "labels"?']],
+    ['a key inside', 'data: x\nlimits: { outboxMB: 1 }', ['limits: unknown key "outboxMB"; did you mean "outboxMb"?']],
+    ['what a later version will know', 'data: x\nslots: { a: { listen: { http: "[::1]:1", grpc: "b:1" } } }', ['slots.a.listen: unknown key "grpc"']],
+    ['outputs', 'data: x\nslots: { a: { listen: { http: a:1 }, outputs: {} } }', ['slots.a: unknown key "outputs"']],
+    ['plain http', 'server: http://x\ndata: x', ['server: must be an https URL such as https://flotilla.example:8443']],
+    ['a bad port', 'data: x\nslots: { a: { listen: { http: "a:99999" } } }', ['slots.a.listen.http: "a:99999" is not host:port, such as 127.0.0.1:8000']],
+    ['one port twice', 'data: x\nslots: { a: { listen: { http: a:1 } }, b: { listen: { http: a:1 } } }', [`slots.b.listen.http: a:1 is already slot "a"'s; give each slot its own port.`]],
+    ['a list', '- data', ['Invalid input: expected object, received array']],
+    ['broken YAML', 'data: [', [expect.stringMatching(/^not YAML: /)]],
+  ])('complains of %s', (_what, yaml, expected) => expect(complaints(yaml)).toEqual(expected));
+
+  it('lists every bad key at once', () => {
+    const lines = complaints('labels: { site: 3 }\nlogLevel: loud\nlimits: { storeMb: none }', { FLOTILLA_OUTBOX_MB: 'many' });
+    expect(lines.map((line) => line.split(':')[0])).toEqual(['data', 'labels.site', 'limits.storeMb', 'limits.outboxMb', 'logLevel']);
+  });
+
+  it('that is not there is named', () => {
+    expect(() => loadConfig('/absent/agent.yaml', {})).toThrow(/^\/absent\/agent\.yaml: cannot be read \(ENOENT/);
+  });
+});

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { describeIssues, DeviceId, SlotName } from '@flotilla/protocol';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { SourceConfig } from './runner-protocol.js';
+
+/** The configuration cannot be used: one line for each thing wrong. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** `host:port`, an IPv6 host in brackets; port 0 takes a free one. */
+const Address = z.string().transform((text, context) => {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match && port <= 65_535) return { host: (match[1] ?? match[2])!, port };
+  context.addIssue({ code: 'custom', message: `"${text}" is not host:port, such as 127.0.0.1:8000` });
+  return z.NEVER;
+});
+
+const SlotFile = z.strictObject({ listen: z.strictObject({ http: Address }), source: SourceConfig.optional() });
+const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
+
+/** `agent.yaml` as people write it: an unknown key is an error. */
+export const AgentFile = z.strictObject({
+  /** https://host:port of the control plane's device API; the claim token and the enrolment name it too. */
+  server: z.url({ protocol: /^https$/, error: 'must be an https URL such as https://flotilla.example:8443' }).optional(),
+  data: z.string().min(1),
+  labels: z.record(z.string().min(1).max(64), z.string().max(128)).default({}),
+  name: DeviceId.optional(),
+  slots: z.record(SlotName, SlotFile).default({}),
+  limits: z
+    .strictObject({
+      downloadKbps: z.number().min(1).max(10_000_000).optional(),
+      storeMb: megabytes(10, 500),
+      outboxMb: megabytes(1, 50),
+      predictionsMb: megabytes(1, 50),
+    })
+    .prefault({}),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  profile: z.string().min(1).max(64).optional(),
+});
+export type AgentConfig = Readonly<z.output<typeof AgentFile>>;
+
+/** Each overrides one key of the file. */
+const overrides: Record<string, string> = {
+  FLOTILLA_SERVER: 'server',
+  FLOTILLA_DATA: 'data',
+  FLOTILLA_NAME: 'name',
+  FLOTILLA_LOG_LEVEL: 'logLevel',
+  FLOTILLA_PROFILE: 'profile',
+};
+const numericOverrides: Record<string, string> = {
+  FLOTILLA_DOWNLOAD_KBPS: 'downloadKbps',
+  FLOTILLA_STORE_MB: 'storeMb',
+  FLOTILLA_OUTBOX_MB: 'outboxMb',
+  FLOTILLA_PREDICTIONS_MB: 'predictionsMb',
+};
+
+/** Reads the file, lays `FLOTILLA_*` over it, and resolves relative paths against the file's folder. */
+export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
+  const written = withEnvironment(readYaml(file), env);
+  const result = AgentFile.safeParse(written);
+  if (!result.success) throw new ConfigError(describeIssues(file, AgentFile, result.error));
+  const folder = dirname(resolve(file));
+  const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withSourceFrom(folder, slot)] as const);
+  checkAddresses(file, result.data.slots);
+  return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: Object.fromEntries(slots) });
+}
+
+function readYaml(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new ConfigError(`${file}: cannot be read (${errorText(cause)}): name the file with --config.`, { cause });
+  }
+  try {
+    return parse(text) ?? {};
+  } catch (cause) {
+    throw new ConfigError(`${file}: not YAML: ${errorText(cause).split('\n')[0]}`, { cause });
+  }
+}
+
+function withEnvironment(written: unknown, env: NodeJS.ProcessEnv): unknown {
+  if (written === null || typeof written !== 'object' || Array.isArray(written)) return written;
+  const file: Record<string, unknown> = { ...written };
+  for (const [variable, key] of Object.entries(overrides)) if (env[variable]) file[key] = env[variable];
+  const limits = Object.entries(numericOverrides).flatMap(([variable, key]) =>
+    env[variable] ? [[key, numberOrText(env[variable])] as const] : [],
+  );
+  if (limits.length > 0) file['limits'] = { ...(file['limits'] as object | undefined), ...Object.fromEntries(limits) };
+  return file;
+}
+
+/** What is no number is left for the schema to complain about. */
+const numberOrText = (text: string) => (Number.isNaN(Number(text)) ? text : Number(text));
+
+type Slot = z.output<typeof SlotFile>;
+const withSourceFrom = (folder: string, slot: Slot): Slot =>
+  slot.source ? { ...slot, source: { ...slot.source, directory: resolve(folder, slot.source.directory) } } : slot;
+
+/** Two slots cannot listen on one address; port 0 is a free one for each. */
+function checkAddresses(file: string, slots: Readonly<Record<string, Slot>>): void {
+  const takenBy = new Map<string, string>();
+  for (const [name, { listen }] of Object.entries(slots)) {
+    const address = `${listen.http.host}:${listen.http.port}`;
+    const other = takenBy.get(address);
+    if (other && listen.http.port !== 0)
+      throw new ConfigError(`${file}: slots.${name}.listen.http: ${address} is already slot "${other}"'s; give each slot its own port.`);
+    takenBy.set(address, name);
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (value !== null && typeof value === 'object') Object.values(value).forEach(deepFreeze);
+  return Object.freeze(value);
+}
+
+const errorText = (error: unknown) => (error instanceof Error ? error.message : String(error));

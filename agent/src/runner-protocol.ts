@@ -1,0 +1,78 @@
+import { ArtifactFailure, DeploymentId, Digest, InferenceWindow, Manifest, SlotName } from '@flotilla/protocol';
+import { z } from 'zod';
+
+/** What supervisor and runner say to each other over the child's IPC channel; both sides parse what they receive. */
+
+/** A directory of pictures, read at a set rate. `then`: what becomes of a picture after it was inferred; `repeat` goes round. */
+export const SourceConfig = z.strictObject({
+  directory: z.string().min(1),
+  perSecond: z.number().gt(0).max(1000).default(1),
+  then: z.enum(['repeat', 'keep', 'delete']).default('keep'),
+});
+export type SourceConfig = z.infer<typeof SourceConfig>;
+
+const load = {
+  slot: SlotName,
+  deployment: DeploymentId,
+  digest: Digest,
+  manifest: Manifest,
+  /** Folder that holds the release's files under their manifest paths, verified. */
+  folder: z.string(),
+  /** `file` of the chosen variant. */
+  variant: z.string(),
+  intraOpThreads: z.int().min(1),
+  /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
+  maxComputeMs: z.number().gt(0),
+  maxRssBytes: z.int().min(1),
+};
+
+export const ToRunner = z.discriminatedUnion('type', [
+  /** Load, warm up, then `ready` (serve) or golden set and figures, then `preflighted` and exit. */
+  z.object({ type: z.literal('preflight'), ...load }),
+  z.object({
+    type: z.literal('serve'),
+    ...load,
+    windowS: z.number().gt(0),
+    source: SourceConfig.optional(),
+    /** JSON lines of predictions; rotated at maxBytes, `keep` old files. */
+    predictions: z.object({ file: z.string(), maxBytes: z.int().min(1), keep: z.int().min(0) }),
+  }),
+  /** Listen on the inherited descriptor (fd 4, where given) and start the source. */
+  z.object({ type: z.literal('activate') }),
+  z.object({ type: z.literal('stop-source') }),
+  /** Stop accepting, answer what came, send the last window, exit 0 at the latest after graceMs. */
+  z.object({ type: z.literal('drain'), graceMs: z.int().min(0) }),
+  z.object({ type: z.literal('configure'), windowS: z.number().gt(0) }),
+]);
+export type ToRunner = z.infer<typeof ToRunner>;
+
+export const PreflightFigures = z.object({
+  loadMs: z.number(),
+  /** CPU milliseconds per inference over the timed runs. */
+  meanComputeMs: z.number(),
+  peakRssBytes: z.int(),
+  goldenCases: z.int(),
+  /** Share of golden cases whose top-1 equals the float reference's; mean cosine of the outputs. */
+  top1: z.number().optional(),
+  cosine: z.number().optional(),
+});
+export type PreflightFigures = z.infer<typeof PreflightFigures>;
+
+const failure = { failure: ArtifactFailure, reason: z.string() };
+export const FromRunner = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int() }),
+  z.object({ type: z.literal('preflighted'), figures: PreflightFigures }),
+  /** The release is at fault: the runner exits with 0 after it. */
+  z.object({ type: z.literal('failed'), ...failure, figures: PreflightFigures.partial().optional() }),
+  z.object({ type: z.literal('activated') }),
+  z.object({ type: z.literal('source-stopped') }),
+  /** Each second while serving. Counts since activation. `consecutiveErrors` is the run of failures that lasts now. */
+  z.object({ type: z.literal('heartbeat'), ok: z.int(), errors: z.int(), consecutiveErrors: z.int(), rssBytes: z.int() }),
+  /** The supervisor adds boot, start and end. */
+  z.object({
+    type: z.literal('window'),
+    durationS: z.number(),
+    window: InferenceWindow.omit({ boot: true, start: true, end: true }),
+  }),
+]);
+export type FromRunner = z.infer<typeof FromRunner>;

@@ -1,0 +1,25 @@
+import type { TensorSignature } from '@flotilla/protocol';
+import type { Tensor } from '../tensor.js';
+
+export type EngineModel = { path: string; intraOpThreads: number };
+/** What the model file itself says it takes and gives; −1 is a free dimension. */
+export type LoadedModel = { inputs: TensorSignature[]; outputs: TensorSignature[]; loadMs: number };
+/** Wall and CPU time of the computation alone. */
+export type EngineRun = { outputs: Tensor[]; wallUs: number; cpuUs: number };
+export type EngineStats = { runs: number; failures: number; inFlight: number };
+
+/** The replaceable part of a runner: this thread-based one, or a child process in another language. Input buffers are given away. */
+export interface Engine {
+  load(model: EngineModel): Promise<LoadedModel>;
+  /** Runs on made-up inputs, so that the first real request does not pay for allocation. */
+  warm(runs: number): Promise<void>;
+  run(inputs: readonly Tensor[]): Promise<EngineRun>;
+  stats(): EngineStats;
+  /** Only when nothing is in flight: a computation can't be cut without losing the process. */
+  close(): Promise<void>;
+}
+
+/** The model file could not become a session. */
+export class ModelRefused extends Error {
+  override readonly name = 'ModelRefused';
+}

@@ -1,0 +1,106 @@
+import { parentPort } from 'node:worker_threads';
+import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { Datatype, TensorSignature } from '@flotilla/protocol';
+import type { Tensor, TensorData } from '../tensor.js';
+import type { FromWorker, ToWorker } from './worker-messages.js';
+
+// This file runs as JavaScript from dist and, in tests, as TypeScript stripped by Node: erasable syntax, no relative imports but types.
+
+// ORT maps float16 onto Float16Array where that exists, and its native part then refuses the very array it asked for.
+Reflect.deleteProperty(globalThis, 'Float16Array');
+const { default: ort } = await import('onnxruntime-node');
+
+const datatypes: Readonly<Record<string, Datatype>> = {
+  bool: 'BOOL',
+  uint8: 'UINT8',
+  uint16: 'UINT16',
+  uint32: 'UINT32',
+  uint64: 'UINT64',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  float16: 'FP16',
+  float32: 'FP32',
+  float64: 'FP64',
+  string: 'BYTES',
+};
+const ortTypes = new Map(Object.entries(datatypes).map(([type, datatype]) => [datatype, type as OrtTensor.Type]));
+
+let session: InferenceSession | undefined;
+let intraOpThreads = 1;
+
+async function load({ id, path, intraOpThreads: threads }: Extract<ToWorker, { type: 'load' }>): Promise<FromWorker> {
+  const started = performance.now();
+  intraOpThreads = threads;
+  session = await ort.InferenceSession.create(path, {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    // The arena keeps what the largest run ever took; small boards want it back.
+    enableCpuMemArena: false,
+    logSeverityLevel: 3,
+    // Idle threads that spin cost a fixed-rate source most of a core and gain it nothing.
+    extra: { session: { 'intra_op.allow_spinning': '0' } },
+  });
+  const loadMs = performance.now() - started;
+  return { type: 'loaded', id, inputs: signatures(session.inputMetadata), outputs: signatures(session.outputMetadata), loadMs };
+}
+
+const signatures = (metadata: readonly InferenceSession.ValueMetadata[]) => metadata.map(signature);
+
+function signature(metadata: InferenceSession.ValueMetadata): TensorSignature {
+  if (!metadata.isTensor) throw new Error(`${metadata.name} is a sequence or a map; only tensors can be served`);
+  const type = datatypes[metadata.type];
+  if (!type) throw new Error(`${metadata.name} has the type ${metadata.type}, which can't be served`);
+  // A symbolic dimension comes as its name.
+  return { name: metadata.name, type, shape: metadata.shape.map((d) => (typeof d === 'number' ? d : -1)) };
+}
+
+async function run({ id, inputs }: Extract<ToWorker, { type: 'run' }>): Promise<FromWorker> {
+  if (!session) throw new Error('no model is loaded');
+  const feeds = Object.fromEntries(inputs.map((input) => [input.name, feed(input)]));
+  const wall = performance.now();
+  const cpu = cpuUs();
+  const results = await session.run(feeds);
+  const spent = { wallUs: Math.round((performance.now() - wall) * 1000), cpuUs: cpuUs() - cpu };
+  // Freed now: the collector would let a hundred of them gather before it noticed their weight.
+  for (const { data } of inputs) if (!Array.isArray(data)) data.buffer.transfer(0);
+  return { type: 'ran', id, outputs: Object.entries(results).map(([name, value]) => output(name, value)), ...spent };
+}
+
+/** With one thread only this thread computes; more of them are ORT's own and only the process's clock sees them. */
+function cpuUs(): number {
+  const { user, system } = intraOpThreads === 1 ? process.threadCpuUsage() : process.cpuUsage();
+  return user + system;
+}
+
+const feed = ({ type, data, shape }: Tensor) => new ort.Tensor(ortTypes.get(type)!, data as never, shape);
+
+function output(name: string, value: OnnxValue): Tensor {
+  const tensor = value as OrtTensor;
+  const type = datatypes[tensor.type];
+  if (!type) throw new Error(`output ${name} has the type ${tensor.type}, which can't be served`);
+  return { name, type, shape: tensor.dims, data: tensor.data as TensorData };
+}
+
+const buffersOf = (answer: FromWorker) =>
+  answer.type === 'ran' ? answer.outputs.flatMap(({ data }) => (Array.isArray(data) ? [] : [data.buffer])) : [];
+
+async function answer(message: ToWorker): Promise<void> {
+  try {
+    const result = message.type === 'load' ? await load(message) : await run(message);
+    parentPort!.postMessage(result, [...new Set(buffersOf(result))]);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    parentPort!.postMessage({ type: 'failed', id: message.id, reason } satisfies FromWorker);
+  }
+}
+
+// One after the other: a second run between the two readings of the clock would be charged to the first.
+let last = Promise.resolve();
+parentPort!.on('message', (message: ToWorker) => {
+  last = last.then(() => answer(message));
+});

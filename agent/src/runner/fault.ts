@@ -1,0 +1,16 @@
+import type { ArtifactFailure } from '@flotilla/protocol';
+import type { PreflightFigures } from '../runner-protocol.js';
+
+/** The release is at fault, not the place: reported by class and never retried here. */
+export class ReleaseFault extends Error {
+  override readonly name = 'ReleaseFault';
+  constructor(
+    readonly failure: ArtifactFailure,
+    message: string,
+    readonly figures: Partial<PreflightFigures> = {},
+  ) {
+    super(message);
+  }
+}
+
+export const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,118 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { messageOf } from './fault.js';
+import type { Logger } from './log.js';
+import { Overloaded } from './queue.js';
+
+/** The client is at fault, and is told how. */
+export class RequestError extends Error {
+  override readonly name = 'RequestError';
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly headers: Record<string, string> = {},
+  ) {
+    super(message);
+  }
+}
+
+export type Reply = { status?: number; body: unknown };
+export type Route = {
+  method: 'GET' | 'POST';
+  /** Segments; `:name` takes any one and hands it over under its name. */
+  path: string;
+  handle: (params: Readonly<Record<string, string>>, request: IncomingMessage) => Promise<Reply> | Reply;
+};
+
+export const maxBodyBytes = 64 * 1024 * 1024;
+
+/** One place that turns outcomes into statuses; error bodies are the Open Inference Protocol's `{"error": …}`. */
+export function httpHandler(routes: readonly Route[], log: Logger): (request: IncomingMessage, response: ServerResponse) => void {
+  const parsed = routes.map((route) => ({ route, segments: route.path.split('/') }));
+  return (request, response) => {
+    void answer(request).then((reply) => send(response, reply));
+  };
+
+  async function answer(request: IncomingMessage): Promise<Reply & { headers?: Record<string, string> }> {
+    try {
+      const { route, params } = find(request);
+      return await route.handle(params, request);
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  function find(request: IncomingMessage): { route: Route; params: Record<string, string> } {
+    const path = request.url!.split('?')[0]!;
+    const segments = path.split('/').map(decode);
+    const candidates = parsed.flatMap(({ route, segments: pattern }) => {
+      const params = match(pattern, segments);
+      return params ? [{ route, params }] : [];
+    });
+    const found = candidates.find(({ route }) => route.method === request.method);
+    if (found) return found;
+    if (candidates.length === 0) throw new RequestError(404, `there is no ${path} here`);
+    const allow = candidates.map(({ route }) => route.method).join(', ');
+    throw new RequestError(405, `${path} takes ${allow}, not ${request.method}`, { allow });
+  }
+
+  function refusal(error: unknown): Reply & { headers?: Record<string, string> } {
+    const body = { error: messageOf(error) };
+    if (isCut(error)) return { status: 400, body: { error: 'the body ended before it was whole' } };
+    if (error instanceof RequestError) return { status: error.status, body, headers: error.headers };
+    if (error instanceof Overloaded) return { status: 429, body, headers: { 'retry-after': '1' } };
+    log.error({ reason: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'a request failed');
+    return { status: 500, body };
+  }
+}
+
+const isCut = (error: unknown) => (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET';
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new RequestError(400, `the path has a malformed escape: ${segment}`);
+  }
+}
+
+function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
+  if (pattern.length !== segments.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [i, part] of pattern.entries()) {
+    if (part.startsWith(':')) params[part.slice(1)] = segments[i]!;
+    else if (part !== segments[i]) return undefined;
+  }
+  return params;
+}
+
+function send(
+  response: ServerResponse,
+  { status = 200, body, headers = {} }: Reply & { headers?: Record<string, string> },
+): void {
+  const text = JSON.stringify(body);
+  // A body that nobody read would be taken for the next request.
+  const unread = !response.req.complete ? { connection: 'close' } : {};
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    ...unread,
+    ...headers,
+  });
+  response.end(text);
+}
+
+/** The whole body, or a refusal as soon as it is known to be too large. */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  if (request.headers['content-encoding']) throw new RequestError(415, 'a compressed body is not taken; send it plain');
+  const tooLarge = () => new RequestError(413, `the body is larger than ${maxBodyBytes} bytes`);
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  // Left whole when refused: destroying the request would take the socket, and with it the answer.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBodyBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

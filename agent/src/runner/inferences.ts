@@ -1,0 +1,115 @@
+import type { DeploymentId, Digest } from '@flotilla/protocol';
+import { messageOf } from './fault.js';
+import type { LoadedRelease } from './loading.js';
+import type { Monitor, Served } from './monitor/monitor.js';
+import type { Ranked } from './pipeline/answer.js';
+import { type InferenceQueue, Overloaded } from './queue.js';
+import type { Tensor } from './tensor.js';
+
+/** One picture's labelled answer: a line of the prediction file, and what the slot's API returns. */
+export type Prediction = {
+  at: string;
+  seq: number;
+  release: string;
+  digest: Digest;
+  deployment: DeploymentId;
+  /** The picture's file name, where it came from the source. */
+  source?: string;
+  top: Ranked[];
+  computeMs: number;
+  totalMs: number;
+};
+
+/** The picture is at fault, not the model. */
+export class BadPicture extends Error {
+  override readonly name = 'BadPicture';
+}
+/** The model threw, or its answer can't be used. */
+export class InferenceFailed extends Error {
+  override readonly name = 'InferenceFailed';
+}
+
+type Answer<T> = { value: T; computeUs: number; totalUs: number };
+
+/** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
+export class Inferences {
+  #seq = 0;
+  #latest: Prediction | undefined;
+
+  constructor(
+    readonly release: LoadedRelease,
+    readonly served: Served,
+    private readonly queue: InferenceQueue,
+    private readonly monitor: Monitor,
+  ) {}
+
+  get latest(): Prediction | undefined {
+    return this.#latest;
+  }
+
+  /** Raw tensors. `encode` makes the caller's answer; where it throws, the inference has failed. `since` is when the request came. */
+  async infer<T>(inputs: readonly Tensor[], encode: (outputs: readonly Tensor[]) => T, since = performance.now()): Promise<T> {
+    const { value } = await this.#run(inputs, since, (outputs) => ({
+      value: encode(outputs),
+      top: this.release.pipeline.postprocess(outputs)[0],
+    }));
+    return value;
+  }
+
+  async predict(encoded: Uint8Array, source?: string): Promise<Prediction> {
+    const since = performance.now();
+    const tensor = await this.#preprocess(encoded);
+    const {
+      value: top,
+      computeUs,
+      totalUs,
+    } = await this.#run([tensor], since, (outputs) => {
+      const ranked = this.release.pipeline.postprocess(outputs);
+      return { value: ranked, top: ranked[0] };
+    });
+    const { digest, deployment } = this.served;
+    this.#latest = {
+      at: new Date().toISOString(),
+      seq: this.#seq++,
+      release: this.release.name,
+      digest,
+      deployment,
+      ...(source === undefined ? {} : { source }),
+      top,
+      computeMs: computeUs / 1000,
+      totalMs: totalUs / 1000,
+    };
+    return this.#latest;
+  }
+
+  async #preprocess(encoded: Uint8Array): Promise<Tensor> {
+    const { pipeline, name } = this.release;
+    if (!pipeline.preprocess) throw new BadPicture(`${name} declares no preprocessing for pictures; ask it with tensors`);
+    try {
+      return await pipeline.preprocess(encoded);
+    } catch (error) {
+      throw new BadPicture(`the picture can't be read: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async #run<T>(
+    inputs: readonly Tensor[],
+    since: number,
+    finish: (outputs: readonly Tensor[]) => { value: T; top: Ranked | undefined },
+  ): Promise<Answer<T>> {
+    try {
+      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs);
+      const { value, top } = finish(outputs);
+      const totalUs = Math.round((performance.now() - since) * 1000);
+      this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top);
+      return { value, computeUs: wallUs, totalUs };
+    } catch (error) {
+      if (error instanceof Overloaded) {
+        this.monitor.shed();
+        throw error;
+      }
+      this.monitor.failed();
+      throw new InferenceFailed(`the inference failed: ${messageOf(error)}`, { cause: error });
+    }
+  }
+}

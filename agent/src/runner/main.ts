@@ -1,0 +1,11 @@
+import './node-version.js';
+import './small-heap.js';
+
+if (!process.send) {
+  console.error('flotilla-runner is started by flotilla-agent, with an IPC channel; it does nothing alone');
+  process.exit(64);
+}
+
+// Only now: what follows allocates already while it is read, and the heap's limits have to stand before.
+const { startProgram } = await import('./program.js');
+startProgram({ logLevel: process.env['FLOTILLA_LOG_LEVEL'], listenFd: 4 });

@@ -1,0 +1,53 @@
+import type { DeploymentId, Digest, SlotName } from '@flotilla/protocol';
+import type { FromRunner } from '../../runner-protocol.js';
+import { type Timing, type TopClass, WindowAccumulator } from './window.js';
+
+export type Served = { slot: SlotName; deployment: DeploymentId; digest: Digest; variant: string };
+export type Totals = { ok: number; errors: number; consecutiveErrors: number };
+type CutWindow = Omit<Extract<FromRunner, { type: 'window' }>, 'type'>;
+
+/** Counts since activation for the heartbeat, and since the last cut for the window. `now` is in milliseconds and never goes back. */
+export class Monitor {
+  readonly #window = new WindowAccumulator();
+  #totals: Totals = { ok: 0, errors: 0, consecutiveErrors: 0 };
+  #cutAt: number;
+
+  constructor(
+    private readonly served: Served,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    this.#cutAt = now();
+  }
+
+  get totals(): Totals {
+    return this.#totals;
+  }
+
+  /** What happened before activation, in warm-up say, belongs to no window. */
+  begin(): void {
+    this.#totals = { ok: 0, errors: 0, consecutiveErrors: 0 };
+    this.cut(0);
+  }
+
+  succeeded(timing: Timing, top?: TopClass): void {
+    this.#totals = { ...this.#totals, ok: this.#totals.ok + 1, consecutiveErrors: 0 };
+    this.#window.succeeded(timing, top);
+  }
+
+  failed(): void {
+    const { ok, errors, consecutiveErrors } = this.#totals;
+    this.#totals = { ok, errors: errors + 1, consecutiveErrors: consecutiveErrors + 1 };
+    this.#window.failed();
+  }
+
+  shed(): void {
+    this.#window.shed();
+  }
+
+  cut(queueDepthMax: number): CutWindow {
+    const now = this.now();
+    const durationS = (now - this.#cutAt) / 1000;
+    this.#cutAt = now;
+    return { durationS, window: { type: 'window', ...this.served, ...this.#window.cut(queueDepthMax) } };
+  }
+}

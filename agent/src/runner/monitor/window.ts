@@ -1,0 +1,76 @@
+import { type InferenceWindow, type Sketch, binOf, sketchLayout } from '@flotilla/protocol';
+
+/** One inference that went well. */
+export type Timing = { cpuUs: number; queueUs: number; computeUs: number; totalUs: number };
+export type TopClass = { label: string; score: number };
+export type WindowCounts = Omit<
+  InferenceWindow,
+  'type' | 'boot' | 'slot' | 'deployment' | 'digest' | 'variant' | 'start' | 'end'
+>;
+
+const maxClasses = 32;
+const scoreBins = 10;
+const zeros = (length: number) => Array.from({ length }, () => 0);
+
+/** What has happened since the last cut. Knows no clock: the same calls give the same counts. */
+export class WindowAccumulator {
+  #counts = { ok: 0, errors: 0, sheds: 0, computeCpuUs: 0 };
+  #sketches = { queue: new Histogram(), compute: new Histogram(), total: new Histogram() };
+  #classes = new Map<string, number>();
+  #scores = zeros(scoreBins);
+
+  succeeded({ cpuUs, queueUs, computeUs, totalUs }: Timing, top?: TopClass): void {
+    this.#counts.ok += 1;
+    this.#counts.computeCpuUs += Math.round(cpuUs);
+    this.#sketches.queue.add(queueUs);
+    this.#sketches.compute.add(computeUs);
+    this.#sketches.total.add(totalUs);
+    if (!top) return;
+    const label = top.label.slice(0, 128);
+    this.#classes.set(label, (this.#classes.get(label) ?? 0) + 1);
+    this.#scores[scoreBin(top.score)]! += 1;
+  }
+
+  failed(): void {
+    this.#counts.errors += 1;
+  }
+
+  shed(): void {
+    this.#counts.sheds += 1;
+  }
+
+  cut(queueDepthMax: number): WindowCounts {
+    const { queue, compute, total } = this.#sketches;
+    const sketches = { queue: queue.toSketch(), compute: compute.toSketch(), total: total.toSketch() };
+    const counts = { ...this.#counts, ...sketches, slow: {}, ...topClasses(this.#classes), scores: this.#scores, queueDepthMax };
+    this.#counts = { ok: 0, errors: 0, sheds: 0, computeCpuUs: 0 };
+    this.#sketches = { queue: new Histogram(), compute: new Histogram(), total: new Histogram() };
+    this.#classes = new Map();
+    this.#scores = zeros(scoreBins);
+    return counts;
+  }
+}
+
+const scoreBin = (score: number) => Math.min(scoreBins - 1, Math.max(0, Math.floor(score * scoreBins)));
+
+/** The most frequent by count, then by name, so that equal windows are equal in their bytes too. */
+function topClasses(classes: ReadonlyMap<string, number>): Pick<WindowCounts, 'classes' | 'otherClasses'> {
+  const ranked = [...classes].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+  const others = ranked.slice(maxClasses).reduce((sum, [, count]) => sum + count, 0);
+  return { classes: Object.fromEntries(ranked.slice(0, maxClasses)), otherClasses: others };
+}
+
+/** A sketch that grows in place: a long window holds bins, not values. */
+class Histogram {
+  readonly #bins = zeros(sketchLayout.bins);
+
+  add(us: number): void {
+    this.#bins[binOf(us)]! += 1;
+  }
+
+  toSketch(): Sketch {
+    const first = this.#bins.findIndex((count) => count > 0);
+    if (first < 0) return { first: 0, counts: [] };
+    return { first, counts: this.#bins.slice(first, this.#bins.findLastIndex((count) => count > 0) + 1) };
+  }
+}

@@ -1,0 +1,96 @@
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+import { pictureToTensor } from './picture.js';
+import type { PicturePlan } from './plan.js';
+
+const plan: PicturePlan = {
+  input: 'images',
+  decode: { colour: 'rgb', exif: 'apply', icc: 'ignore' },
+  resize: { width: 8, height: 8, fit: 'centre-crop', cropFraction: 1, reference: 'pillow-bilinear' },
+  normalise: { mean: [0, 0, 0], std: [1, 1, 1], layout: 'NCHW' },
+};
+
+const flat = (colour: string, width = 32, height = 16) => sharp({ create: { width, height, channels: 3, background: colour } });
+/** Mean of the red, green and blue planes, and of the red plane's upper half. */
+async function means(encoded: Uint8Array, steps = plan) {
+  const tensor = await pictureToTensor(encoded, steps);
+  const mean = (values: Float32Array) => Math.round(values.reduce((a, b) => a + b, 0) / values.length);
+  return { rgb: [0, 1, 2].map((c) => mean(tensor.subarray(c * 64, c * 64 + 64))), topRed: mean(tensor.subarray(0, 32)) };
+}
+/** Red above, black below. */
+const redAbove = () =>
+  flat('black', 32, 32)
+    .composite([{ input: { create: { width: 32, height: 16, channels: 3, background: 'red' } }, top: 0, left: 0 }])
+    .png()
+    .toBuffer();
+
+test('a plain picture', async () => expect((await means(await flat('#c86432').png().toBuffer())).rgb).toEqual([200, 100, 50]));
+
+test('blue first where the release says so', async () => {
+  const picture = await flat('#c86432').png().toBuffer();
+  expect((await means(picture, { ...plan, decode: { ...plan.decode, colour: 'bgr' } })).rgb).toEqual([50, 100, 200]);
+});
+
+test('a rotated picture is turned upright, or left alone where the release ignores EXIF', async () => {
+  const upsideDown = await sharp(await redAbove())
+    .jpeg({ quality: 100 })
+    .withMetadata({ orientation: 3 })
+    .toBuffer();
+  expect((await means(upsideDown)).topRed).toBeLessThan(20);
+  expect((await means(upsideDown, { ...plan, decode: { ...plan.decode, exif: 'ignore' } })).topRed).toBeGreaterThan(235);
+});
+
+test('a quarter turn swaps width and height before the crop', async () => {
+  const turned = await sharp(await redAbove())
+    .resize(64, 16, { fit: 'fill' })
+    .jpeg({ quality: 100 })
+    .withMetadata({ orientation: 6 })
+    .toBuffer();
+  // Turned clockwise the red half is on the right.
+  const tensor = await pictureToTensor(turned, plan);
+  expect(tensor[0]).toBeLessThan(20);
+  expect(tensor[7]).toBeGreaterThan(235);
+});
+
+test('a grey picture has three equal channels', async () => {
+  expect((await means(await flat('#646464').toColourspace('b-w').jpeg().toBuffer())).rgb).toEqual([100, 100, 100]);
+});
+
+test('a CMYK picture becomes RGB', async () => {
+  const [r, g, b] = (await means(await flat('#e01010').toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer())).rgb;
+  expect(r).toBeGreaterThan(180);
+  expect(Math.max(g!, b!)).toBeLessThan(80);
+});
+
+test('16 bits a channel become 8', async () => {
+  expect((await means(await flat('#c86432').toColourspace('rgb16').png().toBuffer())).rgb).toEqual([200, 100, 50]);
+});
+
+test('transparency is dropped, not blended', async () => {
+  const seeThrough = sharp({
+    create: { width: 16, height: 16, channels: 4, background: { r: 200, g: 100, b: 50, alpha: 0.01 } },
+  });
+  expect((await means(await seeThrough.png().toBuffer())).rgb).toEqual([200, 100, 50]);
+  expect((await means(await seeThrough.webp({ lossless: true, exact: true }).toBuffer())).rgb).toEqual([200, 100, 50]);
+});
+
+test('the thinnest picture is still one', async () => {
+  expect((await means(await flat('#c86432', 3000, 1).png().toBuffer())).rgb).toEqual([200, 100, 50]);
+});
+
+test.each([
+  ['no picture', () => Promise.resolve(Buffer.from('not a picture'))],
+  ['an empty file', () => Promise.resolve(Buffer.alloc(0))],
+  [
+    'a cut one',
+    async () =>
+      (
+        await flat('red', 640, 480)
+          .composite([{ input: await redAbove() }])
+          .jpeg()
+          .toBuffer()
+      ).subarray(0, 1200),
+  ],
+])('%s is an error that says so', async (_what, bytes) => {
+  await expect(pictureToTensor(await bytes(), plan)).rejects.toThrow(/unsupported image format|premature end|[Ee]mpty|VipsJpeg/);
+});

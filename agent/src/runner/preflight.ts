@@ -1,0 +1,77 @@
+import type { PreflightFigures } from '../runner-protocol.js';
+import type { Engine } from './engine/engine.js';
+import { ReleaseFault } from './fault.js';
+import { runGolden } from './golden.js';
+import { type LoadOrder, type LoadedRelease, loadRelease } from './loading.js';
+import { type Tensor, firstNonFinite, probe } from './tensor.js';
+
+const timedRuns = 20;
+
+/** Proves a release on this machine. Throws a ReleaseFault that carries the figures known so far. */
+export async function preflight(order: LoadOrder, engine: Engine, peakRssBytes: () => number): Promise<PreflightFigures> {
+  const release = await loadRelease(order, engine);
+  const figures: Partial<PreflightFigures> = { loadMs: release.model.loadMs, goldenCases: 0 };
+  try {
+    // Golden first: a broken model that is slow too is broken above all.
+    const golden = await runGolden(release.manifest, order.folder, release.pipeline, engine);
+    if (golden) Object.assign(figures, { goldenCases: golden.cases, top1: golden.top1, cosine: golden.cosine });
+    checkHealth(golden?.outputs ?? (await probeOutputs(release, engine)));
+    figures.meanComputeMs = await checkComputeTime(release, engine, order.maxComputeMs);
+    figures.peakRssBytes = peakRssBytes();
+    checkMemory(figures.peakRssBytes, order.maxRssBytes);
+    return {
+      ...figures,
+      loadMs: release.model.loadMs,
+      goldenCases: figures.goldenCases ?? 0,
+      meanComputeMs: figures.meanComputeMs,
+      peakRssBytes: figures.peakRssBytes,
+    };
+  } catch (error) {
+    if (!(error instanceof ReleaseFault)) throw error;
+    throw new ReleaseFault(error.failure, `${release.name}: ${error.message}`, {
+      peakRssBytes: peakRssBytes(),
+      ...figures,
+      ...error.figures,
+    });
+  }
+}
+
+const probes = ({ model }: LoadedRelease, seed: number): Tensor[] => model.inputs.map((input) => probe(input, seed));
+
+async function probeOutputs(release: LoadedRelease, engine: Engine): Promise<Tensor[][]> {
+  const outputs: Tensor[][] = [];
+  for (const seed of [1, 2, 3]) outputs.push((await engine.run(probes(release, seed))).outputs);
+  // Made-up integers and text are always the same: a model that takes only those can't be seen to be constant.
+  return release.model.inputs.some(({ type }) => type.startsWith('FP')) ? outputs : outputs.slice(0, 1);
+}
+
+/** A model may be wrong by the golden set's lights; one that gives no numbers, or always the same ones, is ill. */
+function checkHealth(answers: readonly Tensor[][]): void {
+  for (const output of answers.flat()) {
+    const index = firstNonFinite(output);
+    if (index >= 0) throw new ReleaseFault('health', `the output ${output.name} holds NaN or infinity at index ${index}`);
+  }
+  const [first, ...others] = answers.map((outputs) => outputs.map(({ data }) => data.join()).join(';'));
+  if (others.length > 0 && others.every((other) => other === first))
+    throw new ReleaseFault('health', `the answer is the same for each of ${answers.length} different inputs`);
+}
+
+async function checkComputeTime(release: LoadedRelease, engine: Engine, maxComputeMs: number): Promise<number> {
+  let [runs, cpuMs] = [0, 0];
+  // A model far too slow is known to be so before all runs are through.
+  for (; runs < timedRuns && cpuMs <= timedRuns * maxComputeMs; runs++) {
+    cpuMs += (await engine.run(probes(release, runs))).cpuUs / 1000;
+  }
+  const meanComputeMs = cpuMs / runs;
+  if (meanComputeMs > maxComputeMs) {
+    const reason = `mean compute ${meanComputeMs.toFixed(1)} ms over ${runs} runs, the ceiling is ${maxComputeMs} ms`;
+    throw new ReleaseFault('latency', reason, { meanComputeMs });
+  }
+  return meanComputeMs;
+}
+
+function checkMemory(peak: number, ceiling: number): void {
+  const mb = (bytes: number) => (bytes / 1e6).toFixed(0);
+  if (peak > ceiling)
+    throw new ReleaseFault('memory', `took ${mb(peak)} MB at its peak, the ceiling is ${mb(ceiling)} MB`, { peakRssBytes: peak });
+}

@@ -1,0 +1,100 @@
+import type { FromRunner, ToRunner } from '../runner-protocol.js';
+import type { Engine } from './engine/engine.js';
+import { ReleaseFault } from './fault.js';
+import { type LoadOrder, loadRelease } from './loading.js';
+import type { Logger } from './log.js';
+import { peakRssBytes } from './memory.js';
+import { preflight } from './preflight.js';
+import { type ServeOrder, Serving } from './serving.js';
+
+type Surroundings = {
+  engine: Engine;
+  log: Logger;
+  send: (message: FromRunner) => void;
+  /** Ends the process once all that was sent is out; it may have to be killed where the engine still computes. */
+  leave: (code: number) => void;
+  listenFd?: number;
+};
+
+/** The process's life: new → loading → ready → active → draining. Orders are taken one after the other, in the order they came. */
+export class Runner {
+  #serving: Serving | undefined;
+  #loading = false;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(private readonly around: Surroundings) {}
+
+  take(message: ToRunner): Promise<void> {
+    this.#last = this.#last.then(() => this.#obey(message));
+    return this.#last;
+  }
+
+  async #obey(message: ToRunner): Promise<void> {
+    const { send, leave } = this.around;
+    switch (message.type) {
+      case 'preflight':
+        await this.#load(message, () => this.#preflight(message));
+        break;
+      case 'serve':
+        await this.#load(message, () => this.#serve(message));
+        break;
+      case 'activate':
+        await this.#ready(message.type).activate();
+        send({ type: 'activated' });
+        break;
+      case 'stop-source':
+        await this.#ready(message.type).stopSource();
+        send({ type: 'source-stopped' });
+        break;
+      case 'configure':
+        this.#ready(message.type).configure(message.windowS);
+        break;
+      case 'drain':
+        await this.#drain(message.graceMs);
+        leave(0);
+    }
+  }
+
+  async #load(order: LoadOrder, work: () => Promise<void>): Promise<void> {
+    if (this.#loading)
+      throw new Error(`"${order.type}" came to a runner that has a release already: it is one process for one release`);
+    this.#loading = true;
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ReleaseFault)) throw error;
+      const { failure, message: reason, figures } = error;
+      this.around.log.error({ failure, reason }, 'the release is at fault');
+      this.around.send({ type: 'failed', failure, reason, figures });
+      this.around.leave(0);
+    }
+  }
+
+  async #preflight(order: LoadOrder): Promise<void> {
+    const figures = await preflight(order, this.around.engine, peakRssBytes);
+    this.around.send({ type: 'preflighted', figures });
+    this.around.leave(0);
+  }
+
+  async #serve(order: ServeOrder): Promise<void> {
+    const release = await loadRelease(order, this.around.engine);
+    const { engine, send, log, listenFd } = this.around;
+    this.#serving = new Serving(order, release, {
+      engine,
+      send,
+      log,
+      ...(listenFd === undefined ? {} : { listen: { fd: listenFd } }),
+    });
+    send({ type: 'ready', loadMs: release.model.loadMs, rssBytes: process.memoryUsage.rss() });
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    if (this.#serving && !(await this.#serving.drain(graceMs)))
+      this.around.log.warn({ graceMs }, 'the grace was over before all was answered');
+  }
+
+  #ready(asked: string): Serving {
+    if (!this.#serving) throw new Error(`"${asked}" came before "serve"`);
+    return this.#serving;
+  }
+}

@@ -1,0 +1,142 @@
+import { readFile } from 'node:fs/promises';
+import { Agent, request as httpRequest } from 'node:http';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from './fixtures/eventually.js';
+import { Workshop } from './fixtures/orders.js';
+import { type Served, images, picture, serve, sum, windows } from './fixtures/served.js';
+
+const workshop = new Workshop();
+
+describe('windows and heartbeats', () => {
+  afterEach(() => workshop.clear());
+
+  test('are sent without traffic too, and follow a change of length', async () => {
+    const slot = await serve(workshop, await workshop.smallRelease('colour'), { windowS: 1000 });
+    slot.serving.configure(0.05);
+    await eventually(() => windows(slot.sent).length >= 3);
+    expect(windows(slot.sent)[1]).toMatchObject({ ok: 0, errors: 0, variant: 'model.onnx', classes: {} });
+    await eventually(() => slot.sent.some((m) => m.type === 'heartbeat' && m.ok === 0 && m.rssBytes > 1e7));
+    await slot.close();
+  });
+});
+
+describe('a source', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await workshop.folder({
+      'a-red.png': await picture('red'),
+      'b-broken.jpg': 'no picture',
+      'c-blue.png': await picture('blue'),
+    });
+  });
+  afterEach(() => workshop.clear());
+
+  test('feeds the model; a broken picture is an error that names it', async () => {
+    const slot = await serve(workshop, await workshop.smallRelease('colour'), {
+      source: { directory, perSecond: 200, then: 'keep' },
+    });
+    await eventually(() => sum(slot.sent, 'ok') === 2 && sum(slot.sent, 'errors') === 1);
+    await slot.close();
+    expect(slot.log.lines).toMatchObject([
+      { level: 'warn', fields: { file: 'b-broken.jpg', reason: expect.stringContaining('unsupported image format') } },
+    ]);
+    const lines = (await readFile(slot.file, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown);
+    expect(lines).toMatchObject([
+      { source: 'a-red.png', seq: 0, top: [{ label: 'red' }, {}] },
+      { source: 'c-blue.png', seq: 1, top: [{ label: 'blue' }, {}] },
+    ]);
+  });
+
+  test('a model that fails shows a run of errors in the heartbeat', async () => {
+    const slot = await serve(workshop, await workshop.smallRelease('nan'), {
+      source: { directory, perSecond: 100, then: 'repeat' },
+    });
+    const beat = await eventually(() => slot.sent.find((m) => m.type === 'heartbeat' && m.errors > 5));
+    expect(beat).toMatchObject({ ok: 0, consecutiveErrors: (beat as { errors: number }).errors });
+    await slot.close();
+  });
+
+  test('stops when told, and the release goes on', async () => {
+    const slot = await serve(workshop, await workshop.smallRelease('colour'), {
+      source: { directory, perSecond: 200, then: 'repeat' },
+    });
+    await eventually(() => sum(slot.sent, 'ok') > 2);
+    await slot.serving.stopSource();
+    const count = slot.engine.stats().runs;
+    expect((await slot.post('/v2/models/inspection/infer', JSON.stringify({ inputs: [images()] }))).status).toBe(200);
+    expect(slot.engine.stats().runs).toBe(count + 1);
+    await slot.close();
+  });
+});
+
+describe('draining', () => {
+  afterEach(() => workshop.clear());
+
+  /** Asks on kept connections, as many as are asked for at once. */
+  const asker = (slot: Served, agent: Agent) => (method: string, path: string, body?: string) =>
+    new Promise<{ status: number | undefined; connection: string | undefined }>((resolve, reject) => {
+      const request = httpRequest(slot.base + path, { method, agent, headers: { 'content-type': 'application/json' } });
+      request.on('response', (response) =>
+        response.resume().on('end', () => resolve({ status: response.statusCode, connection: response.headers.connection })),
+      );
+      request.on('error', reject).end(body);
+    });
+
+  test('loses no request that was under way, and sends the last window', async () => {
+    const slot = await serve(workshop, await workshop.smallRelease('slow'), { windowS: 1000 });
+    const agent = new Agent({ keepAlive: true });
+    const ask = asker(slot, agent);
+    await Promise.all(Array.from({ length: 10 }, () => ask('GET', '/readyz')));
+    const underWay = Promise.all(
+      Array.from({ length: 10 }, () => ask('POST', '/v2/models/inspection/infer', JSON.stringify({ inputs: [images()] }))),
+    );
+    await eventually(() => slot.engine.stats().inFlight > 0);
+    const drained = slot.serving.drain(20_000);
+    expect((await underWay).map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 200));
+    expect(await drained).toBe(true);
+    expect(sum(slot.sent, 'ok')).toBe(10);
+    await expect(fetch(slot.base)).rejects.toThrow('fetch failed');
+    agent.destroy();
+    await slot.engine.close();
+  });
+
+  test('answers on an idle connection during the grace, and closes it with that', async () => {
+    const slot = await serve(workshop, await workshop.smallRelease('colour'));
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ask = asker(slot, agent);
+    expect(await ask('GET', '/readyz')).toMatchObject({ status: 200, connection: 'keep-alive' });
+    const drained = slot.serving.drain(20_000);
+    expect(await ask('GET', '/readyz')).toEqual({ status: 503, connection: 'close' });
+    expect(await drained).toBe(true);
+    await slot.engine.close();
+  });
+
+  test('closes a connection that stays idle after the grace, long before the deadline', async () => {
+    const slot = await serve(workshop, await workshop.smallRelease('colour'));
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    await asker(slot, agent)('GET', '/readyz');
+    const started = performance.now();
+    expect(await slot.serving.drain(20_000)).toBe(true);
+    expect(performance.now() - started).toBeGreaterThan(900);
+    expect(performance.now() - started).toBeLessThan(5000);
+    agent.destroy();
+    await slot.engine.close();
+  });
+
+  test('ends at the deadline, and says that something was still computed', async () => {
+    const slot = await serve(workshop, await workshop.smallRelease('slow'));
+    const lost = Promise.allSettled(
+      Array.from({ length: 20 }, () => slot.post('/v2/models/inspection/infer', JSON.stringify({ inputs: [images()] }))),
+    );
+    await eventually(() => slot.engine.stats().inFlight > 0);
+    const started = performance.now();
+    expect(await slot.serving.drain(100)).toBe(false);
+    expect(performance.now() - started).toBeLessThan(2000);
+    await lost;
+    await eventually(() => slot.engine.stats().inFlight === 0);
+    await slot.engine.close();
+  });
+});

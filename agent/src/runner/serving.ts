@@ -1,0 +1,132 @@
+import type { FromRunner, SourceConfig } from '../runner-protocol.js';
+import type { Engine } from './engine/engine.js';
+import { messageOf } from './fault.js';
+import { httpHandler } from './http.js';
+import { BadPicture, Inferences } from './inferences.js';
+import { Listener } from './listener.js';
+import type { LoadOrder, LoadedRelease } from './loading.js';
+import type { Logger } from './log.js';
+import { Monitor } from './monitor/monitor.js';
+import { oipRoutes } from './oip/rest.js';
+import { PredictionLog } from './predictions.js';
+import { InferenceQueue, Overloaded } from './queue.js';
+import { slotRoutes } from './slot-api.js';
+import { DirectorySource, type InferOutcome } from './source.js';
+
+export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
+type Surroundings = {
+  engine: Engine;
+  send: (message: FromRunner) => void;
+  log: Logger;
+  /** Where to listen, if at all. */ listen?: { fd: number } | { port: number; host: string };
+};
+
+const queueLimits = { length: 64, bytes: 128 * 1024 * 1024 };
+const heartbeatMs = 1000;
+
+/** A loaded release at work: ready, then active from `activate` to `drain`. */
+export class Serving {
+  readonly #queue: InferenceQueue;
+  readonly #monitor: Monitor;
+  readonly #inferences: Inferences;
+  readonly #predictions: PredictionLog;
+  readonly #source: DirectorySource | undefined;
+  readonly #listener: Listener;
+  readonly #heartbeat: NodeJS.Timeout;
+  #windows: NodeJS.Timeout | undefined;
+  #windowS: number;
+  #state: 'ready' | 'active' | 'draining' = 'ready';
+  #listening = false;
+
+  constructor(
+    order: ServeOrder,
+    release: LoadedRelease,
+    private readonly around: Surroundings,
+  ) {
+    const { slot, deployment, digest, variant } = order;
+    const served = { slot, deployment, digest, variant };
+    this.#windowS = order.windowS;
+    this.#queue = new InferenceQueue((inputs) => around.engine.run(inputs), queueLimits);
+    this.#monitor = new Monitor(served);
+    this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
+    this.#predictions = new PredictionLog(order.predictions, around.log);
+    this.#source = order.source && this.#openSource(order.source);
+    const isReady = () => this.#state === 'active';
+    const routes = [
+      ...oipRoutes(this.#inferences, isReady),
+      ...slotRoutes(this.#inferences, isReady, (p) => this.#predictions.append(p)),
+    ];
+    this.#listener = new Listener(httpHandler(routes, around.log));
+    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
+  }
+
+  /** The port, where one was asked for. Repeated, it changes nothing. */
+  async activate(): Promise<number | undefined> {
+    if (this.#state !== 'ready') return undefined;
+    this.#state = 'active';
+    this.#monitor.begin();
+    this.#tick();
+    const port = this.around.listen && (await this.#listener.listen(this.around.listen));
+    this.#listening = this.around.listen !== undefined;
+    this.#source?.start();
+    return port;
+  }
+
+  async stopSource(): Promise<void> {
+    await this.#source?.stop();
+  }
+
+  configure(windowS: number): void {
+    this.#windowS = windowS;
+    if (this.#state === 'active') this.#tick();
+  }
+
+  /** Answers what came, sends the last window. False when not all was answered at the deadline. */
+  async drain(graceMs: number): Promise<boolean> {
+    const wasActive = this.#state === 'active';
+    this.#state = 'draining';
+    const deadline = new Promise<'late'>((resolve) => setTimeout(resolve, graceMs, 'late').unref());
+    const inTime = (await Promise.race([this.#fallQuiet(graceMs), deadline])) !== 'late';
+    clearInterval(this.#windows);
+    clearInterval(this.#heartbeat);
+    if (wasActive) this.#cut();
+    return inTime && this.around.engine.stats().inFlight === 0;
+  }
+
+  async #fallQuiet(graceMs: number): Promise<void> {
+    await Promise.all([this.stopSource(), this.#listening ? this.#listener.drain(graceMs) : undefined]);
+    // A client that went away may have left its inference behind.
+    await this.#queue.idle();
+    await this.#predictions.flush();
+  }
+
+  #openSource(config: SourceConfig): DirectorySource {
+    return new DirectorySource(config, (encoded, name) => this.#inferFromSource(encoded, name), this.around.log);
+  }
+
+  async #inferFromSource(encoded: Uint8Array, name: string): Promise<InferOutcome> {
+    try {
+      this.#predictions.append(await this.#inferences.predict(encoded, name));
+      return 'inferred';
+    } catch (error) {
+      if (error instanceof Overloaded) return 'busy';
+      // A release that can't read the slot's own pictures does not work there: it counts as an error of inference.
+      if (error instanceof BadPicture) this.#monitor.failed();
+      this.around.log.warn({ file: name, reason: messageOf(error) }, 'a picture was not inferred');
+      return 'refused';
+    }
+  }
+
+  #beat(): void {
+    this.around.send({ type: 'heartbeat', ...this.#monitor.totals, rssBytes: process.memoryUsage.rss() });
+  }
+
+  #tick(): void {
+    clearInterval(this.#windows);
+    this.#windows = setInterval(() => this.#cut(), this.#windowS * 1000);
+  }
+
+  #cut(): void {
+    this.around.send({ type: 'window', ...this.#monitor.cut(this.#queue.takeDepthMax()) });
+  }
+}

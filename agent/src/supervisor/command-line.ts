@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { decodeClaimToken, type ClaimToken } from '@flotilla/protocol';
+import { Command } from 'commander';
+import { ConfigError, loadConfig, type AgentConfig } from '../config.js';
+import { backoffMs } from '../core/backoff.js';
+import { openDataFolder } from './data-lock.js';
+import { detectHardware, versions, type Hardware } from './hardware.js';
+import { deviceKey, loadIdentity, saveIdentity, type Identity } from './identity.js';
+import { createLogging, type Logger } from './logger.js';
+import { exitCodes, messageOf, StartError } from './start-error.js';
+import { printStatus } from './status.js';
+
+interface Options {
+  config: string;
+  token?: string;
+  tokenFile?: string;
+  exitWithParent?: boolean;
+}
+
+/** `flotilla-agent run | enrol | status`. */
+export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  const program = new Command('flotilla-agent')
+    .description('Runs the models that the control plane asks for on this device')
+    .version(versions().agent)
+    .addHelpText('after', '\nExample:\n  flotilla-agent run --config /etc/flotilla/agent.yaml');
+  const withToken = (command: Command) =>
+    command
+      .option('--config <file>', 'configuration', 'agent.yaml')
+      .option('--token <token>', 'claim token, fl1.…; seen by other users of this machine: rather use the next, or FLOTILLA_CLAIM_TOKEN')
+      .option('--token-file <file>', 'file that holds the claim token');
+  withToken(program.command('run', { isDefault: true }))
+    .description('run until SIGTERM or SIGINT; enrols first where a claim token is given and needed')
+    .option('--exit-with-parent', 'end when standard input ends or the parent process disconnects')
+    .action((options: Options) => runCommand(options, env));
+  withToken(program.command('enrol'))
+    .description('make the device known to the control plane of a claim token')
+    .addHelpText('after', '\nExample:\n  flotilla-agent enrol --config agent.yaml --token-file token')
+    .action((options: Options) => enrolCommand(options, env));
+  program
+    .command('status')
+    .description('what this device is and does, without the network')
+    .option('--config <file>', 'configuration', 'agent.yaml')
+    .addHelpText('after', '\nExample:\n  flotilla-agent status --config agent.yaml')
+    .action((options: Options) => printStatus(loadConfig(options.config, env)));
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    process.exit(explain(error));
+  }
+}
+
+function explain(error: unknown): number {
+  if (error instanceof ConfigError || error instanceof StartError) {
+    console.error(error.message);
+    return error instanceof StartError ? exitCodes[error.exit] : exitCodes.config;
+  }
+  console.error(error);
+  return exitCodes.software;
+}
+
+async function enrolCommand(options: Options, env: NodeJS.ProcessEnv): Promise<void> {
+  const config = loadConfig(options.config, env);
+  const lock = openDataFolder(config.data);
+  const before = loadIdentity(config.data);
+  const identity = before ?? (await enrolNow(config, hardwareOf(config), requireToken(config, tokenOf(options, env)), undefined));
+  console.log(before ? `This device is enrolled already, as ${before.device}.` : `Enrolled as ${identity.device}.`);
+  lock.release();
+}
+
+async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<void> {
+  const config = loadConfig(options.config, env);
+  const token = tokenOf(options, env);
+  // Runners inherit the environment; the secret is none of their business.
+  delete env['FLOTILLA_CLAIM_TOKEN'];
+  // Nobody reads any more (the parent was killed): to go on, or to end in order, matters more than the lines.
+  process.stdout.on('error', () => {});
+  const logging = createLogging(config.logLevel, (line) => process.stdout.write(line));
+  const lock = openDataFolder(config.data);
+  let stop = async () => {};
+  void watchForTheEnd(options.exitWithParent === true, logging.log).then(async () => {
+    await stop();
+    lock.release();
+    process.exit(0);
+  });
+  const hardware = hardwareOf(config);
+  const identity = loadIdentity(config.data) ?? (await enrolNow(config, hardware, requireToken(config, token), logging.log));
+  const { run } = await import('./run.js');
+  const onFatal = (error: Error) => {
+    logging.log.error({ error }, 'a bug: the agent ends');
+    process.exit(exitCodes.software);
+  };
+  stop = await run({ config, env, logging, versions: versions(), hardware, key: deviceKey(config.data), identity, onFatal });
+}
+
+/** Resolves when the agent shall end. */
+function watchForTheEnd(withParent: boolean, log: Logger): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const end = (reason: string) => {
+    log.info({ reason }, 'ending');
+    resolve();
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end(signal));
+  if (!withParent) return promise;
+  process.once('disconnect', () => end('the parent process disconnected'));
+  process.stdin.once('end', () => end('standard input ended')).once('error', () => end('standard input failed'));
+  process.stdin.resume();
+  return promise;
+}
+
+const hardwareOf = (config: AgentConfig): Hardware => detectHardware(config.profile, Object.keys(config.slots).length, versions());
+
+function tokenOf({ token, tokenFile }: Options, env: NodeJS.ProcessEnv): string | undefined {
+  if (tokenFile === undefined) return token ?? env['FLOTILLA_CLAIM_TOKEN'];
+  try {
+    return readFileSync(tokenFile, 'utf8');
+  } catch (cause) {
+    throw new StartError('config', `--token-file ${tokenFile} cannot be read: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+function requireToken(config: AgentConfig, text: string | undefined): ClaimToken {
+  if (!text)
+    throw new StartError(
+      'config',
+      'This device is not enrolled: make a claim token with `flotilla tokens create`, then run `flotilla-agent enrol --token-file FILE`.',
+    );
+  const token = readToken(text);
+  const server = config.server && new URL(config.server).origin;
+  if (server && new URL(token.server).origin !== server)
+    throw new StartError('config', `The claim token is for ${token.server}, but the configuration names ${server} as "server": make them agree.`);
+  return token;
+}
+
+function readToken(text: string): ClaimToken {
+  try {
+    return decodeClaimToken(text);
+  } catch (cause) {
+    throw new StartError('config', `The claim token cannot be used: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+const enrolBackoff = { baseMs: 1000, capMs: 60_000 };
+
+/** With a log it goes on trying while the server cannot be reached; without, it says so and ends. */
+async function enrolNow(config: AgentConfig, hardware: Hardware, token: ClaimToken, log: Logger | undefined): Promise<Identity> {
+  const { enrol, EnrolmentError } = await import('./enrolment.js');
+  const about = { profile: hardware.profile.id, hardwareClass: hardware.hardwareClass, labels: config.labels };
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const identity = await enrol(token, deviceKey(config.data), config.name === undefined ? about : { ...about, name: config.name });
+      saveIdentity(config.data, identity);
+      log?.info({ device: identity.device }, 'enrolled');
+      return identity;
+    } catch (error) {
+      if (!(error instanceof EnrolmentError)) throw error;
+      const again = error.kind === 'unreachable';
+      if (!again || !log) throw new StartError(again ? 'unavailable' : 'refused', error.message, { cause: error });
+      log.warn({ attempt }, error.message);
+      await delay(backoffMs(attempt, enrolBackoff, Math.random()));
+    }
+  }
+}

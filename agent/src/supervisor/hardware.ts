@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import {
+  availableProviders,
+  detect,
+  hardwareClass,
+  loadProfiles,
+  readFacts,
+  slotMemoryBytes,
+  threadBudget,
+  type Facts,
+  type Profile,
+} from '@flotilla/firmware-profiles';
+import type { ExecutionProvider } from '@flotilla/protocol';
+import { z } from 'zod';
+import { StartError } from './start-error.js';
+
+export interface Hardware {
+  readonly profile: Profile;
+  readonly facts: Facts;
+  readonly hardwareClass: string;
+  readonly providers: readonly ExecutionProvider[];
+  readonly notes: readonly string[];
+  readonly limits: { readonly maxComputeMs: number; readonly maxRssBytes: number; readonly intraOpThreads: number };
+}
+
+export interface Versions {
+  readonly agent: string;
+  /** The runner's; the supervisor itself never loads it. */
+  readonly onnxRuntime: string;
+}
+
+/** What this machine is, or is said to be by `override`, and what each of so many slots may use of it. */
+export function detectHardware(override: string | undefined, slots: number, { onnxRuntime }: Versions): Hardware {
+  const facts = readFacts();
+  const { profile, notes } = override === undefined ? detect(facts, loadProfiles()) : chosen(override);
+  return {
+    profile,
+    facts,
+    hardwareClass: hardwareClass(profile, onnxRuntime, facts),
+    providers: availableProviders(profile, facts),
+    notes,
+    limits: {
+      maxComputeMs: profile.maxComputeMs,
+      // Room for one candidate beside all incumbents.
+      maxRssBytes: Math.floor(slotMemoryBytes(profile, facts) / (slots + 1)),
+      intraOpThreads: Math.max(1, Math.floor(threadBudget(profile, facts).intraOpThreads / Math.max(1, slots))),
+    },
+  };
+}
+
+function chosen(override: string): { profile: Profile; notes: string[] } {
+  const profiles = loadProfiles();
+  const profile = profiles.find(({ id }) => id === override);
+  if (profile) return { profile, notes: [`The profile ${override} was set by configuration, not detected`] };
+  const known = profiles.map(({ id }) => id).join(', ');
+  throw new StartError('config', `profile: "${override}" is not known; known are ${known}.`);
+}
+
+const Package = z.object({ version: z.string(), dependencies: z.object({ 'onnxruntime-node': z.string() }) });
+
+/** From the package's own description: its dependencies are pinned. The same path from src/ and from dist/. */
+export function versions(): Versions {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const { version, dependencies } = Package.parse(JSON.parse(text));
+  return { agent: version, onnxRuntime: dependencies['onnxruntime-node'] };
+}

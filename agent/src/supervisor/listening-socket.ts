@@ -1,0 +1,30 @@
+import type { SlotName } from '@flotilla/protocol';
+import { lookup } from 'node:dns/promises';
+import net from 'node:net';
+import { getSystemErrorName } from 'node:util';
+
+/** Bound but never listening here: a runner that inherits `fd` listens, and connections wait in the backlog while runners change. */
+export type ListeningSocket = { fd: number; host: string; port: number; close: () => void };
+
+type Handle = { fd: number; getsockname: (into: { port?: number }) => number; close: () => void };
+/** What Node's own cluster module uses; net.Server would accept connections itself. */
+type CreateHandle = (address: string, port: number, addressType: 4 | 6, fd?: number, flags?: number) => Handle | number;
+
+export async function bindSocket(slot: SlotName, { host, port }: { host: string; port: number }): Promise<ListeningSocket> {
+  const { address, family } = await lookup(host);
+  const create = (net as unknown as { _createServerHandle: CreateHandle })._createServerHandle;
+  const handle = create(address, port, family === 6 ? 6 : 4);
+  if (typeof handle === 'number') throw refused(slot, host, port, handle);
+  const name: { port?: number } = {};
+  // libuv keeps "address in use" back until somebody listens; asking for the name brings it out.
+  const error = handle.getsockname(name);
+  if (error === 0 && name.port) return { fd: handle.fd, host, port: name.port, close: () => handle.close() };
+  handle.close();
+  throw refused(slot, host, port, error);
+}
+
+function refused(slot: SlotName, host: string, port: number, error: number): Error {
+  const name = error < 0 ? getSystemErrorName(error) : 'EADDRINUSE';
+  const why = name === 'EADDRINUSE' ? 'another program has that port' : `the system says ${name}`;
+  return new Error(`slot "${slot}" cannot listen on ${host}:${port}: ${why}; give the slot another address or end that program`);
+}

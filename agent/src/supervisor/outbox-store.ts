@@ -1,0 +1,260 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { dropRecords, insertRecords, keepBounds, readMeta, removeRecords, single, sumOfBytes } from './outbox-records.js';
+import {
+  newStreamId,
+  openFile,
+  openMemory,
+  sqliteCode,
+  type BatchLimits,
+  type NewRecord,
+  type OutboxAck,
+  type OutboxBatch,
+  type OutboxLimits,
+  type OutboxState,
+  type RecordClass,
+} from './outbox-schema.js';
+import { SentSpans } from './sent-spans.js';
+
+export interface StoreOptions {
+  readonly file: string;
+  /** The key that this stream speaks for: a file of another key is not ours. */
+  readonly thumbprint: string;
+  readonly limits: OutboxLimits;
+  /** Uptime in seconds. */
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly onAlarm: (name: string, message: string) => void;
+}
+
+/** More is not sent before some of it is acknowledged. */
+const maxUnacknowledged = 16_000;
+const memoryBytes = 4 * 2 ** 20;
+const retryDiskS = 60;
+
+/** The outbox itself, synchronous: it lives on a thread of its own. One file is one stream. */
+export class OutboxStore {
+  readonly #options: StoreOptions;
+  readonly #spans: SentSpans;
+  #database: DatabaseSync;
+  #inFile = true;
+  #openedAt = 0;
+  #lifetimeAtOpen = 0;
+  #bytes = 0;
+  #liveTurn = true;
+  #triedDiskAt = 0;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#spans = new SentSpans(options.random);
+    this.#database = this.#openFileOrMemory();
+    this.#load();
+  }
+
+  append(records: readonly NewRecord[]): void {
+    this.#returnToDisk();
+    this.#durably((database) => {
+      const bytes = this.#bytes + insertRecords(database, records, this.#lifetime());
+      return bytes - keepBounds(database, bytes, this.#bounds(), this.#lifetime());
+    });
+  }
+
+  /** The next records of a class with consecutive numbers, durably theirs before anything is sent; undefined: nothing to send now. */
+  nextBatch(recordClass: RecordClass, limits: BatchLimits): OutboxBatch | undefined {
+    const liveFirst = recordClass === 'window' && this.#liveTurn;
+    if (recordClass === 'window') this.#liveTurn = !this.#liveTurn;
+    const fresh = (order: 'ASC' | 'DESC') => this.#firstSend(recordClass, order, limits);
+    // A backlog gets every second batch: what is happening now still arrives.
+    if (liveFirst) return fresh('DESC') ?? this.#resend(recordClass, limits);
+    return this.#resend(recordClass, limits) ?? fresh('ASC');
+  }
+
+  ack({ upTo, ranges, refused }: OutboxAck): void {
+    this.#durably((database) => {
+      let freed = removeRecords(database, 'seq < ?', upTo);
+      for (const [from, to] of ranges) freed += removeRecords(database, 'seq BETWEEN ? AND ?', from, to);
+      for (const seq of refused) freed += removeRecords(database, 'seq = ?', seq);
+      return this.#bytes - freed;
+    });
+    this.#spans.resolve(upTo);
+  }
+
+  /** After a reconnect: everything that is not acknowledged is due at once. */
+  sendAgain(): void {
+    this.#spans.allAgain();
+  }
+
+  /** The server knows a later part of this stream than we do (an old disk came back): go on as another stream. */
+  startNewStream(): void {
+    this.#durably((database) => {
+      const freed = dropRecords(database, 'seq IS NOT NULL');
+      database.prepare('UPDATE meta SET stream = ?, next = 0').run(newStreamId());
+      return this.#bytes - freed;
+    });
+    this.#spans.clear();
+  }
+
+  state(): OutboxState {
+    const { stream, next, dropped } = readMeta(this.#database);
+    const count = (where: string) => Number(single(this.#database, `SELECT count(*) FROM record WHERE ${where}`));
+    const lowest = single(this.#database, 'SELECT min(seq) FROM record WHERE seq IS NOT NULL');
+    const unsent = { event: count(`class = 'event' AND seq IS NULL`), window: count(`class = 'window' AND seq IS NULL`) };
+    const records = count('seq IS NOT NULL') + unsent.event + unsent.window;
+    return { stream, next, base: lowest === null ? next : Number(lowest), records, bytes: this.#bytes, dropped, unsent, durable: this.#inFile };
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #firstSend(recordClass: RecordClass, order: 'ASC' | 'DESC', limits: BatchLimits): OutboxBatch | undefined {
+    if (Number(single(this.#database, 'SELECT count(*) FROM record WHERE seq IS NOT NULL')) >= maxUnacknowledged) return undefined;
+    const query = `SELECT id, body FROM record WHERE class = ? AND seq IS NULL ORDER BY id ${order} LIMIT ?`;
+    const found = this.#database.prepare(query).all(recordClass, limits.maxRecords) as { id: number; body: string }[];
+    const rows = fitting(found, limits).toSorted((a, b) => a.id - b.id);
+    if (rows.length === 0) return undefined;
+    const { stream, next: seq0 } = readMeta(this.#database);
+    this.#durably((database) => {
+      // The disk failed just now: these rows are in the file still, and this is another stream.
+      if (readMeta(database).stream !== stream) return this.#bytes;
+      const number = database.prepare('UPDATE record SET seq = ? WHERE id = ?');
+      rows.forEach((row, i) => number.run(seq0 + i, row.id));
+      database.prepare('UPDATE meta SET next = ?').run(seq0 + rows.length);
+      return this.#bytes;
+    });
+    if (readMeta(this.#database).stream !== stream) return undefined;
+    this.#spans.sent({ class: recordClass, from: seq0, to: seq0 + rows.length - 1, attempts: 0 }, this.#options.now());
+    return { class: recordClass, seq0, bodies: rows.map((row) => row.body) };
+  }
+
+  #resend(recordClass: RecordClass, limits: BatchLimits): OutboxBatch | undefined {
+    const query = this.#database.prepare('SELECT seq, body FROM record WHERE seq BETWEEN ? AND ? ORDER BY seq');
+    for (let span; (span = this.#spans.takeDue(recordClass, this.#options.now())); ) {
+      const rows = query.all(span.from, span.to) as { seq: number; body: string }[];
+      const run = fitting(rows, limits).filter((row, i) => row.seq === rows[0]!.seq + i);
+      const last = run.at(-1);
+      if (!last) continue;
+      this.#spans.sent({ ...span, from: run[0]!.seq, to: last.seq, attempts: span.attempts + 1 }, this.#options.now());
+      const rest = rows[run.length];
+      if (rest) this.#spans.again({ ...span, from: rest.seq });
+      return { class: recordClass, seq0: run[0]!.seq, bodies: run.map((row) => row.body) };
+    }
+    return undefined;
+  }
+
+  /** Runs one transaction that gives the new count of bytes. Should the disk fail, the same is done in memory. */
+  #durably(work: (database: DatabaseSync) => number): void {
+    try {
+      this.#bytes = this.#transaction(work);
+    } catch (error) {
+      if (!this.#inFile || sqliteCode(error) === undefined) throw error;
+      this.#leaveDisk(error as Error);
+      this.#bytes = this.#transaction(work);
+    }
+  }
+
+  #transaction(work: (database: DatabaseSync) => number): number {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const bytes = work(this.#database);
+      this.#database.prepare('UPDATE meta SET lifetime = ?').run(this.#lifetime());
+      this.#database.exec('COMMIT');
+      return bytes;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #openFileOrMemory(): DatabaseSync {
+    const { file, thumbprint, onAlarm } = this.#options;
+    try {
+      const { database, setAside, detail } = openFile(file, thumbprint);
+      if (setAside) onAlarm('outbox-set-aside', `the outbox file was ${setAside} (${detail}): it was set aside and a new stream begun`);
+      return database;
+    } catch (error) {
+      return this.#inMemory(error as Error);
+    }
+  }
+
+  #inMemory(error: Error): DatabaseSync {
+    this.#inFile = false;
+    this.#triedDiskAt = this.#options.now();
+    const message = `the outbox cannot use its disk (${error.message}): telemetry is kept in memory, at most ${memoryBytes / 2 ** 20} MB of it`;
+    this.#options.onAlarm('outbox-in-memory', message);
+    return openMemory(this.#options.thumbprint);
+  }
+
+  /** What the file holds stays there for the next start; from here on this is another stream. */
+  #leaveDisk(error: Error): void {
+    try {
+      this.#database.close();
+    } catch (closing) {
+      this.#options.onAlarm('outbox-close', `closing the failed outbox file: ${(closing as Error).message}`);
+    }
+    this.#database = this.#inMemory(error);
+    this.#load();
+  }
+
+  /** Tried once a minute, and only while nothing in memory waits for an acknowledgement. */
+  #returnToDisk(): void {
+    const { now, onAlarm } = this.#options;
+    if (this.#inFile || now() - this.#triedDiskAt < retryDiskS || this.state().next !== this.state().base) return;
+    this.#triedDiskAt = now();
+    const database = this.#writableFile();
+    if (!database) return;
+    const memory = this.#database;
+    const unsent = memory.prepare('SELECT class, body FROM record ORDER BY id').all() as unknown as NewRecord[];
+    this.#database = database;
+    this.#inFile = true;
+    this.#load();
+    this.append(unsent);
+    memory.close();
+    onAlarm('outbox-on-disk', 'the outbox is on its disk again');
+  }
+
+  #writableFile(): DatabaseSync | undefined {
+    const { file, thumbprint } = this.#options;
+    let database: DatabaseSync | undefined;
+    try {
+      ({ database } = openFile(file, thumbprint));
+      database.exec('BEGIN IMMEDIATE; UPDATE meta SET lifetime = lifetime; COMMIT');
+      return database;
+    } catch {
+      // Still failing, as the alarm said: asked again in a minute.
+      database?.close();
+      return undefined;
+    }
+  }
+
+  #load(): void {
+    this.#openedAt = this.#options.now();
+    this.#lifetimeAtOpen = readMeta(this.#database).lifetime;
+    this.#bytes = sumOfBytes(this.#database, 'true');
+    this.#spans.clear();
+    const sent = this.#database.prepare('SELECT class, seq FROM record WHERE seq IS NOT NULL ORDER BY seq');
+    let run: { class: RecordClass; from: number; to: number } | undefined;
+    for (const { class: recordClass, seq } of sent.iterate() as Iterable<{ class: RecordClass; seq: number }>) {
+      if (run && run.class === recordClass && seq === run.to + 1) run.to = seq;
+      else {
+        if (run) this.#spans.again({ ...run, attempts: 0 });
+        run = { class: recordClass, from: seq, to: seq };
+      }
+    }
+    if (run) this.#spans.again({ ...run, attempts: 0 });
+  }
+
+  #bounds(): OutboxLimits {
+    const { limits } = this.#options;
+    return this.#inFile ? limits : { ...limits, maxBytes: Math.min(memoryBytes, limits.maxBytes) };
+  }
+
+  #lifetime(): number {
+    return this.#lifetimeAtOpen + this.#options.now() - this.#openedAt;
+  }
+}
+
+/** As many from the front as fit, one at least. */
+function fitting<Row extends { body: string }>(rows: readonly Row[], { maxBytes, maxRecords }: BatchLimits): Row[] {
+  let bytes = 0;
+  return rows.slice(0, maxRecords).filter((row, i) => (bytes += Buffer.byteLength(row.body)) <= maxBytes || i === 0);
+}

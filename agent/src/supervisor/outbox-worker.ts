@@ -1,0 +1,79 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { NewRecord, OutboxLimits, RecordClass, BatchLimits, OutboxAck, OutboxBatch, OutboxState } from './outbox-schema.js';
+import { OutboxStore } from './outbox-store.js';
+
+/** The outbox's thread: a write that waits for the disk never holds up the supervisor. */
+export interface OutboxWorkerData {
+  readonly file: string;
+  readonly thumbprint: string;
+  readonly limits: OutboxLimits;
+}
+export type OutboxOrder =
+  | { do: 'flush' | 'send-again' | 'start-new-stream' | 'close' }
+  | { do: 'next-batch'; class: RecordClass; limits: BatchLimits }
+  | { do: 'ack'; ack: OutboxAck };
+export type ToOutbox = { type: 'append'; record: NewRecord } | { type: 'order'; id: number; order: OutboxOrder };
+export type FromOutbox =
+  | { type: 'done'; id: number; state: OutboxState; batch?: OutboxBatch | undefined }
+  | { type: 'state'; state: OutboxState }
+  | { type: 'alarm'; name: string; message: string };
+
+/** Records that come within this time share one write to the disk. */
+const groupCommitMs = 50;
+
+const port = parentPort!;
+const post = (message: FromOutbox) => port.postMessage(message);
+const store = new OutboxStore({
+  ...(workerData as OutboxWorkerData),
+  now: () => performance.now() / 1000,
+  random: Math.random,
+  onAlarm: (name, message) => post({ type: 'alarm', name, message }),
+});
+let pending: NewRecord[] = [];
+let timer: NodeJS.Timeout | undefined;
+
+function commit(): void {
+  clearTimeout(timer);
+  timer = undefined;
+  if (pending.length === 0) return;
+  const records = pending;
+  pending = [];
+  store.append(records);
+}
+
+function obey(order: OutboxOrder): OutboxBatch | undefined {
+  switch (order.do) {
+    case 'flush':
+    case 'close':
+      return undefined;
+    case 'send-again':
+      store.sendAgain();
+      return undefined;
+    case 'start-new-stream':
+      store.startNewStream();
+      return undefined;
+    case 'ack':
+      store.ack(order.ack);
+      return undefined;
+    case 'next-batch':
+      return store.nextBatch(order.class, order.limits);
+  }
+}
+
+port.on('message', (message: ToOutbox) => {
+  if (message.type === 'append') {
+    pending.push(message.record);
+    timer ??= setTimeout(() => {
+      commit();
+      post({ type: 'state', state: store.state() });
+    }, groupCommitMs);
+    return;
+  }
+  commit();
+  const batch = obey(message.order);
+  post({ type: 'done', id: message.id, state: store.state(), batch });
+  if (message.order.do !== 'close') return;
+  store.close();
+  port.close();
+});
+post({ type: 'state', state: store.state() });

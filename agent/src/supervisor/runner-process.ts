@@ -1,0 +1,200 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { causeOfDeath, type Death } from '../core/death.js';
+import { UpdateFailure } from '../core/failure.js';
+import { FromRunner, type ToRunner } from '../runner-protocol.js';
+import { isErrno, messageOf } from './durable-rename.js';
+
+type Of<T extends FromRunner['type']> = Extract<FromRunner, { type: T }>;
+/** Lines for the log: what, and the fields to find it by. */
+export type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
+export type RunnerOptions = {
+  /** The runner's program. */
+  path: string;
+  /** Bound socket of the slot; the runner finds it as descriptor 4. */
+  listenFd?: number | undefined;
+  /** Resident bytes above which it is killed while it serves. */
+  maxRssBytes: number;
+  /** A serving runner that is silent for so long hangs. */
+  heartbeatMs: number;
+  lowPriority?: boolean;
+  /** What the runner finds in its environment, besides the limits that every runner gets. */
+  env?: NodeJS.ProcessEnv | undefined;
+  log: Log;
+  onHeartbeat?: (heartbeat: Of<'heartbeat'>) => void;
+  onWindow?: (window: Of<'window'>) => void;
+};
+
+/** No runner outlives its supervisor, even where its own watch on the channel fails. */
+const living = new Set<ChildProcess>();
+process.once('exit', () => living.forEach((child) => child.kill('SIGKILL')));
+
+/** How long a runner that refused or was told to go may take before it is killed. */
+const exitGraceMs = 2000;
+
+/** A runner as a child process: what it says, parsed, and how it ends, classified. */
+export class RunnerProcess {
+  readonly pid: number | undefined;
+  /** Resolves once, when the process is gone. */
+  readonly exited: Promise<Death>;
+  readonly #child: ChildProcess;
+  readonly #options: RunnerOptions;
+  readonly #listeners = new Set<(message: FromRunner) => void>();
+  readonly #outOfMemoryBefore = outOfMemoryKills();
+  #endedFor: { failure: 'crash' | 'memory'; reason: string } | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+  #lastLine = '';
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#child = fork(options.path, {
+      // Its own process group: Ctrl-C in a terminal is the supervisor's business. It ends with the channel.
+      detached: true,
+      execArgv: [],
+      env: { ...options.env, MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_ARENA_MAX: '2', UV_THREADPOOL_SIZE: '2' },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc', options.listenFd ?? 'ignore'],
+    });
+    this.pid = this.#child.pid;
+    living.add(this.#child);
+    this.#child.on('message', (message) => this.#hear(message));
+    for (const stream of [this.#child.stdout, this.#child.stderr]) if (stream) this.#relay(stream);
+    this.exited = this.#exit();
+    if (options.lowPriority) this.#lowerPriority();
+  }
+
+  send(message: ToRunner): void {
+    if (!this.#child.connected) return;
+    // Its end is told by `exited`.
+    this.#child.send(
+      message,
+      (error) => error && this.#options.log.debug({ pid: this.pid }, `runner did not take ${message.type}: ${error.message}`),
+    );
+  }
+
+  /** The next message of a type. Throws UpdateFailure when the runner refuses, ends, or takes too long. */
+  async expect<T extends FromRunner['type']>(type: T, withinMs: number, signal?: AbortSignal): Promise<Of<T>> {
+    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<Of<T>>();
+    const listener = (message: FromRunner) => {
+      if (message.type === type) resolve(message as Of<T>);
+      else if (message.type === 'failed') reject(new UpdateFailure(message.failure, message.reason));
+    };
+    const late = () =>
+      reject(new UpdateFailure('crash', `the runner did not say "${type}" within ${withinMs / 1000} s: it hangs`));
+    const timer = setTimeout(late, withinMs);
+    const aborted = () => reject(signal?.reason as Error);
+    signal?.addEventListener('abort', aborted);
+    this.#listeners.add(listener);
+    // A word said before the end still counts: the channel is emptied before `exited` resolves.
+    void this.exited.then((death) => reject(new UpdateFailure(death.outside ? 'interrupted' : death.failure, death.reason)));
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', aborted);
+      this.#listeners.delete(listener);
+    }
+  }
+
+  /** From here on it must be heard from: a runner whose inference hangs says nothing. */
+  watch(): void {
+    const { heartbeatMs } = this.#options;
+    clearTimeout(this.#watchdog);
+    this.#watchdog = setTimeout(
+      () => this.end('crash', `the runner hung: no heartbeat for ${heartbeatMs / 1000} s`),
+      heartbeatMs,
+    );
+  }
+
+  /** Lets it answer what came, then ends it. */
+  async drain(graceMs: number): Promise<void> {
+    clearTimeout(this.#watchdog);
+    this.send({ type: 'drain', graceMs });
+    await this.#gone(graceMs + exitGraceMs);
+  }
+
+  /** For one that is done, or has refused: it exits by itself, or is helped. */
+  async leave(): Promise<void> {
+    await this.#gone(exitGraceMs);
+  }
+
+  end(failure: 'crash' | 'memory', reason: string): void {
+    this.#endedFor ??= { failure, reason };
+    this.#child.kill('SIGKILL');
+  }
+
+  async #gone(withinMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), withinMs);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  #hear(raw: unknown): void {
+    const parsed = FromRunner.safeParse(raw);
+    if (!parsed.success) {
+      this.#options.log.warn({ pid: this.pid }, `runner said something unknown: ${parsed.error.issues[0]?.message}`);
+      return;
+    }
+    const message = parsed.data;
+    if (message.type === 'heartbeat') this.#beat(message);
+    if (message.type === 'window') this.#options.onWindow?.(message);
+    for (const listener of this.#listeners) listener(message);
+  }
+
+  #beat(heartbeat: Of<'heartbeat'>): void {
+    const { maxRssBytes, onHeartbeat } = this.#options;
+    if (this.#watchdog) this.watch();
+    if (heartbeat.rssBytes > maxRssBytes) {
+      const megabytes = (bytes: number) => Math.round(bytes / 1e6);
+      this.end('memory', `the runner holds ${megabytes(heartbeat.rssBytes)} MB, its ceiling is ${megabytes(maxRssBytes)} MB`);
+    } else onHeartbeat?.(heartbeat);
+  }
+
+  #exit(): Promise<Death> {
+    return new Promise((resolve) => {
+      const gone = (code: number | null, signal: string | null) => {
+        living.delete(this.#child);
+        clearTimeout(this.#watchdog);
+        const outOfMemory = outOfMemoryKills() > this.#outOfMemoryBefore;
+        const death = causeOfDeath({ code, signal, endedFor: this.#endedFor, outOfMemory });
+        resolve(this.#lastLine ? { ...death, reason: `${death.reason}; its last words: ${this.#lastLine}` } : death);
+      };
+      // 'close' comes after the last line of output was read; 'error' without a process has no 'close'.
+      this.#child.once('close', gone);
+      this.#child.once('error', (error) => {
+        if (this.pid !== undefined) return this.#options.log.warn({ pid: this.pid }, `runner: ${messageOf(error)}`);
+        this.#lastLine = `it could not be started: ${messageOf(error)}`;
+        gone(null, null);
+      });
+    });
+  }
+
+  #relay(stream: Readable): void {
+    createInterface({ input: stream }).on('line', (line) => {
+      this.#lastLine = line.slice(0, 500);
+      this.#options.log.info({ pid: this.pid }, `runner: ${line.slice(0, 2000)}`);
+    });
+  }
+
+  #lowerPriority(): void {
+    if (this.pid === undefined) return;
+    try {
+      setPriority(this.pid, 10);
+    } catch (error) {
+      this.#options.log.warn({ pid: this.pid }, `runner keeps its normal priority: ${messageOf(error)}`);
+    }
+  }
+}
+
+/** Linux counts them for the whole machine: one that happened while this runner lived is taken as its own. */
+function outOfMemoryKills(): number {
+  try {
+    return Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1] ?? 0);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EACCES')) return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PowerSource, Profile, TemperatureSource } from '@flotilla/firmware-profiles';
+
+/** A reading, or undefined while the sensor gives none. */
+export type Reader = () => number | undefined;
+
+export interface Sensors {
+  temperatureC?: Reader;
+  powerW?: Reader;
+  /** Above 0 while the supply is too weak. */
+  undervoltage?: Reader;
+}
+
+/** Finds the profile's sensors on this machine: of each kind the first that yields a number now. `root` is / but in tests. */
+export function findSensors({ thermal, power }: Pick<Profile, 'thermal' | 'power'>, root = '/'): Sensors {
+  const temperature = firstThatReads(thermal.read.map((source) => temperatureReader(source, root)));
+  const watts = firstThatReads(power.read.map((source) => powerReader(source, root)));
+  const weak = power.undervoltage && hwmonFile(root, power.undervoltage.chip, power.undervoltage.file);
+  return {
+    ...(temperature && { temperatureC: temperature }),
+    ...(watts && { powerW: watts }),
+    ...(weak && { undervoltage: () => numberIn(weak) }),
+  };
+}
+
+const firstThatReads = (readers: readonly (Reader | undefined)[]) => readers.find((read) => read?.() !== undefined);
+
+function temperatureReader(source: TemperatureSource, root: string): Reader | undefined {
+  const file =
+    source.from === 'thermal-zone'
+      ? entryNamed(join(root, 'sys/class/thermal'), 'type', source.type, 'temp')
+      : hwmonFile(root, source.chip, source.file);
+  return file === undefined ? undefined : () => scaled(numberIn(file), 1e-3);
+}
+
+function powerReader(source: PowerSource, root: string): Reader | undefined {
+  switch (source.from) {
+    case 'file':
+      return () => scaled(numberIn(join(root, source.path)), source.unit === 'mW' ? 1e-3 : 1e-6);
+    case 'hwmon':
+      return railsReader(source, root);
+    case 'rapl': {
+      const counter = entryNamed(join(root, 'sys/class/powercap'), 'name', source.zone, 'energy_uj');
+      return counter === undefined ? undefined : energyReader(() => numberIn(counter), () => performance.now());
+    }
+  }
+}
+
+/** in*_label names a rail; in*_input is in mV and curr*_input in mA. */
+function railsReader({ chip, rails }: Extract<PowerSource, { from: 'hwmon' }>, root: string): Reader | undefined {
+  const folder = hwmonFolder(root, chip);
+  if (folder === undefined) return undefined;
+  const numbers = entries(folder).flatMap((name) => /^in(\d+)_label$/.exec(name)?.[1] ?? []);
+  const wanted = numbers.filter((n) => rails.includes(textIn(join(folder, `in${n}_label`)) ?? ''));
+  if (wanted.length < rails.length) return undefined;
+  return () => sum(wanted.map((n) => product(numberIn(join(folder, `in${n}_input`)), numberIn(join(folder, `curr${n}_input`)))));
+}
+
+/** Mean watts since the last reading, from a counter of microjoules that wraps. The first reading only says that there is one. */
+export function energyReader(counter: Reader, nowMs: () => number): Reader {
+  let last: { energy: number; at: number } | undefined;
+  return () => {
+    const energy = counter();
+    const before = last;
+    last = energy === undefined ? undefined : { energy, at: nowMs() };
+    if (!last) return undefined;
+    if (!before || last.at <= before.at || last.energy < before.energy) return before ? undefined : 0;
+    return (last.energy - before.energy) / 1000 / (last.at - before.at);
+  };
+}
+
+const hwmonFolder = (root: string, chip: string) => folderNamed(join(root, 'sys/class/hwmon'), 'name', chip);
+
+function hwmonFile(root: string, chip: string, file: string): string | undefined {
+  const folder = hwmonFolder(root, chip);
+  return folder === undefined ? undefined : join(folder, file);
+}
+
+function entryNamed(parent: string, nameFile: string, name: string, file: string): string | undefined {
+  const folder = folderNamed(parent, nameFile, name);
+  return folder === undefined ? undefined : join(folder, file);
+}
+
+const folderNamed = (parent: string, nameFile: string, name: string) =>
+  entries(parent)
+    .map((entry) => join(parent, entry))
+    .find((folder) => textIn(join(folder, nameFile)) === name);
+
+/** Sensors come and go with drivers and rights: what cannot be read is not there. */
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function textIn(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function numberIn(file: string): number | undefined {
+  const text = textIn(file);
+  return text === undefined || text === '' || !Number.isFinite(Number(text)) ? undefined : Number(text);
+}
+
+const scaled = (value: number | undefined, factor: number) => (value === undefined ? undefined : value * factor);
+const product = (mV: number | undefined, mA: number | undefined) => (mV === undefined || mA === undefined ? undefined : mV * mA * 1e-6);
+const sum = (values: readonly (number | undefined)[]) =>
+  values.reduce((total, value) => (total === undefined || value === undefined ? undefined : total + value), 0);

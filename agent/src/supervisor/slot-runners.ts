@@ -1,0 +1,224 @@
+import type { Digest, SlotName } from '@flotilla/protocol';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Death } from '../core/death.js';
+import { UpdateFailure } from '../core/failure.js';
+import type { Committed, Heartbeat } from '../core/slot-state.js';
+import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
+import type { StoredRelease } from './artifact-store.js';
+import { messageOf } from './durable-rename.js';
+import { type RunnerOptions, RunnerProcess } from './runner-process.js';
+
+export type Deadlines = {
+  readyMs: number;
+  sourceStoppedMs: number;
+  activatedMs: number;
+  heartbeatMs: number;
+  preflightMs: number;
+  /** For an incumbent to answer what came. */
+  graceMs: number;
+};
+export const usualDeadlines: Deadlines = {
+  readyMs: 120_000,
+  sourceStoppedMs: 2000,
+  activatedMs: 10_000,
+  heartbeatMs: 10_000,
+  preflightMs: 600_000,
+  graceMs: 5000,
+};
+export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
+export type RunnersOptions = Pick<RunnerOptions, 'path' | 'listenFd' | 'env' | 'log'> & {
+  slot: SlotName;
+  limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
+  predictions: { file: string; maxBytes: number; keep: number };
+  source?: SourceConfig | undefined;
+  windowS: number;
+  deadlines: Deadlines;
+  open: (digest: Digest, variant: string) => Promise<StoredRelease>;
+  onHeartbeat: (heartbeat: Omit<Heartbeat, 'at'>) => void;
+  onDied: (run: number, death: Death) => void;
+  onWindow: (window: WindowMessage) => void;
+};
+type Runner = Committed & { run: number; process: RunnerProcess; sourceStopped: boolean; leaving: boolean; rssBytes: number };
+export type Activation = { type: 'activated' } | { type: 'failed' | 'swap-failed'; error: unknown };
+
+/** The runners of one slot: one serves; another takes over from it while both hold the socket, so that no request is lost. */
+export class SlotRunners {
+  readonly #options: RunnersOptions;
+  #windowS: number;
+  #active: Runner | undefined;
+  #tail: Promise<unknown> = Promise.resolve();
+  /** Cuts short the wait of a restart that something newer makes needless. */
+  #waiting = new AbortController();
+  #closed = new AbortController();
+  readonly #leaving = new Set<Promise<void>>();
+
+  constructor(options: RunnersOptions) {
+    this.#options = options;
+    this.#windowS = options.windowS;
+  }
+
+  get serving(): { digest: Digest; rssBytes: number } | undefined {
+    return this.#active;
+  }
+
+  configure(windowS: number): void {
+    this.#windowS = windowS;
+    this.#active?.process.send({ type: 'configure', windowS });
+  }
+
+  /** Figures of one variant, measured in a runner that is thrown away. */
+  async preflight(release: Committed, signal: AbortSignal): Promise<PreflightFigures> {
+    const message = { type: 'preflight', ...(await this.#load(release)) } as const;
+    const process = new RunnerProcess({ ...this.#processOptions(), listenFd: undefined, lowPriority: true });
+    try {
+      process.send(message);
+      const { figures } = await process.expect('preflighted', this.#options.deadlines.preflightMs, signal);
+      await process.leave();
+      return figures;
+    } finally {
+      process.end('crash', 'preflight is over');
+    }
+  }
+
+  /** Loads the candidate beside the incumbent, then swaps. */
+  activate(run: number, release: Committed, signal: AbortSignal): Promise<Activation> {
+    this.#waiting.abort();
+    return this.#inTurn(async () => {
+      let next: Runner;
+      try {
+        next = await this.#launch(run, release, AbortSignal.any([signal, this.#closed.signal]));
+      } catch (error) {
+        return { type: 'failed', error };
+      }
+      try {
+        await this.#swap(next);
+        return { type: 'activated' };
+      } catch (error) {
+        return { type: 'swap-failed', error };
+      }
+    });
+  }
+
+  /** Brings a committed release up, whatever serves now. False: something newer came while it waited. */
+  serve(run: number, release: Committed, waitMs: number): Promise<boolean> {
+    this.#waiting.abort();
+    const waiting = (this.#waiting = new AbortController());
+    return this.#inTurn(async () => {
+      if (!(await waited(waitMs, AbortSignal.any([waiting.signal, this.#closed.signal])))) return false;
+      if (this.#active?.digest === release.digest && !this.#active.sourceStopped) {
+        Object.assign(this.#active, { run, deployment: release.deployment });
+        return true;
+      }
+      await this.#swap(await this.#launch(run, release, this.#closed.signal));
+      return true;
+    });
+  }
+
+  /** Nothing serves afterwards; a later `serve` or `activate` may begin again. */
+  async stop(graceMs = this.#options.deadlines.graceMs): Promise<void> {
+    this.#waiting.abort();
+    this.#closed.abort(new Error('the slot is being stopped'));
+    const closed = this.#closed;
+    await this.#inTurn(async () => {
+      if (this.#active) this.#dismiss(this.#active, graceMs);
+      this.#active = undefined;
+      if (this.#closed === closed) this.#closed = new AbortController();
+      await Promise.all(this.#leaving);
+    });
+  }
+
+  /** One change at a time: a roll back asked for during a swap comes after it. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(change);
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
+    const { predictions, source, deadlines } = this.#options;
+    const load = await this.#load(release);
+    signal.throwIfAborted();
+    const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
+    runner.process = new RunnerProcess({
+      ...this.#processOptions(),
+      onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
+      // The runner knows the deployment that started it; the slot knows the one that it stands for now.
+      onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
+    });
+    try {
+      runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions });
+      const { rssBytes } = await runner.process.expect('ready', deadlines.readyMs, signal);
+      runner.rssBytes = rssBytes;
+      return runner;
+    } catch (error) {
+      runner.process.end('crash', 'it was not ready');
+      await runner.process.exited;
+      throw error;
+    }
+  }
+
+  async #swap(next: Runner): Promise<void> {
+    const { deadlines, slot, log } = this.#options;
+    const incumbent = this.#active;
+    if (incumbent) {
+      incumbent.sourceStopped = true;
+      incumbent.process.send({ type: 'stop-source' });
+      await incumbent.process.expect('source-stopped', deadlines.sourceStoppedMs).catch((error: unknown) => {
+        log.warn({ slot }, `the incumbent's source did not stop: ${messageOf(error)}; the candidate starts beside it`);
+      });
+    }
+    try {
+      next.process.send({ type: 'activate' });
+      await next.process.expect('activated', deadlines.activatedMs);
+    } catch (error) {
+      next.process.end('crash', 'it could not be activated');
+      await next.process.exited;
+      throw error;
+    }
+    next.process.watch();
+    this.#active = next;
+    void next.process.exited.then((death) => this.#ended(next, death));
+    if (incumbent) this.#dismiss(incumbent, deadlines.graceMs);
+  }
+
+  #dismiss(runner: Runner, graceMs: number): void {
+    runner.leaving = true;
+    const gone = runner.process.drain(graceMs);
+    this.#leaving.add(gone);
+    void gone.then(() => this.#leaving.delete(gone));
+  }
+
+  #beat(runner: Runner, { ok, errors, consecutiveErrors, rssBytes }: Extract<FromRunner, { type: 'heartbeat' }>): void {
+    runner.rssBytes = rssBytes;
+    if (!runner.leaving) this.#options.onHeartbeat({ type: 'heartbeat', run: runner.run, ok, errors, consecutiveErrors });
+  }
+
+  #ended(runner: Runner, death: Death): void {
+    if (this.#active === runner) this.#active = undefined;
+    if (!runner.leaving) this.#options.onDied(runner.run, death);
+  }
+
+  async #load({ deployment, digest, variant }: Committed): Promise<Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>> {
+    const { slot, limits, open } = this.#options;
+    return { slot, deployment, digest, variant, ...(await open(digest, variant)), ...limits };
+  }
+
+  #processOptions() {
+    const { path, listenFd, env, log, limits, deadlines } = this.#options;
+    return { path, listenFd, env, log, maxRssBytes: limits.maxRssBytes, heartbeatMs: deadlines.heartbeatMs };
+  }
+}
+
+async function waited(ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    if (ms > 0) await delay(ms, undefined, { signal });
+    return !signal.aborted;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
+  }
+}
+
+/** What an error that is no UpdateFailure says of the release: nothing. */
+export const asUpdateFailure = (error: unknown): UpdateFailure =>
+  error instanceof UpdateFailure ? error : new UpdateFailure('interrupted', messageOf(error), { cause: error });

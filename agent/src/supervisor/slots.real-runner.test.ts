@@ -1,0 +1,54 @@
+import { canonicalJson, Manifest, ReleaseFile } from '@flotilla/protocol';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import type { ArtifactServer } from './fixtures/artifact-server.js';
+import { FleetOfOne } from './fixtures/fleet-of-one.js';
+
+const repository = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+const runnerPath = repository('agent/dist/runner/main.js');
+const photographs = repository('test/models/photographs');
+const releases = repository('test/models/releases');
+
+function publishFolder(server: ArtifactServer, folder: string) {
+  const {
+    apiVersion: _api,
+    kind: _kind,
+    ...release
+  } = ReleaseFile.parse(parse(readFileSync(join(folder, 'release.yaml'), 'utf8')));
+  const files = filesBelow(folder).map((path) => {
+    const bytes = readFileSync(join(folder, path));
+    return { path, sha256: server.put(bytes), size: bytes.length };
+  });
+  return server.put(canonicalJson(Manifest.parse({ v: 1, ...release, files })));
+}
+
+function filesBelow(folder: string, inside = ''): string[] {
+  return readdirSync(join(folder, inside)).flatMap((name) => {
+    const path = join(inside, name);
+    if (statSync(join(folder, path)).isDirectory()) return filesBelow(folder, path);
+    return name === 'release.yaml' ? [] : [path];
+  });
+}
+
+let device: FleetOfOne;
+afterEach(() => device.end());
+
+// Built by `npm test` before anything is run; a bare `vitest run` on a fresh clone has no runner yet.
+describe.skipIf(!existsSync(runnerPath))('a slot with the real runner', () => {
+  it('commits a good release, turns a broken one away, and serves the good one again after a restart', async () => {
+    const source = { directory: photographs, perSecond: 10, then: 'repeat' } as const;
+    const slots = { inspection: { listen: { host: '127.0.0.1', port: 0 }, source } };
+    device = await FleetOfOne.make({ runnerPath, slots, deadlines: {} });
+    const good = device.assign(publishFolder(device.server, join(releases, '1.0.0')));
+    await device.reported(good, 'committed', 60_000);
+    const broken = device.assign(publishFolder(device.server, join(releases, '1.3.0')));
+    await device.reported(broken, 'failed golden', 60_000);
+    await device.serves(good.manifestDigest);
+    await device.restart();
+    await device.serves(good.manifestDigest);
+    expect(device.windows.at(-1)?.window).toMatchObject({ digest: good.manifestDigest, errors: 0 });
+  }, 180_000);
+});

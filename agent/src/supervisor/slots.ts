@@ -1,0 +1,210 @@
+import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, SlotName } from '@flotilla/protocol';
+import { join } from 'node:path';
+import type { Report, SlotState, Target } from '../core/slot-state.js';
+import type { Capability } from '../core/variant.js';
+import type { SourceConfig } from '../runner-protocol.js';
+import { ArtifactStore } from './artifact-store.js';
+import type { Downloads } from './downloads.js';
+import { messageOf } from './durable-rename.js';
+import { Journal } from './journal.js';
+import { bindSocket, type ListeningSocket } from './listening-socket.js';
+import { ReleaseFetch } from './release-fetch.js';
+import type { Log } from './runner-process.js';
+import { slotHandlers } from './slot-handlers.js';
+import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
+import { Slot } from './slot.js';
+import { VariantChoice } from './variant-choice.js';
+
+/** The composition root adds what belongs to the outbox: type, boot, uptime. */
+export type SlotReport = Omit<Report, 'type'> & { slot: SlotName };
+export type SlotsOptions = {
+  dataDir: string;
+  slots: Readonly<Record<string, { listen?: { host: string; port: number } | undefined; source?: SourceConfig | undefined }>>;
+  limits: RunnersOptions['limits'];
+  capability: Capability;
+  hardwareClass: string;
+  downloads: Downloads;
+  /** Bytes that stored releases may take, the pinned ones included. */
+  storeBytes: number;
+  windowS: number;
+  predictions: { maxBytes: number; keep: number };
+  /** agent/dist/runner/main.js */
+  runnerPath: string;
+  runnerEnv?: NodeJS.ProcessEnv | undefined;
+  log: Log;
+  onEvent: (report: SlotReport) => void;
+  onWindow: (window: WindowMessage) => void;
+  onAlarm: (name: string, message: string, slot?: SlotName) => void;
+  random?: () => number;
+  /** Seconds of a clock that never goes back. */
+  now?: () => number;
+  deadlines?: Partial<Deadlines>;
+};
+type Built = { slot: Slot; runners: SlotRunners; socket: ListeningSocket | undefined };
+
+/** All slots of this device: brings what the desired state asks to each, and says what is. */
+export class Slots {
+  readonly #options: SlotsOptions;
+  readonly #built = new Map<SlotName, Built>();
+  readonly #unknown = new Map<SlotName, DesiredSlot>();
+  readonly #store: ArtifactStore;
+  readonly #releases: ReleaseFetch;
+
+  constructor(options: SlotsOptions) {
+    this.#options = options;
+    const folder = join(options.dataDir, 'store');
+    this.#store = new ArtifactStore(folder);
+    this.#releases = new ReleaseFetch({
+      store: this.#store,
+      downloads: options.downloads,
+      folder,
+      budgetBytes: options.storeBytes,
+      pinned: () => new Set([...this.#built.values()].flatMap(({ slot }) => digestsOf(slot.state))),
+    });
+  }
+
+  /** The last known good of each slot serves within a second or two; no network is needed. */
+  async start(): Promise<void> {
+    await this.#store.open();
+    const choice = new VariantChoice(join(this.#options.dataDir, 'variant-choices'), this.#options.hardwareClass);
+    const names = Object.keys(this.#options.slots).map((name) => SlotName.parse(name));
+    const ready: (() => void)[] = [];
+    try {
+      for (const name of names) ready.push(await this.#build(name, choice));
+    } catch (error) {
+      for (const { socket } of this.#built.values()) socket?.close();
+      throw error;
+    }
+    // All are known before the first begins: what one slot pins, another must not clear away.
+    for (const begin of ready) begin();
+    void this.#verify();
+  }
+
+  apply(desired: Pick<DesiredState, 'slots' | 'config'>): void {
+    const named = new Map(desired.slots.map((slot) => [slot.slot, slot]));
+    for (const [name, { slot, runners }] of this.#built) {
+      const wanted = named.get(name);
+      runners.configure(desired.config.windowS);
+      slot.dispatch({ type: 'desired', target: wanted && targetOf(wanted) });
+      named.delete(name);
+    }
+    this.#reject(named);
+  }
+
+  reported(): ReportedSlot[] {
+    const known = [...this.#built].map(([name, { slot, runners }]) => reportedSlot(name, slot.state, runners.serving?.digest));
+    const unknown = [...this.#unknown].map(([slot, { deployment }]) => ({ slot, deployment, state: 'rejected' as const }));
+    return [...known, ...unknown];
+  }
+
+  /** Resident bytes of the runners that serve; undefined when none does. */
+  runnerRssBytes(): number | undefined {
+    const serving = [...this.#built.values()].flatMap(({ runners }) => runners.serving ?? []);
+    return serving.length > 0 ? serving.reduce((sum, { rssBytes }) => sum + rssBytes, 0) : undefined;
+  }
+
+  /** Runners answer what came and send their last windows; what was under way goes on at the next start. */
+  async stop(): Promise<void> {
+    const built = [...this.#built.values()];
+    for (const { slot } of built) slot.close();
+    await Promise.all(built.map(({ runners }) => runners.stop()));
+    for (const { socket } of built) socket?.close();
+  }
+
+  async #build(name: SlotName, choice: VariantChoice): Promise<() => void> {
+    const { options, releases } = { options: this.#options, releases: this.#releases };
+    const { log, onAlarm, onEvent, capability, random = Math.random, now = () => performance.now() / 1000 } = options;
+    const { listen } = options.slots[name] ?? {};
+    const { journal, state, bootCount, damage } = Journal.open(join(options.dataDir, 'journal'), name);
+    const socket = listen && (await bindSocket(name, listen));
+    const slot = new Slot({ slot: name, state, journal, log, onJournalFailure: (m) => onAlarm('journal-unwritable', m, name) });
+    const runners = new SlotRunners({
+      ...this.#runnersOptions(name),
+      listenFd: socket?.fd,
+      onHeartbeat: (heartbeat) => slot.dispatch({ ...heartbeat, at: now() }),
+      onDied: (run, death) => slot.dispatch({ type: 'died', run, at: now(), death }),
+    });
+    const dispatch = slot.dispatch.bind(slot);
+    const report = (r: Report) => onEvent(slotReport(name, r));
+    const alarm = (alarmName: string, message: string) => onAlarm(alarmName, message, name);
+    const handlers = slotHandlers({ releases, choice, runners, journal, capability, dispatch, report, alarm, random, now });
+    this.#built.set(name, { slot, runners, socket });
+    return () => {
+      if (damage !== undefined) alarm('journal-damaged', damage);
+      slot.start(handlers, bootCount);
+    };
+  }
+
+  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'listenFd' | 'onHeartbeat' | 'onDied'> {
+    const { dataDir, runnerPath, runnerEnv, limits, windowS, predictions, slots, log, onWindow, deadlines } = this.#options;
+    return {
+      slot,
+      path: runnerPath,
+      env: runnerEnv,
+      limits,
+      windowS,
+      log,
+      onWindow,
+      source: slots[slot]?.source,
+      predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
+      deadlines: { ...usualDeadlines, ...deadlines },
+      open: (digest, variant) => this.#releases.open(digest, variant),
+    };
+  }
+
+  /** A slot that this device does not have: said once per deployment. */
+  #reject(wanted: ReadonlyMap<SlotName, DesiredSlot>): void {
+    for (const name of this.#unknown.keys()) if (!wanted.has(name)) this.#unknown.delete(name);
+    const known = [...this.#built.keys()].join(', ') || 'none';
+    for (const [slot, desired] of wanted) {
+      const { deployment, manifestDigest: digest } = desired;
+      if (this.#unknown.get(slot)?.deployment === deployment) continue;
+      this.#unknown.set(slot, desired);
+      const reason = `this device has no slot "${slot}"; its slots are: ${known}`;
+      this.#options.onEvent({ slot, deployment, digest, state: 'rejected', failure: 'incompatible', reason });
+    }
+  }
+
+  /** Beside the first inferences: what is about to be served was hashed before it was loaded. */
+  async #verify(): Promise<void> {
+    try {
+      for (const digest of await this.#store.verify()) {
+        this.#options.onAlarm(
+          'artifact-decayed',
+          `stored file ${digest} decayed on disk and was removed; it is fetched again when needed`,
+        );
+      }
+    } catch (error) {
+      this.#options.onAlarm('store-unreadable', `the artifact store cannot be checked: ${messageOf(error)}`);
+    }
+  }
+}
+
+const targetOf = ({ deployment, manifestDigest, release, probation }: DesiredSlot): Target => ({
+  deployment,
+  digest: manifestDigest,
+  release,
+  probation,
+});
+
+/** The contract bounds a reason to 2000 characters. */
+const slotReport = (slot: SlotName, { deployment, digest, state, failure, reason, variant, committed }: Report): SlotReport => ({
+  slot,
+  deployment,
+  digest,
+  state,
+  failure,
+  reason: reason?.slice(0, 2000),
+  variant,
+  committed,
+});
+
+function digestsOf({ committed, previous, update }: SlotState): Digest[] {
+  const candidate = 'run' in update ? update.target.digest : undefined;
+  return [committed?.digest, previous?.digest, candidate].filter((digest) => digest !== undefined);
+}
+
+function reportedSlot(slot: SlotName, { update, committed }: SlotState, serving: Digest | undefined): ReportedSlot {
+  const deployment = update.state === 'idle' ? undefined : update.target.deployment;
+  return { slot, deployment, digest: serving, committed: committed?.digest, state: update.state };
+}

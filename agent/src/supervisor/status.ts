@@ -1,0 +1,32 @@
+import type { AgentConfig } from '../config.js';
+import { isLocked } from './data-lock.js';
+import { loadIdentity, validity } from './identity.js';
+import { readIfThere } from './durable-file.js';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const Journal = z.object({
+  state: z.object({ committed: z.object({ release: z.string() }).optional(), update: z.object({ state: z.string() }) }),
+});
+
+/** What the data folder says; an agent that runs on it is not disturbed. */
+export function printStatus(config: AgentConfig): void {
+  const identity = loadIdentity(config.data);
+  const lines: [string, string][] = [
+    ['data', config.data],
+    ['running', isLocked(config.data) ? 'yes' : 'no'],
+    ['enrolled', identity ? `as ${identity.device} at ${identity.deviceApiUrl}` : 'no'],
+    ...(identity ? [['certificate', `until ${new Date(validity(identity.certificate).to).toISOString()}`] as [string, string]] : []),
+    ...Object.keys(config.slots).map((name) => [`slot ${name}`, slotLine(config.data, name)] as [string, string]),
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length));
+  for (const [label, value] of lines) console.log(`${label.padEnd(width)}  ${value}`);
+}
+
+function slotLine(data: string, name: string): string {
+  const text = readIfThere(join(data, 'journal', `${name}.json`));
+  const journal = Journal.safeParse(text === undefined ? undefined : JSON.parse(text));
+  if (!journal.success) return 'nothing yet';
+  const { committed, update } = journal.data.state;
+  return `${committed?.release ?? 'no release'} committed, update ${update.state}`;
+}
