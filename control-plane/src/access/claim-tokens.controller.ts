@@ -1,0 +1,33 @@
+import { DeviceId, pageOf, TokenCreate, TokenView } from '@flotilla/protocol';
+import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
+import { ApiResponse } from '@nestjs/swagger';
+import { DevicesService } from '../fleet/devices.service.js';
+import { ClaimTokensService, TokenQuery, TokenSummary } from './claim-tokens.service.js';
+
+@Controller('api/v1')
+export class ClaimTokensController {
+  constructor(
+    @Inject(ClaimTokensService) private readonly tokens: ClaimTokensService,
+    @Inject(DevicesService) private readonly devices: DevicesService,
+  ) {}
+
+  @Post('tokens')
+  @ApiResponse({ status: 201, standardSchema: TokenView })
+  create(@Body({ schema: TokenCreate }) request: TokenCreate) {
+    return this.tokens.create(request);
+  }
+
+  @Get('tokens')
+  @ApiResponse({ status: 200, standardSchema: pageOf(TokenSummary) })
+  list(@Query({ schema: TokenQuery }) query: TokenQuery) {
+    return this.tokens.list(query);
+  }
+
+  /** Shuts the present board out and answers the claim token for the one that comes in its place. */
+  @Post('devices/:id/replacement')
+  @ApiResponse({ status: 201, standardSchema: TokenView })
+  async replace(@Param('id', { schema: DeviceId }) id: DeviceId) {
+    await this.devices.retire(id);
+    return this.tokens.createReplacement(id);
+  }
+}

@@ -1,0 +1,61 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const listen = (defaultPort: number) => ({ host: z.string().min(1).default('127.0.0.1'), port: port.default(defaultPort) });
+
+/** Settings of one control plane process. Read from `flotilla.yaml` and `FLOTILLA_*`, the environment winning. */
+export const ControlPlaneConfig = z
+  .strictObject({
+    dataDir: z.string().min(1).default('.flotilla').transform((path) => resolve(path)),
+    /** Operator API, OpenAPI and page. */
+    http: z.strictObject(listen(8080)).prefault({}),
+    /** Device API (mTLS). `publicUrl`: how devices reach it. */
+    deviceApi: z.strictObject({ ...listen(8443), publicUrl: z.url({ protocol: /^https$/ }).optional() }).prefault({}),
+    /** Embedded broker (MQTT over mTLS), unless `url` names another one. `publicUrl`: how devices reach it. */
+    mqtt: z
+      .strictObject({
+        ...listen(8883),
+        url: z.url({ protocol: /^mqtts?$/ }).optional(),
+        publicUrl: z.url({ protocol: /^mqtts$/ }).optional(),
+        /** Mosquitto's dynamic-security administration, only with `url`. */
+        dynsec: z.strictObject({ username: z.string(), password: z.string() }).optional(),
+      })
+      .prefault({}),
+    /** An external PostgreSQL; embedded where absent. */
+    databaseUrl: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    retentionDays: z.coerce.number().int().min(1).max(3650).default(30),
+    /** Heartbeats, windows and uploads that devices are told to keep. */
+    device: z
+      .strictObject({
+        windowS: z.coerce.number().min(0.2).max(3600).default(10),
+        uploadS: z.coerce.number().min(0.2).max(86_400).default(60),
+        heartbeatS: z.coerce.number().min(1).max(3600).default(60),
+      })
+      .prefault({}),
+    logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  })
+  .readonly();
+export type ControlPlaneConfig = z.infer<typeof ControlPlaneConfig>;
+
+/** Environment names and the setting that each one is. */
+export const environmentNames = {
+  FLOTILLA_DATA: 'dataDir',
+  FLOTILLA_HTTP_HOST: 'http.host',
+  FLOTILLA_HTTP_PORT: 'http.port',
+  FLOTILLA_DEVICE_API_HOST: 'deviceApi.host',
+  FLOTILLA_DEVICE_API_PORT: 'deviceApi.port',
+  FLOTILLA_DEVICE_API_PUBLIC_URL: 'deviceApi.publicUrl',
+  FLOTILLA_MQTT_HOST: 'mqtt.host',
+  FLOTILLA_MQTT_PORT: 'mqtt.port',
+  FLOTILLA_MQTT_PUBLIC_URL: 'mqtt.publicUrl',
+  MQTT_URL: 'mqtt.url',
+  FLOTILLA_DYNSEC_USERNAME: 'mqtt.dynsec.username',
+  FLOTILLA_DYNSEC_PASSWORD: 'mqtt.dynsec.password',
+  DATABASE_URL: 'databaseUrl',
+  FLOTILLA_RETENTION_DAYS: 'retentionDays',
+  FLOTILLA_WINDOW_S: 'device.windowS',
+  FLOTILLA_UPLOAD_S: 'device.uploadS',
+  FLOTILLA_HEARTBEAT_S: 'device.heartbeatS',
+  FLOTILLA_LOG_LEVEL: 'logLevel',
+} as const;

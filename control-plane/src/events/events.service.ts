@@ -1,0 +1,79 @@
+import type { EventView } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { z } from 'zod';
+import { type Page, ListQuery, pageFrom } from '../listing.js';
+import { AppError } from '../platform/errors.js';
+import { CLOCK, type Clock } from '../platform/tokens.js';
+import { EventRow } from './event.entity.js';
+
+/** `kind` names one kind, or several separated by commas. */
+export const EventQuery = ListQuery.extend({
+  device: z.string().max(64).optional(),
+  rollout: z.uuid().optional(),
+  kind: z.string().max(500).optional(),
+  cursor: z.coerce.number().int().min(1).optional(),
+});
+export type EventQuery = z.infer<typeof EventQuery>;
+
+export interface NewEvent {
+  kind: string;
+  actor: string;
+  device?: string;
+  rollout?: string;
+  message: string;
+  data?: Record<string, unknown>;
+}
+
+/** The append-only log: written in the transaction of what it tells, so that neither is there without the other. */
+@Injectable()
+export class EventsService {
+  constructor(
+    @Inject(DataSource) private readonly db: DataSource,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  async append(tx: EntityManager | DataSource, event: NewEvent): Promise<void> {
+    await tx.getRepository(EventRow).insert({
+      at: this.clock.now(),
+      kind: event.kind,
+      actor: event.actor,
+      device: event.device ?? null,
+      rollout: event.rollout ?? null,
+      message: event.message,
+      data: (event.data ?? {}) as object,
+    });
+  }
+
+  async list(query: EventQuery): Promise<Page<EventView>> {
+    const rows = await this.select(query).getMany();
+    const page = pageFrom(rows, query.limit, (row) => String(row.id));
+    return { ...page, items: page.items.map(viewOf) };
+  }
+
+  private select({ limit, cursor, device, rollout, kind }: EventQuery) {
+    const select = this.db.getRepository(EventRow).createQueryBuilder('event').orderBy('event.id', 'DESC').take(limit + 1);
+    if (cursor !== undefined) select.andWhere('event.id < :cursor', { cursor });
+    if (device !== undefined) select.andWhere('event.device = :device', { device });
+    if (rollout !== undefined) select.andWhere('event.rollout = :rollout', { rollout });
+    if (kind !== undefined) select.andWhere('event.kind = any(:kinds)', { kinds: kindsIn(kind) });
+    return select;
+  }
+}
+
+function kindsIn(text: string): string[] {
+  const kinds = text.split(',').map((kind) => kind.trim());
+  if (kinds.some((kind) => kind === '')) throw new AppError('INVALID_REQUEST', `kind: an empty name in "${text}"`);
+  return kinds;
+}
+
+const viewOf = (row: EventRow): EventView => ({
+  id: row.id,
+  at: row.at.toISOString(),
+  kind: row.kind,
+  actor: row.actor,
+  ...(row.device !== null && { device: row.device }),
+  ...(row.rollout !== null && { rollout: row.rollout }),
+  message: row.message,
+  data: row.data,
+});

@@ -1,0 +1,21 @@
+import { AssignmentRequest, DeploymentId, DeviceId } from '@flotilla/protocol';
+import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
+import { ApiResponse } from '@nestjs/swagger';
+import { z } from 'zod';
+import { ManualAssignmentsService } from './manual-assignments.service.js';
+
+const AssignmentResult = z
+  .object({ items: z.array(z.object({ device: DeviceId, deployment: DeploymentId.nullable() })) })
+  .meta({ id: 'AssignmentResult' });
+
+@Controller('api/v1/assignments')
+export class AssignmentsController {
+  constructor(@Inject(ManualAssignmentsService) private readonly assignments: ManualAssignmentsService) {}
+
+  @Post()
+  @HttpCode(200)
+  @ApiResponse({ status: 200, standardSchema: AssignmentResult })
+  async assign(@Body({ schema: AssignmentRequest }) request: AssignmentRequest) {
+    return { items: await this.assignments.assign(request) };
+  }
+}

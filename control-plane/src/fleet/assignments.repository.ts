@@ -1,0 +1,114 @@
+import type { DeviceId, Digest, Probation, SlotName } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager, In } from 'typeorm';
+import { AssignmentRow, DeviceRow, SlotReportRow } from './device.entity.js';
+
+export interface NewAssignment {
+  device: DeviceId;
+  deployment: string;
+  digest: Digest;
+}
+export interface Ownership {
+  slot: SlotName;
+  owner: string;
+  priority: number;
+  probation: Probation;
+}
+
+/** Sets, not rows: a stage is offered to thousands of devices in one statement each. */
+@Injectable()
+export class AssignmentsRepository {
+  constructor(@Inject(DataSource) private readonly db: DataSource) {}
+
+  transaction<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
+    return this.db.transaction(work);
+  }
+
+  /** In id order, so that two transactions never wait for each other. Active devices only. */
+  async lock(tx: EntityManager, devices: readonly DeviceId[]): Promise<Set<DeviceId>> {
+    const rows = await tx
+      .createQueryBuilder(DeviceRow, 'device')
+      .select('device.id', 'id')
+      .where('device.id = any(:devices) and device.status = :active', { devices, active: 'active' })
+      .orderBy('device.id')
+      .setLock('pessimistic_write')
+      .getRawMany<{ id: DeviceId }>();
+    return new Set(rows.map((row) => row.id));
+  }
+
+  current(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<AssignmentRow[]> {
+    return tx.find(AssignmentRow, { where: { slot, device: In(devices) } });
+  }
+
+  ofDevice(tx: EntityManager, device: DeviceId): Promise<AssignmentRow[]> {
+    return tx.find(AssignmentRow, { where: { device }, order: { slot: 'ASC' } });
+  }
+
+  /** Deployments that their devices have given up. */
+  async ended(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<Set<string>> {
+    const rows = await tx.find(SlotReportRow, {
+      where: { slot, device: In(devices), state: In(['failed', 'rolled-back', 'rejected']) },
+      select: { device: true, slot: true, deployment: true },
+    });
+    return new Set(rows.flatMap((row) => row.deployment ?? []));
+  }
+
+  async upsert(tx: EntityManager, items: readonly NewAssignment[], { slot, owner, priority, probation }: Ownership): Promise<void> {
+    if (items.length === 0) return;
+    await tx.query(
+      `INSERT INTO assignment (device, slot, deployment, digest, owner, priority, probation, assigned_at)
+       SELECT item.device, $1, item.deployment, item.digest, $2, $3, $4::jsonb, now()
+       FROM unnest($5::text[], $6::uuid[], $7::text[]) AS item (device, deployment, digest)
+       ON CONFLICT (device, slot) DO UPDATE SET deployment = excluded.deployment, digest = excluded.digest, owner = excluded.owner,
+         priority = excluded.priority, probation = excluded.probation, assigned_at = excluded.assigned_at`,
+      [slot, owner, priority, JSON.stringify(probation), ...columns(items)],
+    );
+  }
+
+  /** Another owner for what is assigned already; the devices notice nothing. */
+  async own(tx: EntityManager, devices: readonly DeviceId[], { slot, owner, priority }: Ownership): Promise<void> {
+    if (devices.length === 0) return;
+    await tx.update(AssignmentRow, { slot, device: In(devices) }, { owner, priority });
+  }
+
+  async remove(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<void> {
+    if (devices.length > 0) await tx.delete(AssignmentRow, { slot, device: In(devices) });
+  }
+
+  async removeAll(tx: EntityManager, device: DeviceId): Promise<void> {
+    await tx.delete(AssignmentRow, { device });
+  }
+
+  /** The hash is that of an epoch already issued: a new epoch has none yet. */
+  async raiseEpochs(tx: EntityManager, devices: readonly DeviceId[]): Promise<void> {
+    if (devices.length === 0) return;
+    await tx.query(`UPDATE device SET epoch = epoch + 1, desired_hash = NULL WHERE id = ANY($1::text[])`, [devices]);
+    await this.send(tx, devices);
+  }
+
+  async send(tx: EntityManager, devices: readonly DeviceId[]): Promise<void> {
+    await tx.query(
+      `INSERT INTO outbox (effect) SELECT jsonb_build_object('type', 'send-desired', 'device', device) FROM unnest($1::text[]) AS device`,
+      [devices],
+    );
+  }
+
+  device(tx: EntityManager, device: DeviceId): Promise<DeviceRow | null> {
+    return tx.findOne(DeviceRow, { where: { id: device }, lock: { mode: 'pessimistic_write' } });
+  }
+
+  async issued(tx: EntityManager, device: DeviceId, epoch: number, desiredHash: Digest): Promise<void> {
+    await tx.update(DeviceRow, { id: device }, { epoch, desiredHash });
+  }
+
+  async adoptEpoch(tx: EntityManager, device: DeviceId, epoch: number): Promise<void> {
+    await tx.update(DeviceRow, { id: device }, { epoch, desiredHash: null });
+    await this.send(tx, [device]);
+  }
+}
+
+const columns = (items: readonly NewAssignment[]) => [
+  items.map((item) => item.device),
+  items.map((item) => item.deployment),
+  items.map((item) => item.digest),
+];

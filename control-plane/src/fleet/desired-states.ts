@@ -1,0 +1,60 @@
+import { type DesiredSlot, type DesiredState, type DeviceId, digestOf, type SlotName } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import type { ControlPlaneConfig } from '../config.js';
+import { ReleasesService } from '../models/releases.service.js';
+import { AppError } from '../platform/errors.js';
+import { CLOCK, type Clock, CONFIG } from '../platform/tokens.js';
+import { AssignmentsRepository } from './assignments.repository.js';
+import type { AssignmentRow, DeviceRow } from './device.entity.js';
+import { unknownRelease } from './device-view.js';
+
+const validForMs = 7 * 86_400_000;
+
+/** What a device should run, made of its assignments under the lock of its row. */
+@Injectable()
+export class DesiredStates {
+  constructor(
+    @Inject(AssignmentsRepository) private readonly assignments: AssignmentsRepository,
+    @Inject(ReleasesService) private readonly releases: ReleasesService,
+    @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'device'>,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  /** Unsigned. One epoch never names two contents: where the settings changed since it was issued, it rises. */
+  async issue(tx: EntityManager, device: DeviceId): Promise<{ state: DesiredState; row: DeviceRow }> {
+    const row = await this.lock(tx, device);
+    const content = { slots: await this.slots(tx, device), config: this.config.device };
+    const desiredHash = digestOf(content);
+    const epoch = row.desiredHash === null || row.desiredHash === desiredHash ? row.epoch : row.epoch + 1;
+    if (epoch !== row.epoch || row.desiredHash === null) await this.assignments.issued(tx, device, epoch, desiredHash);
+    const expires = this.clock.now().getTime() + validForMs;
+    const state: DesiredState = { v: 1, type: 'desired', device, keyThumbprint: row.keyThumbprint, epoch, expires, ...content };
+    return { state, row: { ...row, epoch, desiredHash } };
+  }
+
+  private async lock(tx: EntityManager, device: DeviceId): Promise<DeviceRow> {
+    const row = await this.assignments.device(tx, device);
+    if (!row) throw new AppError('DEVICE_NOT_FOUND', `no device ${device}`);
+    if (row.status === 'revoked') throw new AppError('DEVICE_REVOKED', `device ${device} is revoked: it is sent nothing`);
+    return row;
+  }
+
+  private async slots(tx: EntityManager, device: DeviceId): Promise<DesiredSlot[]> {
+    const rows = await this.assignments.ofDevice(tx, device);
+    const names = await this.releases.namesOf(
+      rows.map((row) => row.digest),
+      tx,
+    );
+    return rows.map((row) => desiredSlot(row, names));
+  }
+}
+
+const desiredSlot = ({ slot, deployment, digest, probation }: AssignmentRow, names: ReadonlyMap<string, string>) =>
+  ({
+    slot: slot as SlotName,
+    deployment,
+    release: names.get(digest) ?? unknownRelease(digest),
+    manifestDigest: digest,
+    probation,
+  }) as DesiredSlot;

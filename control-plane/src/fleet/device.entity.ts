@@ -1,0 +1,109 @@
+import type { DeviceId, FailureClass, Probation, SlotName, UpdateState } from '@flotilla/protocol';
+import { EntitySchema } from 'typeorm';
+
+/** An enrolled device. Its row is the lock under which desired state and epoch change. */
+export interface DeviceRow {
+  id: DeviceId;
+  tenant: string;
+  status: 'active' | 'revoked';
+  profile: string;
+  hardwareClass: string;
+  labels: Record<string, string>;
+  notes: string[];
+  agent: string | null;
+  keyThumbprint: string;
+  certificateSerial: string;
+  certificateExpiresAt: Date;
+  enrolledAt: Date;
+  /** Version of the desired state, and its sha256 as last issued. */
+  epoch: number;
+  desiredHash: string | null;
+  stream: string | null;
+  session: number;
+  boot: string | null;
+  reportedEpoch: number | null;
+  reportedHash: string | null;
+  online: boolean;
+  lastSeenAt: Date | null;
+}
+export const DeviceRow = new EntitySchema<DeviceRow>({
+  name: 'device',
+  columns: {
+    id: { type: 'text', primary: true },
+    tenant: { type: 'text', default: 'default' },
+    status: { type: 'text' },
+    profile: { type: 'text' },
+    hardwareClass: { type: 'text', name: 'hardware_class' },
+    labels: { type: 'jsonb' },
+    notes: { type: 'jsonb' },
+    agent: { type: 'text', nullable: true },
+    keyThumbprint: { type: 'text', name: 'key_thumbprint' },
+    certificateSerial: { type: 'text', name: 'certificate_serial' },
+    certificateExpiresAt: { type: 'timestamptz', name: 'certificate_expires_at' },
+    enrolledAt: { type: 'timestamptz', name: 'enrolled_at' },
+    epoch: { type: 'int', default: 0 },
+    desiredHash: { type: 'text', name: 'desired_hash', nullable: true },
+    stream: { type: 'text', nullable: true },
+    session: { type: 'int', default: 0 },
+    boot: { type: 'text', nullable: true },
+    reportedEpoch: { type: 'int', name: 'reported_epoch', nullable: true },
+    reportedHash: { type: 'text', name: 'reported_hash', nullable: true },
+    online: { type: 'boolean', default: false },
+    lastSeenAt: { type: 'timestamptz', name: 'last_seen_at', nullable: true },
+  },
+});
+
+/** Which release a slot of a device should run, by which owner ('manual', 'rollout:<id>', 'restored'). */
+export interface AssignmentRow {
+  device: DeviceId;
+  slot: SlotName;
+  deployment: string;
+  digest: string;
+  owner: string;
+  priority: number;
+  probation: Probation;
+  assignedAt: Date;
+}
+export const AssignmentRow = new EntitySchema<AssignmentRow>({
+  name: 'assignment',
+  columns: {
+    device: { type: 'text', primary: true },
+    slot: { type: 'text', primary: true },
+    deployment: { type: 'uuid' },
+    digest: { type: 'text' },
+    owner: { type: 'text' },
+    priority: { type: 'int' },
+    probation: { type: 'jsonb' },
+    assignedAt: { type: 'timestamptz', name: 'assigned_at' },
+  },
+  indices: [{ name: 'assignment_digest', columns: ['digest'] }],
+});
+
+/** What a slot last said of itself. */
+export interface SlotReportRow {
+  device: DeviceId;
+  slot: SlotName;
+  deployment: string | null;
+  digest: string | null;
+  committed: string | null;
+  state: UpdateState;
+  failure: FailureClass | null;
+  reason: string | null;
+  variant: string | null;
+  at: Date;
+}
+export const SlotReportRow = new EntitySchema<SlotReportRow>({
+  name: 'slot_report',
+  columns: {
+    device: { type: 'text', primary: true },
+    slot: { type: 'text', primary: true },
+    deployment: { type: 'uuid', nullable: true },
+    digest: { type: 'text', nullable: true },
+    committed: { type: 'text', nullable: true },
+    state: { type: 'text' },
+    failure: { type: 'text', nullable: true },
+    reason: { type: 'text', nullable: true },
+    variant: { type: 'text', nullable: true },
+    at: { type: 'timestamptz' },
+  },
+});

@@ -1,0 +1,36 @@
+import { Module } from '@nestjs/common';
+import { EventsModule } from '../events/events.module.js';
+import { ModelsModule } from '../models/models.module.js';
+import { AssignmentsController } from './assignments.controller.js';
+import { AssignmentsRepository } from './assignments.repository.js';
+import { AssignmentsService } from './assignments.service.js';
+import { DesiredStates } from './desired-states.js';
+import { DeviceLifecycle } from './device-lifecycle.js';
+import { DevicesController } from './devices.controller.js';
+import { DevicesRepository } from './devices.repository.js';
+import { DevicesService } from './devices.service.js';
+import { GroupsController } from './groups.controller.js';
+import { GroupsRepository } from './groups.repository.js';
+import { GroupsService } from './groups.service.js';
+import { ManualAssignmentsService } from './manual-assignments.service.js';
+import { SlotReportsService } from './slot-reports.service.js';
+
+/** Devices, groups, and which release each slot should run. */
+@Module({
+  imports: [EventsModule, ModelsModule],
+  controllers: [AssignmentsController, DevicesController, GroupsController],
+  providers: [
+    AssignmentsRepository,
+    AssignmentsService,
+    DesiredStates,
+    DeviceLifecycle,
+    DevicesRepository,
+    DevicesService,
+    GroupsRepository,
+    GroupsService,
+    ManualAssignmentsService,
+    SlotReportsService,
+  ],
+  exports: [AssignmentsService, DevicesService, SlotReportsService],
+})
+export class FleetModule {}

@@ -1,0 +1,69 @@
+import { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
+import { type ConnectionLimits, type DropReason, Limiter } from './limiter.js';
+
+/** A socket behind the limiter: the parser never sees more than the limits allow, and TCP holds back the rest. */
+export class LimitedConnection extends Duplex {
+  readonly #limiter: Limiter;
+  #wanted = false;
+  #paused: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly socket: Socket,
+    limits: ConnectionLimits,
+    private readonly dropped: (reason: DropReason) => void,
+  ) {
+    super({ allowHalfOpen: false });
+    this.#limiter = new Limiter(limits, performance.now());
+    socket.on('readable', () => this.#pump());
+    socket.on('end', () => this.push(null));
+    socket.on('close', () => this.destroy());
+    socket.on('error', (error) => this.destroy(error));
+  }
+
+  override _read(): void {
+    this.#wanted = true;
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (!this.#wanted || this.#paused || this.destroyed) return;
+    const chunk = this.socket.read() as Buffer | null;
+    if (chunk === null) return;
+    const verdict = this.#limiter.admit(chunk, performance.now());
+    if ('drop' in verdict) return this.#drop(verdict.drop);
+    if (verdict.waitMs > 0) this.#pauseFor(verdict.waitMs);
+    this.#wanted = false;
+    this.push(chunk);
+  }
+
+  #pauseFor(ms: number): void {
+    this.#paused = setTimeout(() => {
+      this.#paused = undefined;
+      this.#pump();
+    }, ms);
+  }
+
+  #drop(reason: DropReason): void {
+    this.dropped(reason);
+    this.destroy();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.socket.write(chunk, done);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.socket.write(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
+  }
+
+  override _final(done: () => void): void {
+    this.socket.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#paused);
+    this.socket.destroy();
+    done(error);
+  }
+}

@@ -1,0 +1,155 @@
+import {
+  Birth,
+  decodePayload,
+  downTopic,
+  encodePayload,
+  Heartbeat,
+  maxPayloadBytes,
+  parseUpTopic,
+  PayloadError,
+  Presence,
+  type DeviceId,
+  type UpKind,
+} from '@flotilla/protocol';
+import type { z } from 'zod';
+import type { Counters } from '../platform/counters.js';
+import type { Logger } from '../platform/logger.js';
+import type { Clock } from '../platform/tokens.js';
+import { inWords, readBatch, type Sender } from './batch.js';
+import type { DeviceSessions } from './device-sessions.js';
+import type { Ingest } from './ingest.js';
+import type { PresenceWatch } from './presence.js';
+import type { StreamAlarms } from './stream-alarms.js';
+
+type Parts = {
+  sessions: DeviceSessions;
+  ingest: Pick<Ingest, 'add'>;
+  presence: Pick<PresenceWatch, 'suspect'>;
+  alarms: Pick<StreamAlarms, 'raise'>;
+  publish: (topic: string, payload: Buffer) => Promise<void>;
+  /** Ends the device's connection, so that it comes back with a birth. */
+  reconnect: (device: DeviceId) => Promise<void>;
+  counters: Counters;
+  log: Logger;
+  clock: Clock;
+};
+
+/** What devices publish: parsed, and given to whoever it is for. What can't be read is counted and dropped. */
+export class DeviceInbox {
+  readonly #parts: Parts;
+  /** Births, heartbeats and presence of one device are handled one after another, as they came. */
+  readonly #last = new Map<DeviceId, Promise<void>>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when the next message may come. */
+  receive = async (topic: string, payload: Buffer): Promise<void> => {
+    const { counters, clock } = this.#parts;
+    const receivedAt = clock.now();
+    const up = parseUpTopic(topic);
+    if (!up) return counters.count('link.unknown-topic');
+    const sender: Sender = { tenant: up.tenant, device: up.device };
+    const message = this.#decode(sender, up.kind, payload);
+    if (message === undefined) return;
+    switch (up.kind) {
+      case 'telemetry':
+      case 'event':
+        return this.#batch(up.kind, message, { sender, receivedAt, bytes: jsonBytes(payload) });
+      case 'birth':
+        return this.#inOrder(sender, () => this.#parsed(Birth, sender, up.kind, message, (birth) => this.#birth(sender, birth)));
+      case 'heartbeat':
+        return this.#inOrder(sender, () =>
+          this.#parsed(Heartbeat, sender, up.kind, message, (beat) => this.#heartbeat(sender, beat)),
+        );
+      case 'presence':
+        return this.#inOrder(sender, () =>
+          this.#parsed(Presence, sender, up.kind, message, (left) => this.#presence(sender, left)),
+        );
+    }
+  };
+
+  #decode(sender: Sender, kind: UpKind, payload: Buffer): unknown {
+    try {
+      return decodePayload(payload) ?? null;
+    } catch (error) {
+      if (!(error instanceof PayloadError)) throw error;
+      this.#drop(sender, kind, 'link.malformed', error.message);
+      return undefined;
+    }
+  }
+
+  async #batch(kind: 'telemetry' | 'event', message: unknown, from: Parameters<typeof readBatch>[2]): Promise<void> {
+    const batch = readBatch(kind, message, from);
+    if ('unreadable' in batch) return this.#drop(from.sender, kind, reasonCode(message), batch.unreadable);
+    await this.#parts.ingest.add(batch);
+  }
+
+  async #parsed<T>(
+    schema: z.ZodType<T>,
+    sender: Sender,
+    kind: UpKind,
+    message: unknown,
+    handle: (message: T) => Promise<void>,
+  ): Promise<void> {
+    const parsed = schema.safeParse(message);
+    if (parsed.success) await handle(parsed.data);
+    else this.#drop(sender, kind, reasonCode(message), inWords(parsed.error.issues));
+  }
+
+  async #birth(sender: Sender, birth: Birth): Promise<void> {
+    const { sessions, publish, alarms, counters, clock } = this.#parts;
+    const welcomed = await sessions.born(sender, birth, clock.now());
+    if (!welcomed) return this.#drop(sender, 'birth', 'link.unknown-device', 'not enrolled, or revoked');
+    counters.count('link.births');
+    if (welcomed.foreign) await alarms.raise({ ...sender, stream: birth.stream });
+    await publish(downTopic(sender.tenant, sender.device, 'welcome'), encodePayload(welcomed.welcome));
+  }
+
+  async #heartbeat(sender: Sender, heartbeat: Heartbeat): Promise<void> {
+    const { sessions, reconnect, counters, clock } = this.#parts;
+    const heard = await sessions.heard(sender, heartbeat, clock.now());
+    if (heard === 'unknown') return this.#drop(sender, 'heartbeat', 'link.unknown-device', 'not enrolled, or revoked');
+    counters.count('link.heartbeats');
+    if (heard === 'regressed') await reconnect(sender.device);
+  }
+
+  async #presence(sender: Sender, presence: Presence): Promise<void> {
+    const { sessions, presence: watch, counters, clock } = this.#parts;
+    if (presence.online) return;
+    if (presence.reason === 'will') {
+      watch.suspect(sender, presence, clock.now());
+      counters.count('link.wills');
+    } else if (!(await sessions.left(sender, presence))) counters.count('link.late-goodbyes');
+  }
+
+  #drop(sender: Sender, kind: UpKind, counter: string, reason: string): void {
+    this.#parts.counters.count(counter);
+    this.#parts.log.debug({ ...sender, kind, reason }, 'a device message was dropped');
+  }
+
+  async #inOrder({ device }: Sender, work: () => Promise<void>): Promise<void> {
+    const before = this.#last.get(device) ?? Promise.resolve();
+    // A failure is its own message's affair: the next one is handled all the same.
+    const done = before.then(work, work);
+    this.#last.set(device, done);
+    try {
+      await done;
+    } finally {
+      if (this.#last.get(device) === done) this.#last.delete(device);
+    }
+  }
+}
+
+/** A message of a later version is no garbage: it tells that this control plane is too old. */
+const reasonCode = (message: unknown) =>
+  message !== null && typeof message === 'object' && 'v' in message && message.v !== 1
+    ? 'link.unknown-version'
+    : 'link.malformed';
+
+/** gzip ends with the length of what it holds (RFC 1952); it has been decoded, so it is no more than a message may be. */
+const jsonBytes = (payload: Buffer) =>
+  payload[0] === 0x1f && payload.length > 18
+    ? Math.min(16 * maxPayloadBytes, Math.max(payload.length, payload.readUInt32LE(payload.length - 4)))
+    : payload.length;

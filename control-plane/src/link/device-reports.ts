@@ -1,0 +1,81 @@
+import type { AlarmEvent, DeviceId, EventRecord, InferenceWindow, ReplyEvent, UpdateEvent } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { EventsService, type NewEvent } from '../events/events.service.js';
+import { SlotReportsService } from '../fleet/slot-reports.service.js';
+import { RolloutReports } from '../rollouts/rollout-reports.js';
+
+export type DeviceEvent = { device: DeviceId; seq: number; event: EventRecord };
+type Update = { device: DeviceId; event: UpdateEvent };
+
+/** Who else must know what devices report: the slots, the rollouts, the log. */
+@Injectable()
+export class DeviceReports {
+  constructor(
+    @Inject(SlotReportsService) private readonly slots: SlotReportsService,
+    @Inject(RolloutReports) private readonly rollouts: RolloutReports,
+    @Inject(EventsService) private readonly log: EventsService,
+  ) {}
+
+  async record(
+    tx: EntityManager,
+    events: readonly DeviceEvent[],
+    windows: readonly { device: DeviceId; window: InferenceWindow }[],
+  ): Promise<void> {
+    // In the order in which each device told them, whatever order their batches came in.
+    const told = events.toSorted((a, b) => (a.device === b.device ? a.seq - b.seq : a.device < b.device ? -1 : 1));
+    const updates = told.flatMap(({ device, event }): Update[] => (event.type === 'update' ? [{ device, event }] : []));
+    if (updates.length > 0) await this.slots.record(tx, updates);
+    if (updates.length > 0 || windows.length > 0) await this.rollouts.record(tx, { updates, windows });
+    for (const { device, event } of told) {
+      const entry = entryOf(device, event);
+      if (entry) await this.log.append(tx, { actor: 'device', device, ...entry });
+    }
+  }
+}
+
+type Entry = Omit<NewEvent, 'actor' | 'device'>;
+
+/** Only what people ask about later goes to the log; the steps in between are the slot report's. */
+function entryOf(device: DeviceId, event: EventRecord): Entry | undefined {
+  switch (event.type) {
+    case 'update':
+      return updateEntry(device, event);
+    case 'alarm':
+      return alarmEntry(device, event);
+    case 'reply':
+      return replyEntry(device, event);
+  }
+}
+
+const outcomes: Partial<Record<UpdateEvent['state'], string>> = {
+  committed: 'committed',
+  'committed-unproven': 'committed without proof',
+  failed: 'failed',
+  'rolled-back': 'rolled back',
+  rejected: 'was rejected',
+};
+
+function updateEntry(device: DeviceId, event: UpdateEvent): Entry | undefined {
+  const outcome = outcomes[event.state];
+  if (outcome === undefined) return undefined;
+  const { slot, deployment, digest, variant, failure, reason } = event;
+  const why = [failure, reason].filter((part) => part !== undefined).join(': ');
+  return {
+    kind: `update-${event.state}`,
+    message: `${digest.slice(0, 12)} ${outcome} in slot ${slot} of ${device}${why && ` (${why})`}`,
+    data: { slot, deployment, digest, variant, failure, reason },
+  };
+}
+
+const alarmEntry = (device: DeviceId, { name, message, slot }: AlarmEvent): Entry => ({
+  kind: 'alarm',
+  message: `${device}: ${message}`,
+  data: { name, slot },
+});
+
+const replyEntry = (device: DeviceId, { nonce, ok, detail }: ReplyEvent): Entry => ({
+  kind: 'command-reply',
+  message: `${device} ${ok ? 'did what it was told' : 'could not do what it was told'}`,
+  data: { nonce, ok, detail },
+});

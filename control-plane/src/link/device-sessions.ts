@@ -1,0 +1,100 @@
+import type { Birth, Heartbeat, Presence, Welcome } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { advance } from '../core/stream-cursor.js';
+import { EventsService } from '../events/events.service.js';
+import { DeviceRow } from '../fleet/device.entity.js';
+import type { Sender } from './batch.js';
+import { Reconciliation } from './reconciliation.js';
+import { Streams } from './streams.js';
+
+export type Welcomed = { welcome: Welcome; foreign: boolean };
+/** `regressed`: the device must be born again. `unknown`: no such active device. */
+export type Heard = 'ok' | 'regressed' | 'unknown';
+
+/** Who is there: births, heartbeats and goodbyes, each under the lock of the device's row. */
+@Injectable()
+export class DeviceSessions {
+  constructor(
+    @Inject(DataSource) private readonly db: DataSource,
+    @Inject(Streams) private readonly streams: Streams,
+    @Inject(Reconciliation) private readonly reconciliation: Reconciliation,
+    @Inject(EventsService) private readonly events: EventsService,
+  ) {}
+
+  /** Null: no such active device. */
+  born(sender: Sender, birth: Birth, now: Date): Promise<Welcomed | null> {
+    return this.withDevice(sender, async (tx, row) => {
+      const session = sessionFor(row, birth);
+      const { agent, profile, hardwareClass, notes, stream, boot } = birth;
+      const reported = { reportedEpoch: birth.epoch, reportedHash: birth.desiredHash ?? null };
+      const seen = { online: true, lastSeenAt: now };
+      await tx.update(
+        DeviceRow,
+        { id: row.id },
+        { session, agent, profile, hardwareClass, notes, stream, boot, ...reported, ...seen },
+      );
+      if (!row.online) await this.log(tx, row, 'device-online', `${row.id} came online`);
+      const next = await this.claimStream(tx, sender, birth);
+      const epoch = await this.reconciliation.born(tx, row, birth);
+      const welcome: Welcome = { v: 1, stream, session, epoch, serverTime: now.getTime(), next: next ?? startAnew };
+      return { welcome, foreign: next === undefined };
+    });
+  }
+
+  async heard(sender: Sender, heartbeat: Heartbeat, now: Date): Promise<Heard> {
+    const heard = await this.withDevice(sender, async (tx, row) => {
+      const reported = { reportedEpoch: heartbeat.epoch, reportedHash: heartbeat.desiredHash ?? null };
+      await tx.update(DeviceRow, { id: row.id }, { online: true, lastSeenAt: now, ...reported });
+      if (!row.online) await this.log(tx, row, 'device-online', `${row.id} is heard again`);
+      return this.reconciliation.heard(tx, row, heartbeat);
+    });
+    if (heard === null) return 'unknown';
+    return heard ? 'ok' : 'regressed';
+  }
+
+  /** A goodbye of the latest session; a late one, of a session that is over, changes nothing. */
+  async left(sender: Sender, presence: Presence): Promise<boolean> {
+    const left = await this.withDevice(sender, async (tx, row) => {
+      if (!row.online || presence.stream !== row.stream || presence.session !== row.session) return false;
+      await tx.update(DeviceRow, { id: row.id }, { online: false });
+      await this.log(tx, row, 'device-offline', `${row.id} said goodbye`);
+      return true;
+    });
+    return left ?? false;
+  }
+
+  private withDevice<T>({ tenant, device }: Sender, work: (tx: EntityManager, row: DeviceRow) => Promise<T>): Promise<T | null> {
+    return this.db.transaction(async (tx) => {
+      const where = { id: device, tenant, status: 'active' as const };
+      const row = await tx.findOne(DeviceRow, { where, lock: { mode: 'pessimistic_write' } });
+      return row && work(tx, row);
+    });
+  }
+
+  /** Where the stream stands; undefined when it is not this device's. */
+  private async claimStream(tx: EntityManager, sender: Sender, { stream, base }: Birth): Promise<number | undefined> {
+    const claim = { ...sender, stream };
+    const claimed = (await this.streams.lock(tx, [claim]))(claim);
+    if ('refused' in claimed) return undefined;
+    const { cursor } = advance(claimed.cursor, { base, seq0: base, n: 0, refusedSeqs: [] });
+    await this.streams.save(tx, new Map([[stream, cursor]]));
+    return cursor.next;
+  }
+
+  private log(tx: EntityManager, { id }: DeviceRow, kind: string, message: string): Promise<void> {
+    return this.events.append(tx, { kind, actor: 'flotilla', device: id, message });
+  }
+}
+
+/** Above any number that a device can have used: it starts a new stream. */
+const startAnew = Number.MAX_SAFE_INTEGER;
+
+/**
+ * A birth is repeated until it is welcomed: one of the same boot and stream that was not yet welcomed opens no further session.
+ * A database that was restored may know fewer sessions than the device.
+ */
+function sessionFor(row: DeviceRow, birth: Birth): number {
+  const again = birth.stream === row.stream && birth.boot === row.boot && birth.session === row.session - 1;
+  return again ? row.session : Math.max(row.session, birth.session) + 1;
+}

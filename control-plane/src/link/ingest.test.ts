@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto';
+import { Ack, BootId, decodePayload, DeviceId, StreamId, TenantId } from '@flotilla/protocol';
+import { pino } from 'pino';
+import { QueryFailedError } from 'typeorm';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Counters } from '../platform/counters.js';
+import type { ReceivedBatch } from './batch.js';
+import { Ingest, type IngestLimits } from './ingest.js';
+import type { Stored } from './record-store.js';
+
+const limits: IngestLimits = { delayMs: 5, records: 10, bytes: 100, retryMs: { first: 1, most: 2 } };
+const sqlError = (code: string) => new QueryFailedError('INSERT', [], Object.assign(new Error(`SQLSTATE ${code}`), { code }));
+
+function aBatch(device: string, seq0: number, n: number, bytes = 10): ReceivedBatch {
+  const boot = BootId.parse(randomUUID());
+  const record = { type: 'alarm', boot, uptime: 1, name: 'test', message: device } as const;
+  return {
+    sender: { tenant: TenantId.parse('default'), device: DeviceId.parse(device) },
+    stream: StreamId.parse(Buffer.from(device.padEnd(16).slice(0, 16)).toString('hex')),
+    boot,
+    uptime: 1,
+    base: 0,
+    seq0,
+    records: Array.from({ length: n }, () => ({ record })),
+    receivedAt: new Date(),
+    bytes,
+  };
+}
+
+/** A store in memory, which fails as it is told to. */
+class Shelf {
+  readonly transactions: ReceivedBatch[][] = [];
+  fail: (batches: readonly ReceivedBatch[]) => Error | undefined = () => undefined;
+  open = Promise.resolve();
+
+  async store(batches: readonly ReceivedBatch[]): Promise<Stored> {
+    await this.open;
+    const error = this.fail(batches);
+    if (error) throw error;
+    this.transactions.push([...batches]);
+    const acks = batches.map(({ sender, stream, seq0, records }) => {
+      const refused = records.flatMap((record, i) => ('refused' in record ? [seq0 + i] : []));
+      return { sender, ack: { v: 1 as const, stream, upTo: seq0 + records.length, ranges: [], refused } };
+    });
+    return { acks, fresh: batches.length, refused: 0, foreign: [], unknown: [] };
+  }
+}
+
+let ingest: Ingest;
+let shelf: Shelf;
+let acks: { topic: string; ack: Ack }[];
+let acknowledged: PromiseWithResolvers<void>;
+const counters = new Counters();
+
+function start(publish: (topic: string, payload: Buffer) => Promise<void> = keepAck) {
+  shelf = new Shelf();
+  acks = [];
+  acknowledged = Promise.withResolvers();
+  const log = pino({ level: 'silent' });
+  ingest = new Ingest({ store: shelf, alarms: { raise: () => Promise.resolve() }, publish, counters, log }, limits);
+  ingest.start();
+}
+async function keepAck(topic: string, payload: Buffer): Promise<void> {
+  acks.push({ topic, ack: Ack.parse(decodePayload(payload)) });
+  acknowledged.resolve();
+}
+afterEach(() => ingest.stop());
+
+describe('ingest', () => {
+  it('puts what comes close together into one transaction, and acknowledges each stream once', async () => {
+    start();
+    await Promise.all([ingest.add(aBatch('a', 0, 2)), ingest.add(aBatch('a', 2, 2)), ingest.add(aBatch('b', 0, 1))]);
+    await ingest.stop();
+    expect(shelf.transactions).toHaveLength(1);
+    expect(acks.map(({ topic, ack }) => [topic, ack.upTo])).toEqual([
+      ['fl/v1/default/a/dn/ack', 4],
+      ['fl/v1/default/b/dn/ack', 1],
+    ]);
+  });
+
+  it('cuts a transaction at its number of records', async () => {
+    start();
+    for (let i = 0; i < 4; i++) await ingest.add(aBatch('a', 6 * i, 6, 1));
+    await ingest.stop();
+    expect(shelf.transactions.map((t) => t.length)).toEqual([2, 2]);
+  });
+
+  it('asks for no more while its buffer is full, and goes on when the database does', async () => {
+    start();
+    const gate = Promise.withResolvers<void>();
+    shelf.open = gate.promise;
+    await ingest.add(aBatch('a', 0, 1, 90));
+    let admitted = false;
+    const full = ingest.add(aBatch('a', 1, 1, 20)).then(() => (admitted = true));
+    await new Promise(setImmediate);
+    expect(admitted).toBe(false);
+    gate.resolve();
+    await full;
+  });
+
+  it('tries again while the database is away, and acknowledges nothing meanwhile', async () => {
+    start();
+    let failures = 3;
+    shelf.fail = () => (failures-- > 0 ? sqlError('57P03') : undefined);
+    await ingest.add(aBatch('a', 0, 1));
+    await acknowledged.promise;
+    expect(failures).toBe(-1);
+    expect(acks).toHaveLength(1);
+  });
+
+  it('finds the one record that the database refuses, and stores all others', async () => {
+    start();
+    const isPoison = (batch: ReceivedBatch) => {
+      const bad = batch.records[7 - batch.seq0];
+      return batch.sender.device === 'bad' && bad !== undefined && 'record' in bad;
+    };
+    shelf.fail = (batches) => (batches.some(isPoison) ? sqlError('22021') : undefined);
+    await Promise.all([ingest.add(aBatch('good', 0, 3)), ingest.add(aBatch('bad', 5, 5))]);
+    await ingest.stop();
+    const records = shelf.transactions
+      .flat()
+      .flatMap((b) => b.records.map((r, i) => [b.sender.device, b.seq0 + i, 'refused' in r]));
+    expect(records).toHaveLength(8);
+    expect(records.filter(([, , refused]) => refused)).toEqual([['bad', 7, true]]);
+    expect(acks.find(({ topic }) => topic.includes('/bad/'))?.ack).toMatchObject({ upTo: 10, refused: [7] });
+  });
+
+  it('leaves unacknowledged what a fault of ours keeps from being stored, and stores the rest', async () => {
+    start();
+    shelf.fail = (batches) =>
+      batches.some((b) => b.sender.device === 'cursed') ? new TypeError('undefined is no function') : undefined;
+    await Promise.all([ingest.add(aBatch('cursed', 0, 2)), ingest.add(aBatch('blessed', 0, 2))]);
+    await ingest.stop();
+    expect(acks.map(({ topic }) => topic)).toEqual(['fl/v1/default/blessed/dn/ack']);
+    expect(counters.snapshot()['ingest.not-stored']).toBe(2);
+  });
+
+  it('lives on when an acknowledgement cannot be sent', async () => {
+    start(() => Promise.reject(new Error('not connected')));
+    await ingest.add(aBatch('a', 0, 1));
+    await ingest.stop();
+    expect(counters.snapshot()['ingest.acks-failed']).toBe(1);
+  });
+
+  it('gives up what the database does not take when it is stopped', async () => {
+    start();
+    shelf.fail = () => sqlError('57P03');
+    await ingest.add(aBatch('a', 0, 1));
+    await ingest.stop();
+    expect(acks).toEqual([]);
+  });
+});

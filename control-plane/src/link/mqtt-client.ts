@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import { allUp, sharedUp } from '@flotilla/protocol';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+
+export type OnMessage = (topic: string, payload: Buffer) => Promise<void>;
+
+export interface MqttLinkOptions {
+  url: string;
+  /** Read at each connect: certificates are renewed while we run. */
+  tls: () => { key: string; cert: string; ca: string };
+  /** Only external brokers deliver to `$share`; there, replicas share what devices send. */
+  kind: 'embedded' | 'external';
+  credentials?: { username: string; password: string } | undefined;
+  log: { info(fields: object, text: string): void; warn(fields: object, text: string): void };
+  /** In [0, 1): spreads reconnects; Math.random unless a test says otherwise. */
+  random?: () => number;
+}
+
+const maxOutstanding = 64;
+const publishTimeoutMs = 10_000;
+const firstRetryMs = 200;
+const lastRetryMs = 10_000;
+
+/**
+ * The control plane's own MQTT connection. Each connect is a new client with a clean session, so that nothing waits in
+ * a queue of MQTT.js: what is not acknowledged is rejected, and its sender decides.
+ */
+export class MqttLink {
+  #client: MqttClient | undefined;
+  #connected = false;
+  #stopped = false;
+  #attempts = 0;
+  #retry: NodeJS.Timeout | undefined;
+  #outstanding = 0;
+  readonly #waiting: (() => void)[] = [];
+  readonly #pending = new Set<(error: Error) => void>();
+  readonly #connects = new Set<() => void>();
+  #onMessage: OnMessage = async () => {};
+
+  constructor(private readonly options: MqttLinkOptions) {}
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /**
+   * Connects, and keeps reconnecting. While `maxOutstanding` messages are being handled no further one is read, so that
+   * TCP holds the broker back. PUBACK may precede the commit: a device keeps each record until `dn/ack`.
+   */
+  start(onMessage: OnMessage): void {
+    this.#onMessage = onMessage;
+    this.#open();
+  }
+
+  /** Called after each connect, once subscribed. */
+  onConnect(listener: () => void): void {
+    this.#connects.add(listener);
+  }
+
+  /** Resolves on the broker's acknowledgement; rejects at once while there is no connection. */
+  publish(topic: string, payload: string | Buffer): Promise<void> {
+    const client = this.#client;
+    if (!client || !this.#connected) return Promise.reject(new Error('not connected to the broker'));
+    return new Promise((resolve, reject) => {
+      const settle = (error?: Error | null) => {
+        clearTimeout(timer);
+        this.#pending.delete(settle);
+        if (error) reject(error);
+        else resolve();
+      };
+      const timer = setTimeout(() => this.#stalled(client, settle), publishTimeoutMs);
+      this.#pending.add(settle);
+      client.publish(topic, payload as Buffer, { qos: 1 }, settle);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    this.#lost();
+    await this.#client?.endAsync(true);
+  }
+
+  #open(): void {
+    const { url, tls, credentials } = this.options;
+    const client = connect(url, { ...clientOptions, ...tls(), ...credentials, clientId: `cp-${randomUUID()}` });
+    this.#client = client;
+    client.handleMessage = (packet, done) => this.#handle(packet.topic, packet.payload as Buffer, done);
+    client.on('connect', () => void this.#subscribe(client));
+    client.on('error', (error) => this.options.log.warn({ err: error }, 'broker connection failed'));
+    client.on('close', () => this.#closed(client));
+  }
+
+  async #subscribe(client: MqttClient): Promise<void> {
+    const filter = this.options.kind === 'external' ? sharedUp() : allUp;
+    try {
+      const granted = await client.subscribeAsync(filter, { qos: 1 });
+      if (granted.some(({ qos }) => qos === 128)) throw new Error(`the broker refused the subscription ${filter}`);
+      this.#attempts = 0;
+      this.#connected = true;
+      for (const listener of this.#connects) listener();
+    } catch (error) {
+      this.options.log.warn({ err: error, filter }, 'the broker refused our subscription; connecting again');
+      client.end(true);
+    }
+  }
+
+  #handle(topic: string, payload: Buffer, next: () => void): void {
+    this.#outstanding++;
+    void this.#onMessage(topic, payload)
+      .catch((error: unknown) => this.options.log.warn({ err: error, topic }, 'a device message was not handled'))
+      .finally(() => this.#handled());
+    if (this.#outstanding < maxOutstanding) next();
+    else this.#waiting.push(next);
+  }
+
+  #handled(): void {
+    this.#outstanding--;
+    this.#waiting.shift()?.();
+  }
+
+  #stalled(client: MqttClient, settle: (error: Error) => void): void {
+    settle(new Error(`the broker did not acknowledge within ${publishTimeoutMs / 1000} s`));
+    // Seen on half-dead routes: connected, and nothing arrives. A new connection finds out.
+    client.end(true);
+  }
+
+  #closed(client: MqttClient): void {
+    if (client !== this.#client) return;
+    client.end(true);
+    this.#lost();
+    if (this.#stopped) return;
+    const { random = Math.random } = this.options;
+    const ceiling = Math.min(lastRetryMs, firstRetryMs * 2 ** this.#attempts++);
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#open(), random() * ceiling);
+  }
+
+  #lost(): void {
+    this.#connected = false;
+    for (const settle of this.#pending) settle(new Error('the connection to the broker was lost'));
+  }
+}
+
+/** MQTT 3.1.1, nothing kept by broker or client, and no reconnect but our own (full jitter). */
+export const clientOptions: IClientOptions = {
+  protocolVersion: 4,
+  clean: true,
+  keepalive: 30,
+  reconnectPeriod: 0,
+  connectTimeout: 10_000,
+  queueQoSZero: false,
+  resubscribe: false,
+};

@@ -1,0 +1,116 @@
+import type { DeviceId } from '@flotilla/protocol';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { Counters } from '../platform/counters.js';
+import type { Logger } from '../platform/logger.js';
+import type { OutboxEffects } from './outbox-effects.js';
+import type { OutboxEffect } from './outbox.entity.js';
+
+type Row = { id: number; effect: OutboxEffect };
+type Parts = { db: DataSource; effects: Pick<OutboxEffects, 'perform'>; counters: Counters; log: Logger };
+
+const atOnce = 64;
+const parallel = 4;
+const pollMs = 250;
+const retryMs = 1000;
+
+/**
+ * Takes rows of the outbox that no other replica has (SKIP LOCKED), does their effects, and only then deletes them: a crash
+ * in between repeats, never loses. An effect that fails waits a moment, so that it does not hold up the others.
+ */
+export class OutboxDispatcher {
+  readonly #parts: Parts;
+  readonly #failedUntil = new Map<DeviceId, number>();
+  #stopped = false;
+  #wake = Promise.withResolvers<void>();
+  #running: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** There may be something to do: no need to wait for the next look. */
+  wake = (): void => this.#wake.resolve();
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.wake();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      this.#wake = Promise.withResolvers();
+      const more = await this.#dispatchLogged();
+      if (!more && !this.#stopped) await this.#wokenOrLater();
+    }
+  }
+
+  async #wokenOrLater(): Promise<void> {
+    const timer = setTimeout(this.wake, pollMs);
+    await this.#wake.promise;
+    clearTimeout(timer);
+  }
+
+  async #dispatchLogged(): Promise<boolean> {
+    try {
+      return (await this.dispatch()) === atOnce;
+    } catch (error) {
+      this.#parts.log.warn({ err: error }, 'the outbox could not be read; it is tried again');
+      return false;
+    }
+  }
+
+  /** How many rows it took; they are gone, but for those whose effect failed. */
+  dispatch(): Promise<number> {
+    return this.#parts.db.transaction(async (tx) => {
+      const rows = await this.#take(tx);
+      const done = (await inParallel(effectsOf(rows), (each) => this.#perform(each))).flat();
+      if (done.length > 0) await tx.query('DELETE FROM outbox WHERE id = ANY($1::int[])', [done]);
+      return rows.length;
+    });
+  }
+
+  #take(tx: EntityManager): Promise<Row[]> {
+    const now = performance.now();
+    for (const [device, until] of this.#failedUntil) if (until <= now) this.#failedUntil.delete(device);
+    return tx.query<Row[]>(
+      `SELECT id, effect FROM outbox WHERE NOT effect->>'device' = ANY($1::text[]) ORDER BY id LIMIT ${atOnce} FOR UPDATE SKIP LOCKED`,
+      [[...this.#failedUntil.keys()]],
+    );
+  }
+
+  /** The rows that are done with. */
+  async #perform({ effect, ids }: { effect: OutboxEffect; ids: number[] }): Promise<number[]> {
+    const { effects, counters, log } = this.#parts;
+    try {
+      await effects.perform(effect);
+      counters.count(`outbox.${effect.type}`);
+      return ids;
+    } catch (error) {
+      counters.count('outbox.failed');
+      this.#failedUntil.set(effect.device, performance.now() + retryMs);
+      log.debug({ err: error, ...effect }, 'an effect of the outbox failed; it is tried again');
+      return [];
+    }
+  }
+}
+
+/** Several rows for one device are one effect: what is sent is its state now. */
+function effectsOf(rows: readonly Row[]): { effect: OutboxEffect; ids: number[] }[] {
+  const byEffect = Map.groupBy(rows, ({ effect }) => `${effect.type} ${effect.device}`);
+  return [...byEffect.values()].map((same) => ({ effect: same[0]!.effect, ids: same.map((row) => row.id) }));
+}
+
+async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const queue = items.values();
+  const results: R[] = [];
+  const worker = async () => {
+    for (const item of queue) results.push(await work(item));
+  };
+  await Promise.all(Array.from({ length: parallel }, worker));
+  return results;
+}

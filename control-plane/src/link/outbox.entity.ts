@@ -1,0 +1,18 @@
+import type { DeviceId } from '@flotilla/protocol';
+import { EntitySchema } from 'typeorm';
+
+/** Written in the transaction that decided it, done afterwards by any replica; doing it twice is harmless. */
+export type OutboxEffect = { type: 'send-desired'; device: DeviceId } | { type: 'drop-session'; device: DeviceId };
+export interface OutboxRow {
+  id: number;
+  effect: OutboxEffect;
+  createdAt: Date;
+}
+export const OutboxRow = new EntitySchema<OutboxRow>({
+  name: 'outbox',
+  columns: {
+    id: { type: 'int', primary: true, generated: 'increment' },
+    effect: { type: 'jsonb' },
+    createdAt: { type: 'timestamptz', name: 'created_at', default: () => 'now()' },
+  },
+});

@@ -1,0 +1,49 @@
+import type { Birth, Heartbeat } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { AssignmentsService } from '../fleet/assignments.service.js';
+import type { DeviceRow } from '../fleet/device.entity.js';
+import { SlotReportsService } from '../fleet/slot-reports.service.js';
+import { OutboxRow } from './outbox.entity.js';
+
+type Reported = Pick<Heartbeat, 'epoch' | 'desiredHash'>;
+type Standing = 'current' | 'behind' | 'regressed';
+
+/** What a device says it was told, against what it should have been told. */
+@Injectable()
+export class Reconciliation {
+  constructor(
+    @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
+    @Inject(SlotReportsService) private readonly slots: SlotReportsService,
+  ) {}
+
+  /** The device's epoch after it: adopting what a device runs raises it. */
+  async born(tx: EntityManager, row: DeviceRow, birth: Birth): Promise<number> {
+    await this.slots.recordBirth(tx, row.id, birth.slots);
+    const standing = standingOf(row, birth);
+    if (standing === 'behind') await sendDesired(tx, row);
+    if (standing !== 'regressed') return row.epoch;
+    await this.assignments.adopt(tx, row.id, birth.slots, birth.epoch);
+    return birth.epoch + 1;
+  }
+
+  /** False: the database is older than the device, which must be born again to say what it runs. */
+  async heard(tx: EntityManager, row: DeviceRow, heartbeat: Heartbeat): Promise<boolean> {
+    const standing = standingOf(row, heartbeat);
+    if (standing === 'behind') await sendDesired(tx, row);
+    return standing !== 'regressed';
+  }
+}
+
+/** A device with a later epoch, or with other content under the same one, has seen what this database has forgotten. */
+export function standingOf(row: Pick<DeviceRow, 'epoch' | 'desiredHash'>, reported: Reported): Standing {
+  if (reported.epoch > row.epoch) return 'regressed';
+  if (reported.epoch < row.epoch) return 'behind';
+  // Epoch 0: never told anything, on either side.
+  if (reported.epoch === 0 || reported.desiredHash === row.desiredHash) return 'current';
+  return reported.desiredHash === undefined ? 'behind' : 'regressed';
+}
+
+async function sendDesired(tx: EntityManager, { id }: DeviceRow): Promise<void> {
+  await tx.insert(OutboxRow, { effect: { type: 'send-desired', device: id } });
+}

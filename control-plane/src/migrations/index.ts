@@ -1,0 +1,4 @@
+import { Initial1795359287598 } from './1795359287598-initial.js';
+
+/** In the order in which they run. */
+export const migrations = [Initial1795359287598];

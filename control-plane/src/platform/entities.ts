@@ -1,0 +1,30 @@
+import { ClaimTokenRow } from '../access/claim-token.entity.js';
+import { EventRow } from '../events/event.entity.js';
+import { AssignmentRow, DeviceRow, SlotReportRow } from '../fleet/device.entity.js';
+import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
+import { OutboxRow } from '../link/outbox.entity.js';
+import { ReleaseRow } from '../models/release.entity.js';
+import { RolloutEventRow, RolloutRow, RolloutTargetRow } from '../rollouts/rollout.entity.js';
+import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
+import { LeaderLeaseRow } from './leader.entity.js';
+
+/** Every table: what migrations are kept in step with. */
+export const entities = [
+  ClaimTokenRow,
+  EventRow,
+  AssignmentRow,
+  DeviceRow,
+  SlotReportRow,
+  GroupMemberRow,
+  GroupRow,
+  OutboxRow,
+  ReleaseRow,
+  RolloutEventRow,
+  RolloutRow,
+  RolloutTargetRow,
+  DeadLetterRow,
+  DeviceStreamRow,
+  TelemetryWindowRow,
+  VitalsRow,
+  LeaderLeaseRow,
+];

@@ -1,0 +1,57 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, StandardSchemaValidationPipe } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError, type ErrorCode, httpStatus } from './errors.js';
+import type { Logger } from './logger.js';
+
+/** Global: what a controller receives through `@Body({ schema })`, `@Param`, `@Query` has been parsed, or was refused by path. */
+export const validation = new StandardSchemaValidationPipe({
+  exceptionFactory: (issues) =>
+    new AppError('INVALID_REQUEST', issues.map(({ path, message }) => [...at(path), message].join(': ')).join('; ')),
+});
+
+type Path = readonly (PropertyKey | { readonly key: PropertyKey })[];
+const at = (path: Path | undefined) =>
+  path && path.length > 0 ? [path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.')] : [];
+
+/** RFC 9457 problem details: what every refusal and failure looks like on the wire. */
+export const problem = (code: ErrorCode, detail: string) => ({
+  type: `urn:flotilla:${code}`,
+  title: code,
+  status: httpStatus[code],
+  detail,
+  code,
+});
+
+/** Known failures say what they are; anything else is a bug: logged with its stack, answered 500 without it. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly log: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const known = asKnown(error, request);
+    if (!known) this.log.error({ err: error, method: request.method, url: request.url }, 'request failed');
+    const body = known ? problem(known.code, known.message) : problem('INTERNAL', 'the control plane failed; its log says how');
+    const reply = http.getResponse<FastifyReply>();
+    // A download that fails half-way can only be cut off.
+    if (reply.raw.headersSent) reply.raw.destroy();
+    else void reply.code(body.status).type('application/problem+json').send(body);
+  }
+}
+
+/** Nest and Fastify refuse requests before a controller sees them: no such route, no JSON, too much of it. */
+function asKnown(error: unknown, request: FastifyRequest): AppError | null {
+  if (error instanceof AppError) return error;
+  const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number } | null)?.statusCode;
+  if (status === 404) return new AppError('ROUTE_NOT_FOUND', `there is no ${request.method} ${request.url.split('?')[0]}`);
+  if (status === undefined || status < 400 || status >= 500) return null;
+  return new AppError('INVALID_REQUEST', (error as Error).message, { cause: error });
+}
+
+/** What each Nest application of ours answers with. */
+export function speakProblems(app: NestFastifyApplication, log: Logger): void {
+  app.useGlobalPipes(validation);
+  app.useGlobalFilters(new ProblemFilter(log));
+}

@@ -1,0 +1,51 @@
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { AppError } from '../platform/errors.js';
+import { Leader } from '../platform/leader.js';
+import { CLOCK, LOGGER, type Clock } from '../platform/tokens.js';
+import { RolloutMachine } from './rollout-machine.js';
+
+const tickMs = 500;
+
+/** The leader's hand: looks at every rollout under way, twice a second, each in a transaction of its own. */
+@Injectable()
+export class RolloutConductor implements OnApplicationBootstrap, OnApplicationShutdown {
+  #timer: NodeJS.Timeout | undefined;
+  #ticking: Promise<void> = Promise.resolve();
+
+  constructor(
+    @Inject(RolloutMachine) private readonly machine: RolloutMachine,
+    @Inject(Leader) private readonly leader: Leader,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.#schedule();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#ticking;
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(() => {
+      this.#ticking = this.tick().finally(() => this.#timer && this.#schedule());
+    }, tickMs);
+  }
+
+  async tick(): Promise<void> {
+    if (!this.leader.isLeader()) return;
+    try {
+      for (const id of await this.machine.underWay()) {
+        await this.machine.tick(id, this.clock.now(), (tx) => this.leader.check(tx));
+      }
+    } catch (error) {
+      // Another leader, or a database that restarts: the next tick finds everything as it was committed.
+      const level = error instanceof AppError && error.code === 'NOT_LEADER' ? 'info' : 'warn';
+      this.log[level]({ err: error }, 'rollout tick failed');
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import type { RolloutId } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { reduceRollout, type RolloutEvent, type RolloutState } from '../core/rollout.js';
+import { deadlineOf } from '../core/stage.js';
+import { EventsService } from '../events/events.service.js';
+import { AppError } from '../platform/errors.js';
+import { RolloutEffects } from './rollout-effects.js';
+import type { RolloutRow } from './rollout.entity.js';
+import { RolloutRepository } from './rollout.repository.js';
+import { TargetRepository } from './target.repository.js';
+
+/** Decide, save, act: all in one transaction under the rollout's row lock. */
+@Injectable()
+export class RolloutMachine {
+  constructor(
+    @Inject(RolloutRepository) private readonly rollouts: RolloutRepository,
+    @Inject(TargetRepository) private readonly targets: TargetRepository,
+    @Inject(RolloutEffects) private readonly effects: RolloutEffects,
+    @Inject(EventsService) private readonly events: EventsService,
+  ) {}
+
+  /** An operator's command, or the start; refused commands throw. */
+  async command(id: RolloutId, event: RolloutEvent, actor: string): Promise<void> {
+    await this.rollouts.locked(id, (tx, row) => this.apply(tx, row, event, actor));
+  }
+
+  /** Rollouts that a tick has to look at. */
+  underWay(): Promise<RolloutId[]> {
+    return this.rollouts.active();
+  }
+
+  /** One look: silence is swept, what is committed is counted, and the machine decides. `guard` refuses a leader that was deposed. */
+  async tick(id: RolloutId, at: Date, guard: (tx: EntityManager) => Promise<void>): Promise<void> {
+    await this.rollouts.locked(id, async (tx, row) => {
+      await guard(tx);
+      await this.sweep(tx, row, at);
+      const observation = await this.targets.observe(tx, id, row.plan.stages.length);
+      const step = reduceRollout(row.plan, row.state, { type: 'observed', at: at.getTime(), observation });
+      if ('refused' in step || JSON.stringify(step.state) === JSON.stringify(row.state)) return;
+      await this.apply(tx, row, { type: 'observed', at: at.getTime(), observation }, 'flotilla');
+    });
+  }
+
+  async apply(tx: EntityManager, row: RolloutRow, event: RolloutEvent, actor: string): Promise<void> {
+    const step = reduceRollout(row.plan, row.state, event);
+    if ('refused' in step) throw new AppError('ROLLOUT_REFUSED', step.refused);
+    const at = new Date(event.at);
+    await this.rollouts.save(tx, row.id, { state: step.state, event, actor, at });
+    for (const effect of step.effects) await this.effects.perform(tx, row, effect, at);
+    await this.events.append(tx, {
+      kind: `rollout-${step.state.phase}`,
+      actor,
+      rollout: row.id,
+      message: inWords(row, step.state),
+      data: { state: step.state, ...(event.type === 'resume' && event.accepting ? { accepting: event.accepting } : {}) },
+    });
+  }
+
+  private async sweep(tx: EntityManager, row: RolloutRow, at: Date): Promise<void> {
+    const { plan, state } = row;
+    const running = state.phase === 'running';
+    await this.targets.sweep(tx, row.id, {
+      offeredBefore: new Date(at.getTime() - plan.success.deviceDeadline * 1000),
+      deferOffline: running && at.getTime() >= deadlineOf(plan, state),
+      stage: running ? state.stage : -1,
+    });
+  }
+}
+
+function inWords({ name, plan }: RolloutRow, state: RolloutState): string {
+  const stage = 'stage' in state ? `stage "${plan.stages[state.stage]?.name}"` : '';
+  switch (state.phase) {
+    case 'draft':
+      return `rollout ${name} is a draft`;
+    case 'running':
+      return `rollout ${name}: ${stage} ${state.stagePhase}`;
+    case 'paused':
+      return `rollout ${name} paused in ${stage} (${state.reason}): ${state.detail}`;
+    case 'rolling-back':
+      return `rollout ${name} is taken back from ${stage}: ${state.detail}`;
+    case 'rolled-back':
+    case 'rollback-incomplete':
+    case 'completed':
+    case 'cancelled':
+      return `rollout ${name} ${state.phase}: ${state.detail}`;
+  }
+}

@@ -1,0 +1,79 @@
+import { type DeviceId, RolloutId, type RolloutPlan } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { satisfies } from 'semver';
+import type { EntityManager } from 'typeorm';
+import { randomUUID } from 'node:crypto';
+import { assignStages } from '../core/cohort.js';
+import { incompatibility } from '../core/compatibility.js';
+import { planProblems } from '../core/stage.js';
+import type { DeviceRow } from '../fleet/device.entity.js';
+import { DevicesService } from '../fleet/devices.service.js';
+import { ReleasesService } from '../models/releases.service.js';
+import { AppError } from '../platform/errors.js';
+import type { RolloutRow } from './rollout.entity.js';
+import { RolloutRepository, type NewTarget } from './rollout.repository.js';
+
+/** Turns a plan into a draft with its devices placed in stages; a plan that could not progress is refused here. */
+@Injectable()
+export class RolloutPlanner {
+  constructor(
+    @Inject(DevicesService) private readonly devices: DevicesService,
+    @Inject(ReleasesService) private readonly releases: ReleasesService,
+    @Inject(RolloutRepository) private readonly rollouts: RolloutRepository,
+  ) {}
+
+  async draft(tx: EntityManager, plan: RolloutPlan, at: Date): Promise<RolloutRow> {
+    const release = await this.releases.byName(plan.release);
+    const members = await this.devices.match(tx, plan.group === undefined ? { target: plan.target! } : { group: plan.group });
+    if (members.length === 0)
+      throw new AppError('INVALID_PLAN', `no active device matches ${plan.group ? `group "${plan.group}"` : `"${plan.target}"`}`);
+    const salt = randomUUID();
+    const stageOf = await this.place(tx, plan, members, salt);
+    await this.refuseProblems(tx, plan, stageOf);
+    const targets = members.flatMap((device): NewTarget[] => {
+      const stage = stageOf.get(device.id);
+      const reason = incompatibility(release.manifest, device.agent, satisfies) ?? null;
+      return stage === undefined ? [] : [{ device: device.id, stage, state: reason === null ? 'waiting' : 'rejected', reason }];
+    });
+    const row: RolloutRow = {
+      id: RolloutId.parse(randomUUID()),
+      name: plan.name,
+      digest: release.digest,
+      slot: plan.slot,
+      plan,
+      salt,
+      state: { phase: 'draft' },
+      phase: 'draft',
+      createdAt: at,
+      updatedAt: at,
+    };
+    await this.rollouts.insert(tx, row, targets);
+    return row;
+  }
+
+  private async place(
+    tx: EntityManager,
+    plan: RolloutPlan,
+    members: readonly DeviceRow[],
+    salt: string,
+  ): Promise<Map<DeviceId, number>> {
+    const selectors = plan.stages.flatMap((stage) => ('devices' in stage ? [stage.devices] : []));
+    const chosen = new Map<string, Set<DeviceId>>();
+    for (const selector of selectors) {
+      chosen.set(selector, new Set((await this.devices.match(tx, { target: selector })).map((device) => device.id)));
+    }
+    const cohort = members.map(({ id, profile, labels }) => ({ device: id, profile, site: labels['site'] }));
+    return assignStages(cohort, plan.stages, salt, (selector, device) => chosen.get(selector)!.has(device));
+  }
+
+  private async refuseProblems(tx: EntityManager, plan: RolloutPlan, stageOf: ReadonlyMap<DeviceId, number>): Promise<void> {
+    const sizes = plan.stages.map((_, index) => [...stageOf.values()].filter((stage) => stage === index).length);
+    const problems = planProblems(plan, sizes);
+    const rival = await this.rollouts.overlapping(tx, plan.slot, [...stageOf.keys()]);
+    if (rival)
+      problems.push(
+        `rollout "${rival.name}" still moves ${rival.device} in slot "${plan.slot}": finish, cancel or roll it back first`,
+      );
+    if (problems.length > 0) throw new AppError('INVALID_PLAN', problems.join('; '));
+  }
+}

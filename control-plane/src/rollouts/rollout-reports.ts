@@ -1,0 +1,85 @@
+import type { DeviceId, FailureClass, InferenceWindow, UpdateEvent } from '@flotilla/protocol';
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { targetStateOf } from '../core/target.js';
+import type { TargetState } from './rollout.entity.js';
+
+type Reports = {
+  updates: readonly { device: DeviceId; event: UpdateEvent }[];
+  windows: readonly { device: DeviceId; window: InferenceWindow }[];
+};
+type Known = { rollout: string; device: string; deployment: string; digest: string; state: TargetState };
+type Move = { rollout: string; device: string; state: TargetState; failure: FailureClass | null; reason: string | null };
+
+/** Late starts of an update never undo what a device has already decided: reports may come twice and out of order. */
+const undecided: readonly TargetState[] = ['waiting', 'open', 'timed-out', 'deferred'];
+
+/** Takes what devices report into the rollouts, in the transaction that also stores the records. */
+@Injectable()
+export class RolloutReports {
+  async record(tx: EntityManager, { updates, windows }: Reports): Promise<void> {
+    if (updates.length > 0) await this.move(tx, updates);
+    if (windows.length > 0) await this.addEvidence(tx, windows);
+  }
+
+  private async move(tx: EntityManager, updates: Reports['updates']): Promise<void> {
+    const known = await tx.query<Known[]>(
+      `SELECT t.rollout, t.device, t.deployment, t.state, r.digest FROM rollout_target t JOIN rollout r ON r.id = t.rollout
+       WHERE t.deployment = ANY($1::uuid[]) ORDER BY t.rollout, t.device FOR UPDATE OF t`,
+      [[...new Set(updates.map((u) => u.event.deployment))]],
+    );
+    const moves = known.flatMap((target) => {
+      const own = updates.filter((u) => u.device === target.device && u.event.deployment === target.deployment);
+      return (
+        own.reduce<Move | undefined>(
+          (move, { event }) => nextMove({ ...target, state: move?.state ?? target.state }, event) ?? move,
+          undefined,
+        ) ?? []
+      );
+    });
+    await tx.query(
+      `UPDATE rollout_target t SET state = m.state, failure = m.failure, reason = m.reason
+       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) m(rollout, device, state, failure, reason)
+       WHERE t.rollout = m.rollout AND t.device = m.device`,
+      [
+        moves.map((m) => m.rollout),
+        moves.map((m) => m.device),
+        moves.map((m) => m.state),
+        moves.map((m) => m.failure),
+        moves.map((m) => m.reason),
+      ],
+    );
+  }
+
+  /** Sums per deployment; a device that was told to return adds nothing more. */
+  private async addEvidence(tx: EntityManager, windows: Reports['windows']): Promise<void> {
+    await tx.query(
+      `UPDATE rollout_target t SET inferences = t.inferences + w.ok, errors = t.errors + w.errors, compute_cpu_us = t.compute_cpu_us + w.cpu
+       FROM (SELECT device, deployment, sum(ok) ok, sum(errors) errors, sum(cpu) cpu
+             FROM unnest($1::text[], $2::uuid[], $3::int8[], $4::int8[], $5::int8[]) x(device, deployment, ok, errors, cpu)
+             GROUP BY device, deployment) w
+       WHERE t.deployment = w.deployment AND t.device = w.device AND t.state NOT IN ('rolling-back', 'rolled-back')`,
+      [
+        windows.map((w) => w.device),
+        windows.map((w) => w.window.deployment),
+        windows.map((w) => w.window.ok),
+        windows.map((w) => w.window.errors),
+        windows.map((w) => w.window.computeCpuUs),
+      ],
+    );
+  }
+}
+
+function nextMove(target: Known, event: UpdateEvent): Move | undefined {
+  const state = nextState(target, event);
+  if (state === undefined || state === target.state) return undefined;
+  return { rollout: target.rollout, device: target.device, state, failure: event.failure ?? null, reason: event.reason ?? null };
+}
+
+function nextState(target: Known, event: UpdateEvent): TargetState | undefined {
+  if (target.state === 'rolled-back' || target.state === 'already') return undefined;
+  if (target.state === 'rolling-back')
+    return event.state === 'committed' || event.state === 'committed-unproven' ? 'rolled-back' : undefined;
+  const reported = targetStateOf(target.digest, event);
+  return reported === 'open' && !undecided.includes(target.state) ? undefined : reported;
+}

@@ -1,0 +1,44 @@
+import { ReleaseName, SlotName, Digest, type RolloutView, type StageView } from '@flotilla/protocol';
+import { gateVerdicts, type Observation, type RolloutState } from '../core/rollout.js';
+import type { RolloutRow } from './rollout.entity.js';
+
+/** A rollout as the API shows it: stages with their counts, and the gates with the figures they rest on. */
+export function viewOf(row: RolloutRow, observation: Observation): RolloutView {
+  const { state } = row;
+  return {
+    id: row.id,
+    name: row.name,
+    release: ReleaseName.parse(row.plan.release),
+    digest: Digest.parse(row.digest),
+    slot: SlotName.parse(row.slot),
+    phase: state.phase,
+    ...('reason' in state ? { reason: state.reason } : {}),
+    ...('detail' in state ? { detail: state.detail } : {}),
+    ...('stage' in state ? { stage: state.stage } : {}),
+    stages: row.plan.stages.map((stage, index) => ({
+      name: stage.name,
+      phase: phaseOf(state, index),
+      counts: observation.stages[index]!.counts,
+      gates: gateVerdicts(row.plan, observation.stages[index]!.evidence),
+    })),
+    plan: row.plan,
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+  };
+}
+
+function phaseOf(state: RolloutState, index: number): StageView['phase'] {
+  if (state.phase === 'completed') return 'passed';
+  if (!('stage' in state) || index > state.stage) return 'pending';
+  if (index < state.stage) return 'passed';
+  switch (state.phase) {
+    case 'running':
+      return state.stagePhase;
+    case 'paused':
+      return state.reason === 'breach' ? 'failed' : state.reason === 'inconclusive' ? 'inconclusive' : state.stagePhase;
+    case 'rolling-back':
+    case 'rolled-back':
+    case 'rollback-incomplete':
+      return 'failed';
+  }
+}

@@ -1,0 +1,112 @@
+import type { DeviceId, RolloutId } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import type { RolloutEvent, RolloutState } from '../core/rollout.js';
+import { AppError } from '../platform/errors.js';
+import { RolloutEventRow, RolloutRow, RolloutTargetRow } from './rollout.entity.js';
+
+export type NewTarget = Pick<RolloutTargetRow, 'device' | 'stage' | 'state' | 'reason'>;
+const underWay = ['running', 'paused', 'rolling-back'];
+
+@Injectable()
+export class RolloutRepository {
+  constructor(@Inject(DataSource) private readonly db: DataSource) {}
+
+  /** Runs `work` with the rollout's row locked; everything it writes is stored together, or nothing is. */
+  async locked<T>(id: RolloutId, work: (tx: EntityManager, rollout: RolloutRow) => Promise<T>): Promise<T> {
+    return this.transaction(async (tx) => {
+      const row = await tx.findOne(RolloutRow, { where: { id }, lock: { mode: 'pessimistic_write' } });
+      if (!row) throw notFound(id);
+      return work(tx, row);
+    });
+  }
+
+  /** Reports and ticks take rows in different orders; PostgreSQL breaks the rare deadlock and the loser goes again. */
+  async transaction<T>(work: (tx: EntityManager) => Promise<T>, attempts = 3): Promise<T> {
+    try {
+      return await this.db.transaction(work);
+    } catch (error) {
+      if (attempts <= 1 || !isDeadlock(error)) throw error;
+      return this.transaction(work, attempts - 1);
+    }
+  }
+
+  async insert(tx: EntityManager, rollout: RolloutRow, targets: readonly NewTarget[]): Promise<void> {
+    await tx.insert(RolloutRow, rollout);
+    await tx.query(
+      `INSERT INTO rollout_target (rollout, device, stage, state, reason)
+       SELECT $1, * FROM unnest($2::text[], $3::int[], $4::text[], $5::text[])`,
+      [
+        rollout.id,
+        targets.map((t) => t.device),
+        targets.map((t) => t.stage),
+        targets.map((t) => t.state),
+        targets.map((t) => t.reason),
+      ],
+    );
+  }
+
+  /** The state and the event that led to it: one row each, in the caller's transaction. */
+  async save(
+    tx: EntityManager,
+    id: RolloutId,
+    change: { state: RolloutState; event: RolloutEvent; actor: string; at: Date },
+  ): Promise<void> {
+    const { state, event, actor, at } = change;
+    await tx.query(`UPDATE rollout SET state = $2, phase = $3, updated_at = $4 WHERE id = $1`, [
+      id,
+      JSON.stringify(state),
+      state.phase,
+      at,
+    ]);
+    await tx.insert(RolloutEventRow, {
+      rollout: id,
+      at,
+      actor,
+      event: event as unknown as Record<string, unknown>,
+      state,
+    } as never);
+  }
+
+  async get(id: RolloutId): Promise<RolloutRow> {
+    const row = await this.db.manager.findOneBy(RolloutRow, { id });
+    if (!row) throw notFound(id);
+    return row;
+  }
+
+  list(limit: number, before: string | undefined): Promise<RolloutRow[]> {
+    const query = this.db.manager.createQueryBuilder(RolloutRow, 'r').orderBy('r.createdAt', 'DESC').take(limit);
+    if (before) query.where('r.createdAt < :before', { before: new Date(before) });
+    return query.getMany();
+  }
+
+  /** Ids of the rollouts that a tick has to look at. */
+  async active(): Promise<RolloutId[]> {
+    const phases = ['running', 'rolling-back', 'rollback-incomplete'];
+    const rows = await this.db.query<{ id: RolloutId }[]>(`SELECT id FROM rollout WHERE phase = ANY($1) ORDER BY created_at`, [
+      phases,
+    ]);
+    return rows.map((row) => row.id);
+  }
+
+  lockedIn(tx: EntityManager, phase: RolloutState['phase']): Promise<RolloutRow[]> {
+    return tx.find(RolloutRow, { where: { phase }, order: { createdAt: 'ASC' }, lock: { mode: 'pessimistic_write' } });
+  }
+
+  /** A rollout that still moves one of these devices in this slot: two at once would fight over it. */
+  async overlapping(
+    tx: EntityManager,
+    slot: string,
+    devices: readonly DeviceId[],
+  ): Promise<{ name: string; device: string } | undefined> {
+    const [row] = await tx.query<{ name: string; device: string }[]>(
+      `SELECT r.name, t.device FROM rollout_target t JOIN rollout r ON r.id = t.rollout
+       WHERE r.slot = $1 AND r.phase = ANY($2) AND t.state IN ('waiting', 'open', 'rolling-back') AND t.device = ANY($3) LIMIT 1`,
+      [slot, underWay, devices],
+    );
+    return row;
+  }
+}
+
+const notFound = (id: string) => new AppError('ROLLOUT_NOT_FOUND', `no rollout ${id}; \`flotilla rollouts list\` names them`);
+const isDeadlock = (error: unknown) => ['40P01', '40001'].includes((error as { code?: string }).code ?? '');

@@ -1,0 +1,38 @@
+import { Inject, Module } from '@nestjs/common';
+import { EventsModule } from '../events/events.module.js';
+import { AssignmentsService } from '../fleet/assignments.service.js';
+import { FleetModule } from '../fleet/fleet.module.js';
+import { ModelsModule } from '../models/models.module.js';
+import { TelemetryModule } from '../telemetry/telemetry.module.js';
+import { RolloutConductor } from './rollout-conductor.js';
+import { RolloutEffects } from './rollout-effects.js';
+import { RolloutMachine } from './rollout-machine.js';
+import { RolloutPlanner } from './rollout-planner.js';
+import { RolloutReports } from './rollout-reports.js';
+import { RolloutViews } from './rollout-views.js';
+import { RolloutRepository } from './rollout.repository.js';
+import { RolloutsController } from './rollouts.controller.js';
+import { RolloutsService } from './rollouts.service.js';
+import { TargetRepository } from './target.repository.js';
+
+@Module({
+  imports: [EventsModule, FleetModule, ModelsModule, TelemetryModule],
+  controllers: [RolloutsController],
+  providers: [
+    RolloutConductor,
+    RolloutEffects,
+    RolloutMachine,
+    RolloutPlanner,
+    RolloutReports,
+    RolloutViews,
+    RolloutRepository,
+    RolloutsService,
+    TargetRepository,
+  ],
+  exports: [RolloutReports, RolloutsService],
+})
+export class RolloutsModule {
+  constructor(@Inject(AssignmentsService) assignments: AssignmentsService, @Inject(RolloutsService) rollouts: RolloutsService) {
+    assignments.whenRegressed((tx, detail) => rollouts.pauseAll(tx, detail));
+  }
+}

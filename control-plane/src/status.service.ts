@@ -1,0 +1,72 @@
+import type { StatusView } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { DevicesService } from './fleet/devices.service.js';
+import { ReleasesService } from './models/releases.service.js';
+import { Counters } from './platform/counters.js';
+import { Leader } from './platform/leader.js';
+import { version } from './package-folder.js';
+
+/** What the composition root knows of this process. */
+export interface Surroundings {
+  startedAt: Date;
+  database: StatusView['database'];
+  broker: () => StatusView['broker'];
+}
+export const SURROUNDINGS = Symbol('SURROUNDINGS');
+
+/** Totals of every feature, counted in one place. */
+@Injectable()
+export class FleetTotals {
+  constructor(
+    @Inject(DataSource) private readonly db: DataSource,
+    @Inject(DevicesService) private readonly devices: DevicesService,
+    @Inject(ReleasesService) private readonly releases: ReleasesService,
+  ) {}
+
+  async count(): Promise<Pick<StatusView, 'devices' | 'releases' | 'rollouts'>> {
+    const [devices, releases, phases] = await Promise.all([this.devices.count(), this.releases.count(), this.phases()]);
+    return { devices, releases, rollouts: { running: phases.get('running') ?? 0, paused: phases.get('paused') ?? 0 } };
+  }
+
+  async answers(): Promise<boolean> {
+    return this.db.query('SELECT 1').then(
+      () => true,
+      () => false,
+    );
+  }
+
+  private async phases(): Promise<Map<string, number>> {
+    const rows = await this.db.query<{ phase: string; count: number }[]>(
+      `SELECT phase, count(*)::int AS count FROM rollout WHERE phase IN ('running', 'paused') GROUP BY phase`,
+    );
+    return new Map(rows.map((row) => [row.phase, row.count]));
+  }
+}
+
+@Injectable()
+export class StatusService {
+  constructor(
+    @Inject(FleetTotals) private readonly totals: FleetTotals,
+    @Inject(Leader) private readonly leader: Leader,
+    @Inject(Counters) private readonly counters: Counters,
+    @Inject(SURROUNDINGS) private readonly surroundings: Surroundings,
+  ) {}
+
+  async view(): Promise<StatusView> {
+    const { startedAt, database, broker } = this.surroundings;
+    return {
+      version,
+      startedAt: startedAt.toISOString(),
+      database,
+      broker: broker(),
+      leader: this.leader.isLeader(),
+      ...(await this.totals.count()),
+      counters: this.counters.snapshot(),
+    };
+  }
+
+  async readiness(): Promise<{ database: boolean; broker: boolean }> {
+    return { database: await this.totals.answers(), broker: this.surroundings.broker().connected };
+  }
+}

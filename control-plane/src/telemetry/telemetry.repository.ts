@@ -1,0 +1,136 @@
+import type { DeviceId, InferenceWindow, SlotName, Vitals } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import type { Placement } from './device-time.js';
+import { TelemetryWindowRow, VitalsRow } from './telemetry.entity.js';
+
+export type StoredWindow = Readonly<{ device: DeviceId; window: InferenceWindow; at: Placement }>;
+export type StoredVitals = Readonly<{ device: DeviceId; vitals: Vitals; at: Placement }>;
+export type ReleaseTotals = {
+  digest: string;
+  devices: number;
+  ok: number;
+  errors: number;
+  sheds: number;
+  computeCpuUs: number;
+};
+
+type Column<T> = readonly [name: string, type: string, value: (row: T) => unknown];
+
+/** Arrays and JSON travel as text literals: `unnest` would flatten an array of arrays. */
+const literal = (counts: readonly number[]) => `{${counts.join(',')}}`;
+const windowColumns: readonly Column<StoredWindow>[] = [
+  ['device', 'text', (w) => w.device],
+  ['slot', 'text', (w) => w.window.slot],
+  ['deployment', 'uuid', (w) => w.window.deployment],
+  ['digest', 'text', (w) => w.window.digest],
+  ['variant', 'text', (w) => w.window.variant],
+  ['started_at', 'timestamptz', (w) => w.at.startedAt],
+  ['ended_at', 'timestamptz', (w) => w.at.endedAt],
+  ['received_at', 'timestamptz', (w) => w.at.receivedAt],
+  ['uncertain', 'boolean', (w) => w.at.uncertain],
+  ['ok', 'int', (w) => w.window.ok],
+  ['errors', 'int', (w) => w.window.errors],
+  ['sheds', 'int', (w) => w.window.sheds],
+  ['compute_cpu_us', 'int8', (w) => w.window.computeCpuUs],
+  ['queue_first', 'smallint', (w) => w.window.queue.first],
+  ['queue', 'int[]', (w) => literal(w.window.queue.counts)],
+  ['compute_first', 'smallint', (w) => w.window.compute.first],
+  ['compute', 'int[]', (w) => literal(w.window.compute.counts)],
+  ['total_first', 'smallint', (w) => w.window.total.first],
+  ['total', 'int[]', (w) => literal(w.window.total.counts)],
+  ['slow', 'jsonb', (w) => JSON.stringify(w.window.slow)],
+  ['classes', 'jsonb', (w) => JSON.stringify(w.window.classes)],
+  ['other_classes', 'int', (w) => w.window.otherClasses],
+  ['scores', 'int[]', (w) => literal(w.window.scores)],
+  ['queue_depth_max', 'int', (w) => w.window.queueDepthMax],
+];
+const vitalsColumns: readonly Column<StoredVitals>[] = [
+  ['device', 'text', (v) => v.device],
+  ['started_at', 'timestamptz', (v) => v.at.startedAt],
+  ['ended_at', 'timestamptz', (v) => v.at.endedAt],
+  ['received_at', 'timestamptz', (v) => v.at.receivedAt],
+  ['vitals', 'jsonb', (v) => JSON.stringify(v.vitals)],
+];
+
+/** One statement however many rows; prepared forms differ only by table. */
+function insertInto<T>(table: string, columns: readonly Column<T>[]) {
+  const travelsAs = (type: string) => (type === 'int[]' || type === 'jsonb' ? 'text' : type);
+  const names = columns.map(([name]) => name).join(', ');
+  const values = columns.map(([name, type]) => (travelsAs(type) === type ? name : `${name}::${type}`)).join(', ');
+  const arrays = columns.map(([, type], i) => `$${i + 1}::${travelsAs(type)}[]`).join(', ');
+  const sql = `INSERT INTO ${table} (${names}) SELECT ${values} FROM unnest(${arrays}) rows(${names})`;
+  return (tx: EntityManager, rows: readonly T[]): Promise<unknown> =>
+    tx.query(
+      sql,
+      columns.map(([, , value]) => rows.map(value)),
+    );
+}
+
+const insertWindows = insertInto('telemetry_window', windowColumns);
+const insertVitals = insertInto('vitals', vitalsColumns);
+
+@Injectable()
+export class TelemetryRepository {
+  constructor(@Inject(DataSource) private readonly db: DataSource) {}
+
+  async insert(tx: EntityManager, windows: readonly StoredWindow[], vitals: readonly StoredVitals[]): Promise<void> {
+    if (windows.length > 0) await insertWindows(tx, windows);
+    if (vitals.length > 0) await insertVitals(tx, vitals);
+  }
+
+  /** Mean compute CPU time per inference since `since`, of devices with at least `minInferences`. */
+  means(
+    tx: EntityManager,
+    slot: SlotName,
+    devices: readonly { device: DeviceId; digest: string }[],
+    since: Date,
+    minInferences: number,
+  ): Promise<{ device: DeviceId; meanUs: number }[]> {
+    return tx.query(
+      `SELECT w.device, sum(w.compute_cpu_us)::float8 / sum(w.ok) "meanUs" FROM telemetry_window w
+       JOIN unnest($1::text[], $2::text[]) d(device, digest) ON w.device = d.device AND w.digest = d.digest
+       WHERE w.slot = $3 AND w.received_at >= $4 GROUP BY w.device HAVING sum(w.ok) >= $5`,
+      [devices.map((d) => d.device), devices.map((d) => d.digest), slot, since, minInferences],
+    );
+  }
+
+  latestWindows(device: DeviceId, limit: number): Promise<TelemetryWindowRow[]> {
+    return this.db
+      .getRepository(TelemetryWindowRow)
+      .find({ where: { device }, order: { receivedAt: 'DESC', id: 'DESC' }, take: limit });
+  }
+
+  latestVitals(device: DeviceId, limit: number): Promise<VitalsRow[]> {
+    return this.db.getRepository(VitalsRow).find({ where: { device }, order: { receivedAt: 'DESC', id: 'DESC' }, take: limit });
+  }
+
+  totals(since: Date): Promise<ReleaseTotals[]> {
+    return this.db.query(
+      `SELECT digest, count(DISTINCT device)::int devices, sum(ok)::float8 ok, sum(errors)::float8 errors, sum(sheds)::float8 sheds,
+              sum(compute_cpu_us)::float8 "computeCpuUs"
+       FROM telemetry_window WHERE received_at >= $1 GROUP BY digest ORDER BY sum(ok) DESC, digest`,
+      [since],
+    );
+  }
+
+  /** Merging fixed bins is addition, so the database does it: counts of total latency per release and bin. */
+  latencyBins(since: Date): Promise<{ digest: string; bin: number; count: number }[]> {
+    return this.db.query(
+      `SELECT w.digest, w.total_first + b.i - 1 bin, sum(b.count)::float8 count
+       FROM telemetry_window w, unnest(w.total) WITH ORDINALITY b(count, i)
+       WHERE w.received_at >= $1 GROUP BY w.digest, bin ORDER BY w.digest, bin`,
+      [since],
+    );
+  }
+
+  /** Deletes at most `limit` rows; says how many. */
+  async deleteOlder(table: 'telemetry_window' | 'vitals' | 'dead_letter', before: Date, limit: number): Promise<number> {
+    const time = table === 'dead_letter' ? 'at' : 'received_at';
+    const [, deleted] = await this.db.query<[unknown, number]>(
+      `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE ${time} < $1 ORDER BY ${time} LIMIT $2)`,
+      [before, limit],
+    );
+    return deleted;
+  }
+}
