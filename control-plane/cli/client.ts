@@ -1,0 +1,107 @@
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { type Digest, Problem } from '@flotilla/protocol';
+import { z } from 'zod';
+
+/** What the control plane said no to, or that it could not be reached. `code` is the problem's, or UNREACHABLE. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  constructor(
+    readonly code: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+type Call = { method: string; body?: NonNullable<RequestInit['body']>; type?: string; accept404?: boolean };
+
+/** The operator API over HTTP; every answer is parsed before anybody uses it. */
+export class ApiClient {
+  constructor(
+    readonly url: string,
+    private readonly token: string,
+  ) {}
+
+  get<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>> {
+    return this.#json({ method: 'GET' }, path, schema);
+  }
+
+  /** All pages of a list, at most `limit` items. */
+  async list<S extends z.ZodType>(path: string, item: S, limit = 10_000): Promise<z.output<S>[]> {
+    const page = z.object({ items: z.array(item), next: z.string().optional() });
+    const items: z.output<S>[] = [];
+    let cursor: string | undefined;
+    do {
+      const query = new URLSearchParams({ limit: String(Math.min(500, limit - items.length)), ...(cursor ? { cursor } : {}) });
+      const answer = await this.get(`${path}${path.includes('?') ? '&' : '?'}${query.toString()}`, page);
+      items.push(...answer.items);
+      cursor = answer.next;
+    } while (cursor !== undefined && items.length < limit);
+    return items;
+  }
+
+  post<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
+    return this.#json({ method: 'POST', body: JSON.stringify(body), type: 'application/json' }, path, schema);
+  }
+
+  put<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
+    return this.#json({ method: 'PUT', body: JSON.stringify(body), type: 'application/json' }, path, schema);
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.#send({ method: 'DELETE' }, path);
+  }
+
+  /** True where the control plane has the file already. */
+  async hasArtifact(digest: Digest): Promise<boolean> {
+    const response = await this.#send({ method: 'HEAD', accept404: true }, `/api/v1/artifacts/${digest}`);
+    return response.ok;
+  }
+
+  async putArtifact(digest: Digest, file: string): Promise<void> {
+    const body = Readable.toWeb(createReadStream(file)) as ReadableStream;
+    await this.#send({ method: 'PUT', body, type: 'application/octet-stream' }, `/api/v1/artifacts/${digest}`);
+  }
+
+  async #json<S extends z.ZodType>(call: Call, path: string, schema: S): Promise<z.output<S>> {
+    const response = await this.#send(call, path);
+    const answer = schema.safeParse(await response.json());
+    if (answer.success) return answer.data;
+    const issues = answer.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+    throw new ApiError(
+      'UNEXPECTED_ANSWER',
+      `${call.method} ${path} answered something unexpected: ${issues}; is the control plane of the same version?`,
+    );
+  }
+
+  async #send({ method, body, type, accept404 }: Call, path: string): Promise<Response> {
+    const response = await this.#fetch(`${this.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${this.token}`, ...(type ? { 'content-type': type } : {}) },
+      ...(body === undefined ? {} : { body, duplex: 'half' }),
+    });
+    if (response.ok || (accept404 && response.status === 404)) return response;
+    const problem = Problem.safeParse(await response.json().catch(() => undefined));
+    if (problem.success) throw new ApiError(problem.data.code, problem.data.detail);
+    throw new ApiError('UNEXPECTED_ANSWER', `${method} ${path} answered ${response.status} without saying why`);
+  }
+
+  async #fetch(url: string, init: RequestInit & { duplex?: 'half' }): Promise<Response> {
+    try {
+      return await fetch(url, init);
+    } catch (cause) {
+      throw new ApiError(
+        'UNREACHABLE',
+        `the control plane at ${this.url} cannot be reached (${reasonOf(cause)}); is it running?`,
+        { cause },
+      );
+    }
+  }
+}
+
+const reasonOf = (error: unknown) => {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return (cause as { code?: string }).code ?? (cause instanceof Error ? cause.message : String(cause));
+};

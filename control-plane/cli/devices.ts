@@ -1,0 +1,114 @@
+import { type DeviceSlotView, DeviceView, TokenView } from '@flotilla/protocol';
+import { Command } from 'commander';
+import { example, facts, labelsText, print, table } from './output.js';
+import { clientFor } from './settings.js';
+
+export function devices(): Command {
+  const noun = new Command('devices').description('Devices of the fleet');
+  noun.addCommand(list()).addCommand(show()).addCommand(label()).addCommand(remove()).addCommand(replace());
+  return noun;
+}
+
+const list = () =>
+  example(
+    new Command('list')
+      .description('All devices and what they run')
+      .option('--selector <selector>', 'only those that match')
+      .action(async ({ selector }: { selector?: string }, command: Command) => {
+        const query = selector ? `?${new URLSearchParams({ selector })}` : '';
+        const found = await clientFor(command).list(`/api/v1/devices${query.toString()}`, DeviceView);
+        print(command, found, (all) => table(all.map(row), 'no device; enrol one with a claim token: flotilla tokens create'));
+      }),
+    'flotilla devices list --selector site=lyon',
+  );
+
+const row = (device: DeviceView) => ({
+  device: device.id,
+  state: device.status === 'revoked' ? 'revoked' : device.online ? 'online' : 'offline',
+  profile: device.profile,
+  runs: device.slots.map(runs).join(' ') || undefined,
+  labels: labelsText(device.labels),
+});
+const runs = ({ slot, reported, assignment }: DeviceSlotView) =>
+  `${slot}: ${reported?.release ?? reported?.digest?.slice(0, 12) ?? 'nothing'} (${reported?.state ?? (assignment ? 'assigned' : 'idle')})`;
+
+const show = () =>
+  example(
+    new Command('show')
+      .description('One device')
+      .argument('<device>')
+      .action(async (id: string, _options: unknown, command: Command) => {
+        print(command, await clientFor(command).get(`/api/v1/devices/${encodeURIComponent(id)}`, DeviceView), describe);
+      }),
+    'flotilla devices show lyon-1',
+  );
+
+const describe = (device: DeviceView) =>
+  [
+    facts({
+      device: device.id,
+      status: device.status,
+      online: device.online,
+      'last seen': device.lastSeen,
+      profile: device.profile,
+      'hardware class': device.hardwareClass,
+      agent: device.agent,
+      labels: labelsText(device.labels),
+      epoch: `${device.epoch}${device.reportedEpoch === undefined ? '' : `, reported ${device.reportedEpoch}`}`,
+      enrolled: device.enrolledAt,
+      notes: device.notes.join('; '),
+    }),
+    table(
+      device.slots.map(({ slot, assignment, reported }) => ({
+        slot,
+        assigned: assignment?.release,
+        owner: assignment?.owner,
+        state: reported?.state,
+        runs: reported?.release ?? reported?.digest?.slice(0, 12),
+        failure: reported?.failure,
+        reason: reported?.reason,
+      })),
+      'no slot has an assignment or a report',
+    ),
+  ].join('\n\n');
+
+const label = () =>
+  example(
+    new Command('label')
+      .description('Set labels (key=value; `key=` removes one)')
+      .argument('<device>')
+      .argument('<labels...>')
+      .action(async (id: string, pairs: string[], _options: unknown, command: Command) => {
+        const client = clientFor(command);
+        const path = `/api/v1/devices/${encodeURIComponent(id)}`;
+        const { labels } = await client.get(path, DeviceView);
+        const changed = pairs.map((pair) => pair.split('=', 2) as [string, string?]);
+        const kept = Object.entries({ ...labels, ...Object.fromEntries(changed) }).filter(([, value]) => value);
+        print(command, await client.put(`${path}/labels`, { labels: Object.fromEntries(kept) }, DeviceView), describe);
+      }),
+    'flotilla devices label lyon-1 camera=upper',
+  );
+
+const remove = () =>
+  example(
+    new Command('remove')
+      .description('Remove a device: its certificate is revoked, its session dropped')
+      .argument('<device>')
+      .action(async (id: string, _options: unknown, command: Command) => {
+        await clientFor(command).delete(`/api/v1/devices/${encodeURIComponent(id)}`);
+        print(command, { removed: id }, () => `${id} is removed; its certificate is revoked`);
+      }),
+    'flotilla devices remove turin-3',
+  );
+
+const replace = () =>
+  example(
+    new Command('replace')
+      .description('A claim token with which a new board takes over a device: name, labels and history stay')
+      .argument('<device>')
+      .action(async (id: string, _options: unknown, command: Command) => {
+        const token = await clientFor(command).post(`/api/v1/devices/${encodeURIComponent(id)}/replacement`, {}, TokenView);
+        print(command, token, (t) => t.token);
+      }),
+    'flotilla devices replace turin-2',
+  );

@@ -1,0 +1,69 @@
+import { GroupView } from '@flotilla/protocol';
+import { Command } from 'commander';
+import { example, facts, print, table } from './output.js';
+import { clientFor, UsageError } from './settings.js';
+
+export function groups(): Command {
+  const noun = new Command('groups').description('Groups of devices: static, or by selector');
+  noun.addCommand(list()).addCommand(show()).addCommand(create()).addCommand(remove());
+  return noun;
+}
+
+const kindOf = ({ selector }: GroupView) => selector ?? 'static';
+
+const list = () =>
+  example(
+    new Command('list').description('All groups').action(async (_options: unknown, command: Command) => {
+      const found = await clientFor(command).list('/api/v1/groups', GroupView);
+      print(command, found, (all) =>
+        table(
+          all.map((g) => ({ group: g.name, selector: kindOf(g), members: g.members.length })),
+          'no group',
+        ),
+      );
+    }),
+    'flotilla groups list',
+  );
+
+const show = () =>
+  example(
+    new Command('show')
+      .description('One group and its members')
+      .argument('<group>')
+      .action(async (name: string, _options: unknown, command: Command) => {
+        const group = await clientFor(command).get(`/api/v1/groups/${encodeURIComponent(name)}`, GroupView);
+        print(command, group, describe);
+      }),
+    'flotilla groups show lyon',
+  );
+
+const describe = (group: GroupView) =>
+  facts({ group: group.name, selector: kindOf(group), members: group.members.join(', ') || 'none' });
+
+const create = () =>
+  example(
+    new Command('create')
+      .description('Create a group')
+      .argument('<group>')
+      .option('--selector <selector>', 'members are whoever matches')
+      .option('--devices <ids>', 'members are these, separated by commas')
+      .action(async (name: string, { selector, devices }: { selector?: string; devices?: string }, command: Command) => {
+        if ((selector === undefined) === (devices === undefined))
+          throw new UsageError('a group needs exactly one of --selector and --devices');
+        const members = devices === undefined ? { selector } : { devices: devices.split(',').filter(Boolean) };
+        print(command, await clientFor(command).post('/api/v1/groups', { name, ...members }, GroupView), describe);
+      }),
+    'flotilla groups create upper-cameras --selector "site in (lyon,turin),camera=upper"',
+  );
+
+const remove = () =>
+  example(
+    new Command('remove')
+      .description('Remove a group (not its devices)')
+      .argument('<group>')
+      .action(async (name: string, _options: unknown, command: Command) => {
+        await clientFor(command).delete(`/api/v1/groups/${encodeURIComponent(name)}`);
+        print(command, { removed: name }, () => `group ${name} is removed`);
+      }),
+    'flotilla groups remove turin',
+  );

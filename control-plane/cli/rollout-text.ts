@@ -1,0 +1,46 @@
+import type { RolloutView, StageView } from '@flotilla/protocol';
+import { facts, table } from './output.js';
+
+const ends: readonly RolloutView['phase'][] = [
+  'completed',
+  'rolled-back',
+  'rollback-incomplete',
+  'cancelled',
+  'superseded',
+  'paused',
+];
+/** Nothing moves any more without somebody's command. */
+export const isOver = (rollout: RolloutView) => ends.includes(rollout.phase);
+
+/** A rollout in words: where it is and why, stages with counts, gates with the figures they rest on. */
+export const describeRollout = (rollout: RolloutView): string =>
+  [
+    facts({
+      rollout: `${rollout.name} (${rollout.id})`,
+      release: rollout.release,
+      slot: rollout.slot,
+      phase: `${rollout.phase}${rollout.reason ? ` (${rollout.reason})` : ''}`,
+      because: rollout.detail,
+    }),
+    table(rollout.stages.map(stageRow), 'no stage'),
+    table(rollout.stages.filter((stage) => stage.phase !== 'pending').flatMap(gateRows), 'no gate has evidence yet'),
+  ].join('\n\n');
+
+function stageRow({ name, phase, counts }: StageView) {
+  const { already, committed, open, unproven, failedArtifact, failedPlace, timedOut, rejected, deferred, rolledBack } = counts;
+  return {
+    stage: name,
+    phase,
+    already,
+    open,
+    committed,
+    unproven,
+    failed: failedArtifact,
+    place: failedPlace + timedOut + rejected,
+    deferred,
+    'rolled back': rolledBack,
+  };
+}
+
+const gateRows = ({ name, gates }: StageView) =>
+  gates.map((gate) => ({ stage: name, gate: gate.metric, verdict: gate.verdict, evidence: gate.evidence }));

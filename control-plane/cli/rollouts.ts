@@ -1,0 +1,143 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describeIssues, RolloutPlan, RolloutView } from '@flotilla/protocol';
+import { Command } from 'commander';
+import { parse } from 'yaml';
+import type { ApiClient } from './client.js';
+import { example, print, table } from './output.js';
+import { describeRollout, isOver } from './rollout-text.js';
+import { clientFor, globalsOf, UsageError } from './settings.js';
+
+export function rollouts(): Command {
+  const noun = new Command('rollouts').description('Rollouts: a release brought to devices in measured stages');
+  noun.addCommand(list()).addCommand(show()).addCommand(watch()).addCommand(create());
+  noun.addCommand(
+    commanding('pause', 'Offer nothing more; devices in flight finish', 'flotilla rollouts pause product-classifier-1.2.0'),
+  );
+  noun.addCommand(resume());
+  noun.addCommand(
+    commanding(
+      'roll-back',
+      'Take it back: every device returns to what it ran before',
+      'flotilla rollouts roll-back product-classifier-1.2.0',
+    ),
+  );
+  noun.addCommand(
+    commanding('cancel', 'Stop for good; devices keep what they have', 'flotilla rollouts cancel product-classifier-1.2.0'),
+  );
+  return noun;
+}
+
+const list = () =>
+  example(
+    new Command('list').description('All rollouts, newest first').action(async (_options: unknown, command: Command) => {
+      const found = await clientFor(command).list('/api/v1/rollouts', RolloutView);
+      const rows = found.map((r) => ({
+        rollout: r.name,
+        id: r.id.slice(0, 8),
+        release: r.release,
+        phase: r.phase,
+        stage: r.stage === undefined ? undefined : r.stages[r.stage]?.name,
+        detail: r.detail,
+      }));
+      print(command, found, () =>
+        table(rows, 'no rollout; write a plan and create one: flotilla rollouts create -f rollout.yaml'),
+      );
+    }),
+    'flotilla rollouts list',
+  );
+
+const show = () =>
+  example(
+    new Command('show')
+      .description('One rollout with its stages, gates and evidence')
+      .argument('<rollout>', 'name, id, or how the id begins')
+      .action(async (name: string, _options: unknown, command: Command) => {
+        print(command, await find(clientFor(command), name), describeRollout);
+      }),
+    'flotilla rollouts show product-classifier-1.2.0',
+  );
+
+const watch = () =>
+  example(
+    new Command('watch')
+      .description('Follow a rollout until it is over; exit 0 only if it completed')
+      .argument('<rollout>')
+      .action(async (name: string, _options: unknown, command: Command) => {
+        const client = clientFor(command);
+        let rollout = await find(client, name);
+        for (let said = ''; ; await delay(500)) {
+          rollout = await client.get(`/api/v1/rollouts/${rollout.id}`, RolloutView);
+          const text = describeRollout(rollout);
+          if (text !== said && !globalsOf(command).json) process.stdout.write(`${text}\n\n`);
+          said = text;
+          if (isOver(rollout)) break;
+        }
+        if (globalsOf(command).json) print(command, rollout, describeRollout);
+        process.exitCode = rollout.phase === 'completed' ? 0 : 2;
+      }),
+    'flotilla rollouts watch product-classifier-1.2.0',
+  );
+
+const create = () =>
+  example(
+    new Command('create')
+      .description('Create and start a rollout from a plan (YAML or JSON)')
+      .requiredOption('-f, --file <file>', 'the plan')
+      .action(async ({ file }: { file: string }, command: Command) => {
+        print(command, await clientFor(command).post('/api/v1/rollouts', await readPlan(file), RolloutView), describeRollout);
+      }),
+    'flotilla rollouts create -f deploy/examples/rollout.yaml',
+  );
+
+const resume = () =>
+  example(
+    new Command('resume')
+      .description('Go on; after a breach or an inconclusive stage with a reason that is recorded')
+      .argument('<rollout>')
+      .option('--accepting <reason>', 'why the failures so far are acceptable')
+      .action(async (name: string, { accepting }: { accepting?: string }, command: Command) =>
+        send(command, name, { type: 'resume', ...(accepting ? { accepting } : {}) }),
+      ),
+    'flotilla rollouts resume product-classifier-1.2.0 --accepting "camera 3 was unplugged"',
+  );
+
+const commanding = (type: 'pause' | 'roll-back' | 'cancel', description: string, line: string) =>
+  example(
+    new Command(type)
+      .description(description)
+      .argument('<rollout>')
+      .action((name: string, _options: unknown, command: Command) => send(command, name, { type })),
+    line,
+  );
+
+async function send(command: Command, name: string, body: object): Promise<void> {
+  const client = clientFor(command);
+  const { id } = await find(client, name);
+  print(command, await client.post(`/api/v1/rollouts/${id}/commands`, body, RolloutView), describeRollout);
+}
+
+/** The newest rollout of that name, or the one whose id begins so. */
+async function find(client: ApiClient, name: string): Promise<RolloutView> {
+  const all = await client.list('/api/v1/rollouts', RolloutView);
+  const found = all.find((rollout) => rollout.name === name) ?? all.find((rollout) => rollout.id.startsWith(name));
+  if (!found) throw new UsageError(`no rollout "${name}"; there are: ${all.map((rollout) => rollout.name).join(', ') || 'none'}`);
+  return found;
+}
+
+async function readPlan(file: string): Promise<RolloutPlan> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new UsageError(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  });
+  const result = RolloutPlan.safeParse(parseYaml(file, text));
+  if (!result.success) throw new UsageError(describeIssues(file, RolloutPlan, result.error));
+  return result.data;
+}
+
+function parseYaml(file: string, text: string): unknown {
+  try {
+    return parse(text);
+  } catch (cause) {
+    throw new UsageError(`${file}: not YAML: ${(cause as Error).message.split('\n')[0]}`, { cause });
+  }
+}
