@@ -58,25 +58,48 @@ describe('agent.yaml', () => {
   });
 
   it('gives way to the environment', () => {
-    const config = load(whole, { FLOTILLA_DATA: '/var/lib/x', FLOTILLA_LOG_LEVEL: 'debug', FLOTILLA_OUTBOX_MB: '7', FLOTILLA_NAME: 'a' });
+    const config = load(whole, {
+      FLOTILLA_DATA: '/var/lib/x',
+      FLOTILLA_LOG_LEVEL: 'debug',
+      FLOTILLA_OUTBOX_MB: '7',
+      FLOTILLA_NAME: 'a',
+    });
     expect(config).toMatchObject({ data: '/var/lib/x', logLevel: 'debug', name: 'a', limits: { outboxMb: 7, storeMb: 500 } });
   });
 
   it.each<[string, string, string[]]>([
     ['a slip of the pen', 'data: x\nlabls: {}', ['unknown key "labls"; did you mean "labels"?']],
     ['a key inside', 'data: x\nlimits: { outboxMB: 1 }', ['limits: unknown key "outboxMB"; did you mean "outboxMb"?']],
-    ['what a later version will know', 'data: x\nslots: { a: { listen: { http: "[::1]:1", grpc: "b:1" } } }', ['slots.a.listen: unknown key "grpc"']],
+    [
+      'what a later version will know',
+      'data: x\nslots: { a: { listen: { http: "[::1]:1", grpc: "b:1" } } }',
+      ['slots.a.listen: unknown key "grpc"'],
+    ],
     ['outputs', 'data: x\nslots: { a: { listen: { http: a:1 }, outputs: {} } }', ['slots.a: unknown key "outputs"']],
     ['plain http', 'server: http://x\ndata: x', ['server: must be an https URL such as https://flotilla.example:8443']],
-    ['a bad port', 'data: x\nslots: { a: { listen: { http: "a:99999" } } }', ['slots.a.listen.http: "a:99999" is not host:port, such as 127.0.0.1:8000']],
-    ['one port twice', 'data: x\nslots: { a: { listen: { http: a:1 } }, b: { listen: { http: a:1 } } }', [`slots.b.listen.http: a:1 is already slot "a"'s; give each slot its own port.`]],
+    [
+      'a bad port',
+      'data: x\nslots: { a: { listen: { http: "a:99999" } } }',
+      ['slots.a.listen.http: "a:99999" is not host:port, such as 127.0.0.1:8000'],
+    ],
+    [
+      'one port twice',
+      'data: x\nslots: { a: { listen: { http: a:1 } }, b: { listen: { http: a:1 } } }',
+      [`slots.b.listen.http: a:1 is already slot "a"'s; give each slot its own port.`],
+    ],
     ['a list', '- data', ['Invalid input: expected object, received array']],
     ['broken YAML', 'data: [', [expect.stringMatching(/^not YAML: /)]],
   ])('complains of %s', (_what, yaml, expected) => expect(complaints(yaml)).toEqual(expected));
 
   it('lists every bad key at once', () => {
     const lines = complaints('labels: { site: 3 }\nlogLevel: loud\nlimits: { storeMb: none }', { FLOTILLA_OUTBOX_MB: 'many' });
-    expect(lines.map((line) => line.split(':')[0])).toEqual(['data', 'labels.site', 'limits.storeMb', 'limits.outboxMb', 'logLevel']);
+    expect(lines.map((line) => line.split(':')[0])).toEqual([
+      'data',
+      'labels.site',
+      'limits.storeMb',
+      'limits.outboxMb',
+      'logLevel',
+    ]);
   });
 
   it('that is not there is named', () => {

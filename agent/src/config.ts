@@ -108,7 +108,9 @@ function checkAddresses(file: string, slots: Readonly<Record<string, Slot>>): vo
     const address = `${listen.http.host}:${listen.http.port}`;
     const other = takenBy.get(address);
     if (other && listen.http.port !== 0)
-      throw new ConfigError(`${file}: slots.${name}.listen.http: ${address} is already slot "${other}"'s; give each slot its own port.`);
+      throw new ConfigError(
+        `${file}: slots.${name}.listen.http: ${address} is already slot "${other}"'s; give each slot its own port.`,
+      );
     takenBy.set(address, name);
   }
 }

@@ -15,7 +15,7 @@ export class ApiError extends Error {
   }
 }
 
-type Call = { method: string; body?: NonNullable<RequestInit['body']>; type?: string; accept404?: boolean };
+type Call = { method: string; body?: NonNullable<RequestInit['body']>; type?: string; size?: number; accept404?: boolean };
 
 /** The operator API over HTTP; every answer is parsed before anybody uses it. */
 export class ApiClient {
@@ -60,31 +60,47 @@ export class ApiClient {
     return response.ok;
   }
 
-  async putArtifact(digest: Digest, file: string): Promise<void> {
+  /** `size` is announced: what is too large is refused before it is sent. */
+  async putArtifact(digest: Digest, file: string, size: number): Promise<void> {
     const body = Readable.toWeb(createReadStream(file)) as ReadableStream;
-    await this.#send({ method: 'PUT', body, type: 'application/octet-stream' }, `/api/v1/artifacts/${digest}`);
+    await this.#send({ method: 'PUT', body, size, type: 'application/octet-stream' }, `/api/v1/artifacts/${digest}`);
+  }
+
+  /** The control plane's clock, to the second. */
+  async time(): Promise<Date> {
+    const response = await this.#send({ method: 'GET' }, '/api/v1/status');
+    return new Date(response.headers.get('date') ?? Number.NaN);
   }
 
   async #json<S extends z.ZodType>(call: Call, path: string, schema: S): Promise<z.output<S>> {
     const response = await this.#send(call, path);
-    const answer = schema.safeParse(await response.json());
+    const answer = schema.safeParse(await jsonOf(response));
     if (answer.success) return answer.data;
-    const issues = answer.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+    const issues = answer.error.issues
+      .map((issue) => [...(issue.path.length > 0 ? [issue.path.join('.')] : []), issue.message].join(': '))
+      .join('; ');
     throw new ApiError(
       'UNEXPECTED_ANSWER',
       `${call.method} ${path} answered something unexpected: ${issues}; is the control plane of the same version?`,
     );
   }
 
-  async #send({ method, body, type, accept404 }: Call, path: string): Promise<Response> {
+  async #send({ method, body, type, size, accept404 }: Call, path: string): Promise<Response> {
     const response = await this.#fetch(`${this.url}${path}`, {
       method,
-      headers: { authorization: `Bearer ${this.token}`, ...(type ? { 'content-type': type } : {}) },
+      headers: {
+        authorization: `Bearer ${this.token}`,
+        ...(type ? { 'content-type': type } : {}),
+        ...(size === undefined ? {} : { 'content-length': String(size) }),
+      },
       ...(body === undefined ? {} : { body, duplex: 'half' }),
     });
     if (response.ok || (accept404 && response.status === 404)) return response;
-    const problem = Problem.safeParse(await response.json().catch(() => undefined));
+    const problem = Problem.safeParse(await jsonOf(response));
     if (problem.success) throw new ApiError(problem.data.code, problem.data.detail);
+    // The answer to HEAD has no body that could say so.
+    if (response.status === 401)
+      throw new ApiError('UNAUTHORIZED', 'the token is not the right one: give --token or FLOTILLA_TOKEN');
     throw new ApiError('UNEXPECTED_ANSWER', `${method} ${path} answered ${response.status} without saying why`);
   }
 
@@ -100,6 +116,9 @@ export class ApiClient {
     }
   }
 }
+
+/** Undefined where it is no JSON: a schema then says so. */
+const jsonOf = (response: Response): Promise<unknown> => response.json().catch(() => undefined);
 
 const reasonOf = (error: unknown) => {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;

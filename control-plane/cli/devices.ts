@@ -1,7 +1,9 @@
 import { type DeviceSlotView, DeviceView, TokenView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, facts, labelsText, print, table } from './output.js';
-import { clientFor } from './settings.js';
+import { suggesting } from './near-names.js';
+import type { ApiClient } from './client.js';
+import { clientFor, labelOf } from './settings.js';
 
 export function devices(): Command {
   const noun = new Command('devices').description('Devices of the fleet');
@@ -15,8 +17,8 @@ const list = () =>
       .description('All devices and what they run')
       .option('--selector <selector>', 'only those that match')
       .action(async ({ selector }: { selector?: string }, command: Command) => {
-        const query = selector ? `?${new URLSearchParams({ selector })}` : '';
-        const found = await clientFor(command).list(`/api/v1/devices${query.toString()}`, DeviceView);
+        const query = selector === undefined ? '' : `?${new URLSearchParams({ selector }).toString()}`;
+        const found = await clientFor(command).list(`/api/v1/devices${query}`, DeviceView);
         print(command, found, (all) => table(all.map(row), 'no device; enrol one with a claim token: flotilla tokens create'));
       }),
     'flotilla devices list --selector site=lyon',
@@ -38,10 +40,20 @@ const show = () =>
       .description('One device')
       .argument('<device>')
       .action(async (id: string, _options: unknown, command: Command) => {
-        print(command, await clientFor(command).get(`/api/v1/devices/${encodeURIComponent(id)}`, DeviceView), describe);
+        print(command, await find(clientFor(command), id), describe);
       }),
     'flotilla devices show lyon-1',
   );
+
+const pathOf = (id: string) => `/api/v1/devices/${encodeURIComponent(id)}`;
+const find = (client: ApiClient, id: string) => known(client, id, client.get(pathOf(id), DeviceView));
+
+/** Of a device that is not there, its likely names. */
+const known = <T>(client: ApiClient, id: string, answer: Promise<T>): Promise<T> =>
+  suggesting(answer, id, {
+    code: 'DEVICE_NOT_FOUND',
+    names: async () => (await client.list('/api/v1/devices', DeviceView)).map((device) => device.id),
+  });
 
 const describe = (device: DeviceView) =>
   [
@@ -80,11 +92,10 @@ const label = () =>
       .argument('<labels...>')
       .action(async (id: string, pairs: string[], _options: unknown, command: Command) => {
         const client = clientFor(command);
-        const path = `/api/v1/devices/${encodeURIComponent(id)}`;
-        const { labels } = await client.get(path, DeviceView);
-        const changed = pairs.map((pair) => pair.split('=', 2) as [string, string?]);
-        const kept = Object.entries({ ...labels, ...Object.fromEntries(changed) }).filter(([, value]) => value);
-        print(command, await client.put(`${path}/labels`, { labels: Object.fromEntries(kept) }, DeviceView), describe);
+        const changed = Object.fromEntries(pairs.map(labelOf));
+        const { labels } = await find(client, id);
+        const kept = Object.entries({ ...labels, ...changed }).filter(([, value]) => value !== '');
+        print(command, await client.put(`${pathOf(id)}/labels`, { labels: Object.fromEntries(kept) }, DeviceView), describe);
       }),
     'flotilla devices label lyon-1 camera=upper',
   );
@@ -95,7 +106,8 @@ const remove = () =>
       .description('Remove a device: its certificate is revoked, its session dropped')
       .argument('<device>')
       .action(async (id: string, _options: unknown, command: Command) => {
-        await clientFor(command).delete(`/api/v1/devices/${encodeURIComponent(id)}`);
+        const client = clientFor(command);
+        await known(client, id, client.delete(pathOf(id)));
         print(command, { removed: id }, () => `${id} is removed; its certificate is revoked`);
       }),
     'flotilla devices remove turin-3',
@@ -107,8 +119,8 @@ const replace = () =>
       .description('A claim token with which a new board takes over a device: name, labels and history stay')
       .argument('<device>')
       .action(async (id: string, _options: unknown, command: Command) => {
-        const token = await clientFor(command).post(`/api/v1/devices/${encodeURIComponent(id)}/replacement`, {}, TokenView);
-        print(command, token, (t) => t.token);
+        const client = clientFor(command);
+        print(command, await known(client, id, client.post(`${pathOf(id)}/replacement`, {}, TokenView)), (t) => t.token);
       }),
     'flotilla devices replace turin-2',
   );

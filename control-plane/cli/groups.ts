@@ -1,6 +1,8 @@
 import { GroupView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, facts, print, table } from './output.js';
+import type { ApiClient } from './client.js';
+import { suggesting } from './near-names.js';
 import { clientFor, UsageError } from './settings.js';
 
 export function groups(): Command {
@@ -31,11 +33,20 @@ const show = () =>
       .description('One group and its members')
       .argument('<group>')
       .action(async (name: string, _options: unknown, command: Command) => {
-        const group = await clientFor(command).get(`/api/v1/groups/${encodeURIComponent(name)}`, GroupView);
-        print(command, group, describe);
+        const client = clientFor(command);
+        print(command, await known(client, name, client.get(pathOf(name), GroupView)), describe);
       }),
     'flotilla groups show lyon',
   );
+
+const pathOf = (name: string) => `/api/v1/groups/${encodeURIComponent(name)}`;
+
+/** Of a group that is not there, its likely names. */
+const known = <T>(client: ApiClient, name: string, answer: Promise<T>): Promise<T> =>
+  suggesting(answer, name, {
+    code: 'GROUP_NOT_FOUND',
+    names: async () => (await client.list('/api/v1/groups', GroupView)).map((group) => group.name),
+  });
 
 const describe = (group: GroupView) =>
   facts({ group: group.name, selector: kindOf(group), members: group.members.join(', ') || 'none' });
@@ -62,7 +73,8 @@ const remove = () =>
       .description('Remove a group (not its devices)')
       .argument('<group>')
       .action(async (name: string, _options: unknown, command: Command) => {
-        await clientFor(command).delete(`/api/v1/groups/${encodeURIComponent(name)}`);
+        const client = clientFor(command);
+        await known(client, name, client.delete(pathOf(name)));
         print(command, { removed: name }, () => `group ${name} is removed`);
       }),
     'flotilla groups remove turin',

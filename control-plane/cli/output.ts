@@ -13,7 +13,7 @@ export function table(rows: readonly Row[], none: string): string {
   const [first] = rows;
   if (!first) return none;
   const keys = Object.keys(first);
-  const cells = [keys.map((key) => key.toUpperCase()), ...rows.map((row) => keys.map((key) => String(row[key] ?? '-')))];
+  const cells = [keys.map((key) => key.toUpperCase()), ...rows.map((row) => keys.map((key) => cell(row[key] ?? '-')))];
   const widths = keys.map((_, i) => Math.max(...cells.map((line) => line[i]!.length)));
   return cells
     .map((line) =>
@@ -29,8 +29,11 @@ export function table(rows: readonly Row[], none: string): string {
 export function facts(entries: Readonly<Record<string, string | number | boolean | undefined>>): string {
   const known = Object.entries(entries).filter(([, value]) => value !== undefined && value !== '');
   const width = Math.max(...known.map(([key]) => key.length));
-  return known.map(([key, value]) => `${key.padEnd(width)}  ${value}`).join('\n');
+  return known.map(([key, value]) => `${key.padEnd(width)}  ${cell(value!)}`).join('\n');
 }
+
+/** What devices wrote must not steer the terminal. */
+const cell = (value: string | number | boolean) => String(value).replaceAll(/\p{Cc}+/gu, ' ');
 
 export const labelsText = (labels: Readonly<Record<string, string>>) =>
   Object.entries(labels)

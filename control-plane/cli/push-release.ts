@@ -16,14 +16,16 @@ export async function manifestOf(folder: string): Promise<Manifest> {
   const release = await readReleaseFile(folder);
   const { apiVersion: _, kind: __, ...described } = release;
   const files = await Promise.all((await filesOf(folder, release)).map((path) => describeFile(folder, path)));
-  return Manifest.parse({ v: 1, ...described, files });
+  const manifest = Manifest.safeParse({ v: 1, ...described, files });
+  if (!manifest.success) throw new ReleaseFolderError(describeIssues(folder, Manifest, manifest.error));
+  return manifest.data;
 }
 
 /** Uploads what the control plane does not have yet, then the manifest. Doing it twice is harmless. */
 export async function pushRelease(client: ApiClient, folder: string): Promise<ReleaseView> {
   const manifest = await manifestOf(folder);
-  for (const { path, sha256 } of manifest.files) {
-    if (!(await client.hasArtifact(sha256))) await client.putArtifact(sha256, join(folder, path));
+  for (const { path, sha256, size } of manifest.files) {
+    if (!(await client.hasArtifact(sha256))) await client.putArtifact(sha256, join(folder, path), size);
   }
   return client.post('/api/v1/releases', manifest, ReleaseView);
 }
@@ -81,7 +83,7 @@ async function describeFile(folder: string, path: string): Promise<ManifestFile>
     await pipeline(createReadStream(file), hash);
     return { path, sha256: Digest.parse(hash.digest('hex')), size };
   } catch (cause) {
-    throw new ReleaseFolderError(`${path}: named by release.yaml but cannot be read (${(cause as NodeJS.ErrnoException).code})`, {
+    throw new ReleaseFolderError(`${file}: named by release.yaml but cannot be read (${(cause as NodeJS.ErrnoException).code})`, {
       cause,
     });
   }

@@ -1,8 +1,8 @@
-import { ReleaseView } from '@flotilla/protocol';
+import { ReleaseName, ReleaseView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, facts, print, table } from './output.js';
 import { pushRelease } from './push-release.js';
-import { clientFor } from './settings.js';
+import { clientFor, UsageError } from './settings.js';
 
 export function releases(): Command {
   const noun = new Command('releases').description('Releases of models');
@@ -32,6 +32,8 @@ const show = () =>
       .description('One release')
       .argument('<model@version>')
       .action(async (name: string, _options: unknown, command: Command) => {
+        if (!ReleaseName.safeParse(name).success)
+          throw new UsageError(`"${name}" is no name of a release: it looks like product-classifier@1.2.0`);
         print(command, await clientFor(command).get(`/api/v1/releases/${encodeURIComponent(name)}`, ReleaseView), describe);
       }),
     'flotilla releases show product-classifier@1.2.0',

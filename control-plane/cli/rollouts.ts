@@ -3,10 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describeIssues, RolloutPlan, RolloutView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { parse } from 'yaml';
-import type { ApiClient } from './client.js';
+import { ApiClient, ApiError } from './client.js';
+import { thereAre } from './near-names.js';
 import { example, print, table } from './output.js';
 import { describeRollout, isOver } from './rollout-text.js';
 import { clientFor, globalsOf, UsageError } from './settings.js';
+
+export class PlanFileError extends Error {
+  override readonly name = 'PlanFileError';
+}
 
 export function rollouts(): Command {
   const noun = new Command('rollouts').description('Rollouts: a release brought to devices in measured stages');
@@ -53,7 +58,7 @@ const show = () =>
       .description('One rollout with its stages, gates and evidence')
       .argument('<rollout>', 'name, id, or how the id begins')
       .action(async (name: string, _options: unknown, command: Command) => {
-        print(command, await find(clientFor(command), name), describeRollout);
+        print(command, await findRollout(clientFor(command), name), describeRollout);
       }),
     'flotilla rollouts show product-classifier-1.2.0',
   );
@@ -65,7 +70,7 @@ const watch = () =>
       .argument('<rollout>')
       .action(async (name: string, _options: unknown, command: Command) => {
         const client = clientFor(command);
-        let rollout = await find(client, name);
+        let rollout = await findRollout(client, name);
         for (let said = ''; ; await delay(500)) {
           rollout = await client.get(`/api/v1/rollouts/${rollout.id}`, RolloutView);
           const text = describeRollout(rollout);
@@ -113,24 +118,28 @@ const commanding = (type: 'pause' | 'roll-back' | 'cancel', description: string,
 
 async function send(command: Command, name: string, body: object): Promise<void> {
   const client = clientFor(command);
-  const { id } = await find(client, name);
+  const { id } = await findRollout(client, name);
   print(command, await client.post(`/api/v1/rollouts/${id}/commands`, body, RolloutView), describeRollout);
 }
 
 /** The newest rollout of that name, or the one whose id begins so. */
-async function find(client: ApiClient, name: string): Promise<RolloutView> {
+export async function findRollout(client: ApiClient, name: string): Promise<RolloutView> {
   const all = await client.list('/api/v1/rollouts', RolloutView);
-  const found = all.find((rollout) => rollout.name === name) ?? all.find((rollout) => rollout.id.startsWith(name));
-  if (!found) throw new UsageError(`no rollout "${name}"; there are: ${all.map((rollout) => rollout.name).join(', ') || 'none'}`);
-  return found;
+  const named = all.find((rollout) => rollout.name === name);
+  if (named) return named;
+  const [found, another] = all.filter((rollout) => rollout.id.startsWith(name));
+  if (another) throw new UsageError(`the ids of several rollouts begin with "${name}": write more of it`);
+  if (found) return found;
+  const names = all.map((rollout) => rollout.name);
+  throw new ApiError('ROLLOUT_NOT_FOUND', `no rollout ${name}; ${thereAre(name, names)}`);
 }
 
 async function readPlan(file: string): Promise<RolloutPlan> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new UsageError(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+    throw new PlanFileError(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
   });
   const result = RolloutPlan.safeParse(parseYaml(file, text));
-  if (!result.success) throw new UsageError(describeIssues(file, RolloutPlan, result.error));
+  if (!result.success) throw new PlanFileError(describeIssues(file, RolloutPlan, result.error));
   return result.data;
 }
 
@@ -138,6 +147,6 @@ function parseYaml(file: string, text: string): unknown {
   try {
     return parse(text);
   } catch (cause) {
-    throw new UsageError(`${file}: not YAML: ${(cause as Error).message.split('\n')[0]}`, { cause });
+    throw new PlanFileError(`${file}: not YAML: ${(cause as Error).message.split('\n')[0]}`, { cause });
   }
 }

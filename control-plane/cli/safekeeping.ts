@@ -3,22 +3,24 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { z } from 'zod';
-import { example, print } from './output.js';
-import { clientFor } from './settings.js';
+import { example, facts, print } from './output.js';
+import { clientFor, localDataFolder } from './settings.js';
 
 const BackupView = z.object({ folder: z.string(), files: z.int(), bytes: z.int() });
+/** What the restoring program says on standard output. */
+const RestoreView = BackupView.extend({ backupOf: z.iso.datetime() });
 
 /** The running control plane copies itself; nothing has to stop. */
 export const backup = (): Command =>
   example(
     new Command('backup')
-      .description("Back up the control plane's data folder while it runs")
-      .argument('<folder>', 'a new folder on the control plane’s machine')
+      .description("Back up the control plane's data folder while it runs: database, keys, admin token and artifacts")
+      .argument('<folder>', "a new folder on the control plane's machine; what is in it are secrets")
       .action(async (folder: string, _options: unknown, command: Command) => {
         const made = await clientFor(command).post('/api/v1/backups', { folder: resolve(folder) }, BackupView);
-        print(command, made, (b) => `${b.folder}: ${b.files} files, ${(b.bytes / 1e6).toFixed(1)} MB`);
+        print(command, made, (b) => facts({ backup: b.folder, files: b.files, size: megabytes(b) }));
       }),
-    'flotilla backup /var/backups/flotilla-today',
+    'flotilla backup backup-today',
   );
 
 /** Runs on the stopped control plane's machine: it fills an empty data folder. */
@@ -27,11 +29,25 @@ export const restore = (): Command =>
     new Command('restore')
       .description('Fill an empty data folder from a backup (the control plane must not run on it)')
       .argument('<backup>')
-      .option('--data <folder>', 'the data folder', '.flotilla')
-      .action((from: string, { data }: { data: string }) => {
+      .option('--data <folder>', 'the data folder (or FLOTILLA_DATA)', localDataFolder())
+      .action((from: string, { data }: { data: string }, command: Command) => {
         const program = fileURLToPath(new URL('../src/restore.js', import.meta.url));
-        const { status } = spawnSync(process.execPath, [program, resolve(from), resolve(data)], { stdio: 'inherit' });
-        process.exitCode = status ?? 1;
+        const { status, stdout } = spawnSync(process.execPath, [program, resolve(from), resolve(data)], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+          encoding: 'utf8',
+        });
+        if (status === 0) print(command, RestoreView.parse(JSON.parse(stdout)), describe);
+        else process.exitCode = 1;
       }),
-    'flotilla restore /var/backups/flotilla-today --data restored-data',
+    'flotilla restore backup-today --data restored-data',
   );
+
+const describe = (restored: z.infer<typeof RestoreView>) =>
+  facts({
+    'data folder': restored.folder,
+    'backup of': restored.backupOf,
+    files: restored.files,
+    size: megabytes(restored),
+    next: `start the control plane with FLOTILLA_DATA=${restored.folder}`,
+  });
+const megabytes = ({ bytes }: { bytes: number }) => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -1,7 +1,7 @@
 import { TokenView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, print } from './output.js';
-import { clientFor, UsageError } from './settings.js';
+import { clientFor, labelOf, wholeNumber } from './settings.js';
 
 export function tokens(): Command {
   return new Command('tokens').description('Claim tokens: one-time permission to enrol a device').addCommand(create());
@@ -13,20 +13,14 @@ const create = () =>
       .description('Create a claim token; it is shown once')
       .option('--name <device>', 'id of the device (made up where absent)')
       .option('--label <key=value...>', 'labels that the device gets')
-      .option('--expires-in <seconds>', 'how long it may be used', '86400')
-      .action(async ({ name, label, expiresIn }: { name?: string; label?: string[]; expiresIn: string }, command: Command) => {
+      .option('--expires-in <seconds>', 'how long it may be used', wholeNumber, 86_400)
+      .action(async ({ name, label, expiresIn }: { name?: string; label?: string[]; expiresIn: number }, command: Command) => {
         const body = {
           ...(name ? { name } : {}),
-          labels: Object.fromEntries((label ?? []).map(pair)),
-          expiresInS: Number(expiresIn),
+          labels: Object.fromEntries((label ?? []).map(labelOf)),
+          expiresInS: expiresIn,
         };
         print(command, await clientFor(command).post('/api/v1/tokens', body, TokenView), (token) => token.token);
       }),
     'flotilla tokens create --name lyon-7 --label site=lyon line=7',
   );
-
-function pair(text: string): [string, string] {
-  const at = text.indexOf('=');
-  if (at < 1) throw new UsageError(`a label is key=value, not "${text}"`);
-  return [text.slice(0, at), text.slice(at + 1)];
-}

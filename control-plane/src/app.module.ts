@@ -7,6 +7,7 @@ import { ModelsModule } from './models/models.module.js';
 import { PageController } from './page/page.controller.js';
 import { PlatformModule } from './platform/platform.module.js';
 import { RolloutsModule } from './rollouts/rollouts.module.js';
+import { SafekeepingModule } from './safekeeping/safekeeping.module.js';
 import { StatusController } from './status.controller.js';
 import { FleetTotals, StatusService, type Surroundings, SURROUNDINGS } from './status.service.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
@@ -34,6 +35,7 @@ export class AppModule {
         LinkModule.forRoot(link),
         ModelsModule,
         RolloutsModule,
+        SafekeepingModule,
         TelemetryModule,
       ],
       controllers: [PageController, StatusController],

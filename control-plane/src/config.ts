@@ -7,7 +7,11 @@ const listen = (defaultPort: number) => ({ host: z.string().min(1).default('127.
 /** Settings of one control plane process. Read from `flotilla.yaml` and `FLOTILLA_*`, the environment winning. */
 export const ControlPlaneConfig = z
   .strictObject({
-    dataDir: z.string().min(1).default('.flotilla').transform((path) => resolve(path)),
+    dataDir: z
+      .string()
+      .min(1)
+      .default('.flotilla')
+      .transform((path) => resolve(path)),
     /** Operator API, OpenAPI and page. */
     http: z.strictObject(listen(8080)).prefault({}),
     /** Device API (mTLS). `publicUrl`: how devices reach it. */

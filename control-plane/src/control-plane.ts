@@ -1,10 +1,11 @@
 import type { AddressInfo } from 'node:net';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import type { DataSource } from 'typeorm';
 import { EnrolmentService } from './access/enrolment.service.js';
 import { PublicUrls } from './access/public-urls.js';
 import type { ControlPlaneConfig } from './config.js';
-import { AssignmentsService } from './fleet/assignments.service.js';
+import { closeDatabase } from './close-database.js';
 import { type Broker, startBroker } from './link/broker/broker.js';
 import { startDeviceApi } from './link/device-api.js';
 import { MqttLink } from './link/mqtt-client.js';
@@ -16,7 +17,6 @@ import { openDatabase } from './platform/database.js';
 import type { Logger } from './platform/logger.js';
 import { startEmbeddedPostgres } from './platform/postgres/embedded-postgres.js';
 import { type Clock, systemClock } from './platform/tokens.js';
-import { RolloutsService } from './rollouts/rollouts.service.js';
 import { StopList } from './stop-list.js';
 import { serverHosts } from './trust/server-hosts.js';
 import { TrustService } from './trust/trust.service.js';
@@ -77,7 +77,6 @@ async function start(config: ControlPlaneConfig, options: ControlPlaneOptions, s
   stops.add('operator API and link', () => app.close());
   const counters = app.get(Counters);
   count = (name, by) => counters.count(name, by);
-  app.get(AssignmentsService).whenRegressed((tx, detail) => app.get(RolloutsService).pauseAll(tx, detail));
   await app.init();
   await startDevicesSide(app, { config, trust, broker, log }, stops);
   const http = await listen(app, config.http);
@@ -93,7 +92,7 @@ async function startDatabase(
 ): Promise<DataSource> {
   const url = databaseUrl ?? (await startEmbedded());
   const db = await openDatabase(url, log);
-  stops.add('database connections', () => db.destroy());
+  stops.add('database connections', () => closeDatabase(db));
   return db;
 
   async function startEmbedded(): Promise<string> {
@@ -122,7 +121,8 @@ async function startDevicesSide(app: NestFastifyApplication, parts: DevicesSide,
 
 async function listen(app: NestFastifyApplication, { host, port }: ControlPlaneConfig['http']): Promise<string> {
   try {
-    await app.listen(port, host);
+    // Fastify's own: Nest's would log the failure before we can say it in a sentence.
+    await (app.getHttpAdapter().getInstance() as FastifyInstance).listen({ port, host });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
     const message = `port ${port} on ${host} is in use: stop what listens there, or set FLOTILLA_HTTP_PORT to a free one`;

@@ -53,7 +53,9 @@ describe('the settings of the control plane', () => {
   });
 
   it('are refused where a group of them is not one, whatever the environment adds', () => {
-    expect(complaints('http: 8080\n', { FLOTILLA_HTTP_PORT: '9001' })).toEqual([expect.stringMatching(/^flotilla\.yaml: http: .*object/)]);
+    expect(complaints('http: 8080\n', { FLOTILLA_HTTP_PORT: '9001' })).toEqual([
+      expect.stringMatching(/^flotilla\.yaml: http: .*object/),
+    ]);
   });
 
   it('are refused when the file is no YAML, with the place', () => {
@@ -65,6 +67,8 @@ describe('the settings of the control plane', () => {
   });
 
   it('are refused when the named file is missing', () => {
-    expect(() => loadConfig({ FLOTILLA_CONFIG: join(dir, 'none.yaml') })).toThrow("none.yaml: can't be read (there is no such file)");
+    expect(() => loadConfig({ FLOTILLA_CONFIG: join(dir, 'none.yaml') })).toThrow(
+      "none.yaml: can't be read (there is no such file)",
+    );
   });
 });

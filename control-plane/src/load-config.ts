@@ -31,9 +31,11 @@ function readSettings(file: string, mustExist: boolean): Settings {
   const text = readText(file, mustExist);
   if (text === null) return {};
   const document = parseDocument(text, { prettyErrors: true });
-  if (document.errors.length > 0) throw new ConfigError(document.errors.map(({ message }) => `${file}: ${firstLine(message)}`).join('\n'));
+  if (document.errors.length > 0)
+    throw new ConfigError(document.errors.map(({ message }) => `${file}: ${firstLine(message)}`).join('\n'));
   const settings: unknown = document.toJS() ?? {};
-  if (typeof settings !== 'object' || Array.isArray(settings)) throw new ConfigError(`${file}: must hold settings, such as "http:"`);
+  if (typeof settings !== 'object' || Array.isArray(settings))
+    throw new ConfigError(`${file}: must hold settings, such as "http:"`);
   return settings as Settings;
 }
 

@@ -14,7 +14,10 @@ function end(code: number, message: string): never {
 }
 
 if (Number(process.versions.node.split('.')[0]) < neededNode)
-  end(exits.failed, `Flotilla needs Node.js ${neededNode} or newer, and this is ${process.version}: start it by npm or npx, which bring their own`);
+  end(
+    exits.failed,
+    `Flotilla needs Node.js ${neededNode} or newer, and this is ${process.version}: start it by npm or npx, which bring their own`,
+  );
 
 // Loaded only now: an older Node.js fails on them with a stack instead of that sentence.
 const { ConfigError, loadConfig } = await import('./load-config.js');
@@ -64,7 +67,9 @@ function announce({ urls, adminTokenFile }: ControlPlane): void {
 
 /** Known failures are one sentence; a bug shows its stack. */
 const inWords = (error: unknown) =>
-  error instanceof Error && !(error instanceof TypeError || error instanceof ReferenceError) ? error.message : String((error as Error).stack ?? error);
+  error instanceof Error && !(error instanceof TypeError || error instanceof ReferenceError)
+    ? error.message
+    : String((error as Error).stack ?? error);
 
 try {
   const config = loadConfig(process.env);

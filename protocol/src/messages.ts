@@ -5,8 +5,15 @@ import { UpdateState } from './update.js';
 /** Unknown fields are dropped, so that an old reader accepts a newer writer; a change that old readers cannot bear is a new `v`. */
 const v = z.literal(1);
 export const Seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-const Session = z.int().min(0);
-export const Epoch = z.int().min(0);
+const Session = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 2);
+/** Fits the database's integer, with room to rise. */
+export const Epoch = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 2);
 const uptime = z.number().min(0).max(1e10);
 
 export const ReportedSlot = z
@@ -42,7 +49,7 @@ export const Birth = z
     notes: z.array(z.string().max(500)).max(16).default([]),
     slots: z.array(ReportedSlot).max(64),
     epoch: Epoch,
-    /** sha256 of the desired state in force; absent before the first. */
+    /** Digest of `{ slots, config }` of the desired state in force; absent before the first. */
     desiredHash: Digest.optional(),
   })
   .meta({ id: 'Birth' });

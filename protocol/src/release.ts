@@ -134,6 +134,7 @@ export const releaseName = (release: Pick<Manifest, 'model' | 'version'>) => `${
 /** One input with what must come of it, so that a preprocessing fault is told from a model fault. */
 export const GoldenCase = z.object({
   name: z.string().min(1).max(128),
+  /** A file in the golden folder. */
   input: ReleasePath,
   /** Every `stride`-th element of the flattened tensor that preprocessing must give. */
   tensor: z.object({

@@ -28,13 +28,13 @@ export function binOf(microseconds: number): number {
 }
 
 export function sketchOf(valuesUs: Iterable<number>): Sketch {
-  const bins = new Array<number>(sketchLayout.bins).fill(0);
+  const bins = Array.from({ length: sketchLayout.bins }, () => 0);
   for (const value of valuesUs) bins[binOf(value)]! += 1;
   return fromBins(bins);
 }
 
 export function mergeSketches(sketches: Iterable<Sketch>): Sketch {
-  const bins = new Array<number>(sketchLayout.bins).fill(0);
+  const bins = Array.from({ length: sketchLayout.bins }, () => 0);
   for (const { first, counts } of sketches) counts.forEach((count, i) => (bins[first + i]! += count));
   return fromBins(bins);
 }

@@ -13,7 +13,7 @@ let failed = 0;
 for (const [name, command, args] of steps) {
   const from = performance.now();
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
-  console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${((performance.now() - from) / 1000).toFixed(1)} s)`);
+  console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${String(name)} (${((performance.now() - from) / 1000).toFixed(1)} s)`);
   if (status !== 0) console.log(stdout, stderr);
   failed += status === 0 ? 0 : 1;
 }

@@ -4,7 +4,16 @@ import { DevicesService } from '@flotilla/control-plane/fleet/devices.service';
 import { SlotReportsService } from '@flotilla/control-plane/fleet/slot-reports.service';
 import { OutboxRow } from '@flotilla/control-plane/link/outbox.entity';
 import { OutboxDispatcher } from '@flotilla/control-plane/link/outbox-dispatcher';
-import { BootId, DeploymentId, type DeviceId, DeviceView, digestOf, sha256, SlotName, type UpdateEvent } from '@flotilla/protocol';
+import {
+  BootId,
+  DeploymentId,
+  type DeviceId,
+  DeviceView,
+  digestOf,
+  sha256,
+  SlotName,
+  type UpdateEvent,
+} from '@flotilla/protocol';
 import { DataSource, type EntityManager } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
@@ -107,7 +116,11 @@ describe('devices', () => {
     expect((await show(id!)).status).toBe('revoked');
     await enrolled(cp, aNewDevice('replaced', { labels: { line: '3' } }));
     const after = await show(id!);
-    expect(after).toMatchObject({ status: 'active', labels: { site: 'lyon', line: '3' }, slots: [{ assignment: { deployment } }] });
+    expect(after).toMatchObject({
+      status: 'active',
+      labels: { site: 'lyon', line: '3' },
+      slots: [{ assignment: { deployment } }],
+    });
     expect(after.epoch).toBeGreaterThan(before.epoch);
   });
 });
@@ -119,7 +132,10 @@ describe('groups', () => {
       aNewDevice('group-a', { labels: { room: 'one' } }),
       aNewDevice('group-b', { labels: { room: 'two' } }),
     );
-    expect((await cp.api('POST', 'groups', { name: 'listed', devices: [a, b, a] })).body).toEqual({ name: 'listed', members: [a, b] });
+    expect((await cp.api('POST', 'groups', { name: 'listed', devices: [a, b, a] })).body).toEqual({
+      name: 'listed',
+      members: [a, b],
+    });
     const selected = await cp.api('POST', 'groups', { name: 'selected', selector: 'room=two' });
     expect(selected.body).toEqual({ name: 'selected', selector: 'room=two', members: [b] });
     expect((await cp.api('GET', 'groups')).body.items.map((g: { name: string }) => g.name)).toEqual(['selected', 'listed']);
@@ -162,8 +178,13 @@ describe('an assignment', () => {
   it('of a release that the device gave up is a new attempt', async () => {
     const [id] = await enrolled(cp, aNewDevice('retrying'));
     const first = DeploymentId.parse(await assign(id!, digestOfRelease(old)));
-    await report(id!, anUpdate({ deployment: first, digest: digestOfRelease(old), state: 'failed', failure: 'transport', reason: 'no route' }));
-    expect(await show(id!)).toMatchObject({ slots: [{ reported: { state: 'failed', failure: 'transport', reason: 'no route' } }] });
+    await report(
+      id!,
+      anUpdate({ deployment: first, digest: digestOfRelease(old), state: 'failed', failure: 'transport', reason: 'no route' }),
+    );
+    expect(await show(id!)).toMatchObject({
+      slots: [{ reported: { state: 'failed', failure: 'transport', reason: 'no route' } }],
+    });
     const second = await assign(id!, digestOfRelease(old));
     expect(second).not.toBe(first);
     expect((await show(id!)).epoch).toBe(3);
@@ -192,7 +213,11 @@ describe('an assignment', () => {
 
   it.each([
     [{ release: 'product-classifier@9.0.0', target: '*' }, 'RELEASE_NOT_FOUND', /there are product-classifier@1\.1\.0/],
-    [{ release: 'product-classifier@1.0.0', devices: ['nobody'] }, 'DEVICE_NOT_FOUND', /no active device nobody; nothing was assigned/],
+    [
+      { release: 'product-classifier@1.0.0', devices: ['nobody'] },
+      'DEVICE_NOT_FOUND',
+      /no active device nobody; nothing was assigned/,
+    ],
     [{ release: 'product-classifier@1.0.0', target: 'site=mars' }, 'INVALID_REQUEST', /no active device matches "site=mars"/],
     [{ release: 'product-classifier@1.0.0' }, 'INVALID_REQUEST', /exactly one of devices and target/],
   ])('by hand as %j is refused', async (request, code, detail) => {
@@ -278,7 +303,10 @@ describe('desired state', () => {
     });
     await tx((t) => assignments().adopt(t, id!, [reported('a', lost), reported('b', null)], 5));
     const { state } = await desired(id!);
-    expect(state.slots.map((s) => s.release)).toEqual(['product-classifier@7.0.0', `unknown@0.0.0+${sha256('never seen').slice(0, 12)}`]);
+    expect(state.slots.map((s) => s.release)).toEqual([
+      'product-classifier@7.0.0',
+      `unknown@0.0.0+${sha256('never seen').slice(0, 12)}`,
+    ]);
   });
 });
 
@@ -295,7 +323,11 @@ describe('what slots report', () => {
         { device: id!, event: told('downloading') },
       ]),
     );
-    expect((await show(id!)).slots[0]?.reported).toMatchObject({ state: 'downloading', release: 'product-classifier@1.0.0', committed: before });
+    expect((await show(id!)).slots[0]?.reported).toMatchObject({
+      state: 'downloading',
+      release: 'product-classifier@1.0.0',
+      committed: before,
+    });
     await report(id!, told('committed', { committed: candidate }));
     expect((await show(id!)).slots[0]?.reported).toMatchObject({ state: 'committed', release: 'product-classifier@1.1.0' });
     await report(id!, told('failed', { failure: 'crash', reason: 'SIGSEGV' }));

@@ -50,7 +50,12 @@ describe('the description of the operator API', () => {
     const failures = operations.map((operation) => Object.keys((operation['responses'] as Json)['default'] as Json));
     expect(failures.every((keys) => keys.includes('content'))).toBe(true);
     expect(Object.keys(document.paths)).toEqual(
-      expect.arrayContaining(['/api/v1/devices/{id}', '/api/v1/releases', '/api/v1/rollouts/{id}/commands', '/api/v1/artifacts/{sha256}']),
+      expect.arrayContaining([
+        '/api/v1/devices/{id}',
+        '/api/v1/releases',
+        '/api/v1/rollouts/{id}/commands',
+        '/api/v1/artifacts/{sha256}',
+      ]),
     );
   });
 

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { findPackageJSON } from 'node:module';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { ApiClient } from '@flotilla/control-plane/cli/client';
 import { DeviceView, TokenView } from '@flotilla/protocol';
 import { z } from 'zod';
@@ -9,7 +9,8 @@ import { Child } from './child.js';
 import { writeAgentConfig, type LocalDevice } from './devices.js';
 import type { Progress } from './progress.js';
 
-const root = resolve(fileURLToPath(import.meta.url), '../../../..');
+/** The checkout, whether this file runs as source or from dist. */
+const root = dirname(dirname(findPackageJSON(import.meta.url)!));
 export const models = join(root, 'test/models');
 const controlPlane = join(root, 'control-plane/dist/src/main.js');
 export const agentProgram = join(root, 'agent/bin/flotilla-agent.js');
@@ -30,6 +31,7 @@ export type FleetOptions = {
 export class Fleet {
   readonly #children = new Map<string, Child>();
   #client: ApiClient | undefined;
+  #started = 0;
 
   constructor(
     private readonly options: FleetOptions,
@@ -44,7 +46,7 @@ export class Fleet {
   async start(): Promise<void> {
     await mkdir(this.#folder('logs'), { recursive: true });
     await this.#startControlPlane();
-    for (const device of this.options.devices) await this.#startAgent(device);
+    await Promise.all(this.options.devices.map((device) => this.#startAgent(device)));
     await this.#allOnline();
   }
 
@@ -108,7 +110,7 @@ export class Fleet {
     await child.start(() => this.#enrolled(device.name));
     this.progress.update(
       'devices',
-      this.options.devices.indexOf(device) + 1,
+      ++this.#started,
       this.options.devices.length,
       `${device.name} ${enrolled ? 'is back' : 'enrolled'}`,
     );

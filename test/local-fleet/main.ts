@@ -1,5 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { createLogger } from '@flotilla/control-plane/platform/logger';
+import { clearDataFolder } from '@flotilla/control-plane/platform/clear-data-folder';
 import { localDevices } from './devices.js';
 import { devicesFolder, Fleet } from './fleet.js';
 import { parseOptions, usage, type Options } from './options.js';
@@ -19,10 +21,10 @@ async function main(): Promise<number> {
   if (options === undefined) return 64;
   if (options === 'help') return (console.log(usage), 0);
   const progress = progressFor(process.stdout);
-  if (options.fresh) removeData(options.dataDir);
   const fleet = new Fleet({ ...options, devices: localDevices(options.ports.agents) }, progress);
   const interrupted = untilInterrupted();
   try {
+    if (options.fresh) await removeData(options.dataDir);
     return await Promise.race([run(fleet, options, progress), interrupted.then(() => 130)]);
   } catch (error) {
     progress.settle();
@@ -63,8 +65,9 @@ function optionsOrSentence(): Options | 'help' | undefined {
   }
 }
 
-function removeData(dataDir: string): void {
-  for (const folder of [dataDir, devicesFolder(dataDir)]) rmSync(folder, { recursive: true, force: true });
+async function removeData(dataDir: string): Promise<void> {
+  await clearDataFolder(dataDir, createLogger('warn'));
+  rmSync(devicesFolder(dataDir), { recursive: true, force: true });
 }
 
 function untilInterrupted(): Promise<void> {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ApiClient } from '@flotilla/control-plane/cli/client';
 import { pushRelease } from '@flotilla/control-plane/cli/push-release';
-import { DeviceView, ReleaseView, type RolloutPlanInput, RolloutView, type StageView } from '@flotilla/protocol';
+import { DeviceView, EventView, ReleaseView, type RolloutPlanInput, RolloutView, type StageView } from '@flotilla/protocol';
 import { z } from 'zod';
 import { slot } from './devices.js';
 import { models } from './fleet.js';
@@ -21,7 +21,8 @@ export class ActFailed extends Error {
 
 const model = 'product-classifier';
 const ended = new Set<RolloutView['phase']>(['completed', 'rolled-back', 'rollback-incomplete', 'cancelled', 'paused']);
-const rolloutLimitMs = 120_000;
+/** Far beyond what two idle cores need: a busy machine is slow, not wrong. */
+const rolloutLimitMs = 600_000;
 
 /** The same plan for every act: one device, two, the rest; the gates compare with the incumbent on the same device. */
 const planFor = (version: string): RolloutPlanInput => ({
@@ -30,9 +31,9 @@ const planFor = (version: string): RolloutPlanInput => ({
   slot,
   target: 'fleet=local',
   stages: [
-    { name: 'first', count: 1, soak: 5, deadline: 90 },
-    { name: 'second', count: 2, soak: 5, deadline: 90 },
-    { name: 'rest', percent: 100, soak: 5, deadline: 90 },
+    { name: 'first', count: 1, soak: 5, deadline: 300 },
+    { name: 'second', count: 2, soak: 5, deadline: 300 },
+    { name: 'rest', percent: 100, soak: 5, deadline: 300 },
   ],
   gates: [
     { metric: 'compute.mean', ratioToIncumbent: 1.5, minInferences: 100 },
@@ -114,17 +115,20 @@ export class Story {
 
   async #broken(): Promise<void> {
     this.progress.line('Act 3: release 1.3.0 has a broken quantization');
-    await this.#push('1.3.0');
+    const release = await this.#push('1.3.0');
     const rollout = await this.#roll('1.3.0');
-    const reasons = (await this.#devices()).flatMap((device) =>
-      device.slots.flatMap((s) => (s.reported?.failure === 'golden' ? [s.reported.reason ?? ''] : [])),
-    );
-    const failed = rollout.stages[0]!.counts.failedArtifact + rollout.stages[0]!.counts.rolledBack;
-    if (rollout.phase !== 'rolled-back' || failed === 0)
+    const reason = await this.#failureOf(release.digest);
+    if (rollout.phase !== 'rolled-back' || !reason?.includes('golden'))
       throw new ActFailed(
         `act 3: 1.3.0 should fail its golden cases on the first device and be rolled back; it is ${inWords(rollout)}`,
       );
-    this.progress.line(`  taken back from stage "first": ${rollout.detail}${reasons[0] ? ` (${reasons[0]})` : ''}`);
+    this.progress.line(`  taken back from stage "first": ${reason}`);
+  }
+
+  /** What the log says of the first device that could not run this digest. */
+  async #failureOf(digest: string): Promise<string | undefined> {
+    const failures = await this.client.list('/api/v1/events?kind=update-failed', EventView, 50);
+    return failures.find((event) => event.data['digest'] === digest)?.message;
   }
 
   async #better(): Promise<void> {

@@ -6,4 +6,4 @@ import { aTrust } from './credentials.js';
 const { trust, dir } = await aTrust();
 const config = ControlPlaneConfig.parse({ mqtt: { port: 0 } });
 const broker = await startBroker({ config, trust, log: { info() {}, warn() {} } });
-console.log(JSON.stringify({ port: Number(new URL(broker.url).port), dir }));
+console.log(JSON.stringify({ port: Number(new URL(broker.url).port), pid: (broker as unknown as { pid(): number }).pid(), dir }));

@@ -35,3 +35,16 @@ export function received(client: MqttClient): { topic: string; text: string }[] 
 
 export const closed = (client: MqttClient) =>
   new Promise<void>((resolve) => (client.stream.destroyed ? resolve() : client.once('close', () => resolve())));
+
+/** CONNECT as bytes (MQTT 3.1.1 section 3.1): clean session, keep-alive 60 s. */
+export function connectPacket(clientId: string): Buffer {
+  const id = Buffer.from(clientId);
+  const body = Buffer.concat([Buffer.from([0, 4]), Buffer.from('MQTT'), Buffer.from([4, 2, 0, 60, 0, id.length]), id]);
+  return Buffer.concat([Buffer.from([0x10, body.length]), body]);
+}
+
+/** SUBSCRIBE to one filter with QoS 1 (section 3.8). */
+export function subscribePacket(filter: string): Buffer {
+  const name = Buffer.from(filter);
+  return Buffer.concat([Buffer.from([0x82, name.length + 5, 0, 1, 0, name.length]), name, Buffer.from([1])]);
+}

@@ -18,7 +18,7 @@ interface Server {
 let server: Promise<Server> | undefined;
 
 /** An empty database of a real server: the one of `TEST_DATABASE_URL`, or an embedded one, started once per test file. */
-export async function anEmptyDatabase(): Promise<{ url: string; close(): Promise<void> }> {
+export async function anEmptyDatabase(): Promise<{ url: string; close: () => Promise<void> }> {
   server ??= startServer();
   const name = `test_${randomBytes(6).toString('hex')}`;
   const admin = (await server).url;
@@ -29,7 +29,7 @@ export async function anEmptyDatabase(): Promise<{ url: string; close(): Promise
 }
 
 /** One with our tables. `close` also closes `db`; more connections to the same database: `openDatabase(url)`. */
-export async function aDatabase(): Promise<{ db: Database; url: string; close(): Promise<void> }> {
+export async function aDatabase(): Promise<{ db: Database; url: string; close: () => Promise<void> }> {
   const empty = await anEmptyDatabase();
   const db = await openDatabase(empty.url);
   const close = async () => {

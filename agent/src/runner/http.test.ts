@@ -232,6 +232,7 @@ describe('other models', () => {
         shape: [-1, 2],
       }));
     const slot = await serve(
+      workshop,
       await workshop.smallRelease('kinds', {
         inputs: signature('in'),
         outputs: signature('out'),

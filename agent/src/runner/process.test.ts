@@ -113,7 +113,7 @@ describe('serving', () => {
     socket.close();
     expect(statuses.length).toBeGreaterThan(100);
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
-  });
+  }, 120_000);
 
   test('a release at fault is told, and the process ends well', async () => {
     const runner = start();
@@ -185,7 +185,7 @@ describe('the end', () => {
     const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text: Buffer) => resolve(Number(text))));
     expect(isAlive(pid)).toBe(true);
     parent.kill('SIGKILL');
-    await eventually(() => !isAlive(pid), 3000);
+    await eventually(() => !isAlive(pid), 15_000);
   });
 
   test.each<[string, unknown, RegExp]>([

@@ -1,6 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
 
-// Imported before anything large, and before the engine's thread begins: nurseries of 16 MB, twice, are a tenth of all that a
-// runner may hold, and it makes few objects. With these the resident size settles 10 to 20 MB lower at the same speed.
-setFlagsFromString('--max-semi-space-size=1');
-setFlagsFromString('--semi-space-growth-factor=1');
+// Imported before anything large, and before the engine's thread begins. V8's defaults hold 30 MB of nurseries in two threads and
+// let garbage gather; the runner makes few objects, its work is in native code. It settles near 150 MB instead of 185 at equal speed.
+for (const flag of ['--max-semi-space-size=1', '--semi-space-growth-factor=1', '--optimize-for-size']) setFlagsFromString(flag);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeClaimToken, type ClaimToken } from '@flotilla/protocol';
 import { Command } from 'commander';
+import { z } from 'zod';
 import { ConfigError, loadConfig, type AgentConfig } from '../config.js';
 import { backoffMs } from '../core/backoff.js';
 import { openDataFolder } from './data-lock.js';
@@ -20,6 +21,8 @@ interface Options {
 
 /** `flotilla-agent run | enrol | status`. */
 export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  // Schemas compiled to code are faster, and larger than what a device wants to hold of them.
+  z.config({ jitless: true });
   const program = new Command('flotilla-agent')
     .description('Runs the models that the control plane asks for on this device')
     .version(versions().agent)
@@ -27,7 +30,10 @@ export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEn
   const withToken = (command: Command) =>
     command
       .option('--config <file>', 'configuration', 'agent.yaml')
-      .option('--token <token>', 'claim token, fl1.…; seen by other users of this machine: rather use the next, or FLOTILLA_CLAIM_TOKEN')
+      .option(
+        '--token <token>',
+        'claim token, fl1.…; seen by other users of this machine: rather use the next, or FLOTILLA_CLAIM_TOKEN',
+      )
       .option('--token-file <file>', 'file that holds the claim token');
   withToken(program.command('run', { isDefault: true }))
     .description('run until SIGTERM or SIGINT; enrols first where a claim token is given and needed')
@@ -108,7 +114,8 @@ function watchForTheEnd(withParent: boolean, log: Logger): Promise<void> {
   return promise;
 }
 
-const hardwareOf = (config: AgentConfig): Hardware => detectHardware(config.profile, Object.keys(config.slots).length, versions());
+const hardwareOf = (config: AgentConfig): Hardware =>
+  detectHardware(config.profile, Object.keys(config.slots).length, versions());
 
 function tokenOf({ token, tokenFile }: Options, env: NodeJS.ProcessEnv): string | undefined {
   if (tokenFile === undefined) return token ?? env['FLOTILLA_CLAIM_TOKEN'];
@@ -128,7 +135,10 @@ function requireToken(config: AgentConfig, text: string | undefined): ClaimToken
   const token = readToken(text);
   const server = config.server && new URL(config.server).origin;
   if (server && new URL(token.server).origin !== server)
-    throw new StartError('config', `The claim token is for ${token.server}, but the configuration names ${server} as "server": make them agree.`);
+    throw new StartError(
+      'config',
+      `The claim token is for ${token.server}, but the configuration names ${server} as "server": make them agree.`,
+    );
   return token;
 }
 
@@ -148,7 +158,11 @@ async function enrolNow(config: AgentConfig, hardware: Hardware, token: ClaimTok
   const about = { profile: hardware.profile.id, hardwareClass: hardware.hardwareClass, labels: config.labels };
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const identity = await enrol(token, deviceKey(config.data), config.name === undefined ? about : { ...about, name: config.name });
+      const identity = await enrol(
+        token,
+        deviceKey(config.data),
+        config.name === undefined ? about : { ...about, name: config.name },
+      );
       saveIdentity(config.data, identity);
       log?.info({ device: identity.device }, 'enrolled');
       return identity;

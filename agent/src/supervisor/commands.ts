@@ -1,6 +1,5 @@
 import type { Command, ReplyEvent } from '@flotilla/protocol';
 
-
 const maxDetail = 8000;
 
 /** Answers an operator's command; the reply goes out as an event. */

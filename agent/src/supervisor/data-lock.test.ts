@@ -55,7 +55,9 @@ describe('the data folder', () => {
   it('is refused in one sentence where a file is in its place', () => {
     writeFileSync(join(folder, 'file'), '');
     expect(() => openDataFolder(join(folder, 'file'))).toThrow(/has a file in its place, .*: name another one as "data"\.$/);
-    expect(() => openDataFolder(join(folder, 'file', 'data'))).toThrow(/has a file in its place, or in that of a folder above it: /);
+    expect(() => openDataFolder(join(folder, 'file', 'data'))).toThrow(
+      /has a file in its place, or in that of a folder above it: /,
+    );
   });
 
   // Root may write anywhere but on a read-only file system, such as /proc.

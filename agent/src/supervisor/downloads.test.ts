@@ -212,13 +212,21 @@ async function certificates() {
   const until = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
   const caKeys = await keys();
   const ca = await X509CertificateGenerator.createSelfSigned({
-    ...{ name: 'CN=fleet', keys: caKeys, signingAlgorithm: algorithm, ...until },
+    name: 'CN=fleet',
+    keys: caKeys,
+    signingAlgorithm: algorithm,
+    ...until,
     extensions: [new BasicConstraintsExtension(true)],
   });
   const issue = async (subject: string) => {
     const { publicKey, privateKey } = await keys();
     const certificate = await X509CertificateGenerator.create({
-      ...{ subject, issuer: ca.subject, publicKey, signingKey: caKeys.privateKey, signingAlgorithm: algorithm, ...until },
+      subject,
+      issuer: ca.subject,
+      publicKey,
+      signingKey: caKeys.privateKey,
+      signingAlgorithm: algorithm,
+      ...until,
       extensions: [new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
     });
     return { key: pem(privateKey), cert: certificate.toString('pem') };

@@ -63,7 +63,10 @@ const tokenFor = (server: string, pinned = fleet): ClaimToken => ({
 });
 const about = { profile: 'generic-x64', hardwareClass: 'generic-x64/ort-1.30.0', labels: { site: 'lyon' } };
 const refusal = async (attempt: Promise<unknown>) => {
-  const error = await attempt.then(() => undefined, (reason: unknown) => reason);
+  const error = await attempt.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).toBeInstanceOf(EnrolmentError);
   const { kind, message } = error as EnrolmentError;
   return { kind, message };
@@ -107,7 +110,13 @@ describe('enrolment', () => {
   });
 
   it("says what the server's refusal was", async () => {
-    const body = { type: 'about:blank', title: 'Forbidden', status: 403, detail: 'the claim token was used before, by another key', code: 'CLAIM_REFUSED' };
+    const body = {
+      type: 'about:blank',
+      title: 'Forbidden',
+      status: 403,
+      detail: 'the claim token was used before, by another key',
+      code: 'CLAIM_REFUSED',
+    };
     const { origin } = await aServer(fleet, { refuse: { status: 403, body } });
     expect(await refusal(enrol(tokenFor(origin), key, about))).toEqual({
       kind: 'refused',
@@ -125,14 +134,19 @@ describe('enrolment', () => {
 
   it('takes no certificate of a CA that is not the pinned one', async () => {
     const { origin } = await aServer(fleet, { signedBy: await aFleetCa('other') });
-    expect((await refusal(enrol(tokenFor(origin), key, about))).message).toMatch(/does not fit this device's key and the pinned CA/);
+    expect((await refusal(enrol(tokenFor(origin), key, about))).message).toMatch(
+      /does not fit this device's key and the pinned CA/,
+    );
   });
 
   it('says that nobody listens', async () => {
     const { origin } = await aServer(fleet);
     open.splice(0).forEach((server) => server.close());
     const { kind, message } = await refusal(enrol(tokenFor(origin), key, about));
-    expect({ kind, message }).toEqual({ kind: 'unreachable', message: expect.stringMatching(/^Cannot reach .*ECONNREFUSED.*is the control plane running\?$/) });
+    expect({ kind, message }).toEqual({
+      kind: 'unreachable',
+      message: expect.stringMatching(/^Cannot reach .*ECONNREFUSED.*is the control plane running\?$/),
+    });
   });
 });
 

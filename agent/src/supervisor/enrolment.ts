@@ -29,7 +29,8 @@ export async function enrol(token: ClaimToken, key: KeyObject, about: AboutDevic
   const body: EnrolRequest = { v: 1, secret: token.secret, csr: certificateRequest(key), ...about };
   const answer = await post(token, body, ca);
   const response = EnrolResponse.safeParse(answer);
-  if (!response.success) throw new EnrolmentError('refused', `${token.server} sent an answer that is no enrolment: update the agent.`);
+  if (!response.success)
+    throw new EnrolmentError('refused', `${token.server} sent an answer that is no enrolment: update the agent.`);
   checkIssued(response.data, token, key);
   return response.data;
 }
@@ -52,9 +53,15 @@ function peerChain(url: URL): Promise<Buffer[]> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const name = isIP(host) ? {} : { servername: host };
   const socket = connect({ host, port: Number(url.port || 443), ...name, rejectUnauthorized: false });
-  socket.setTimeout(handshakeTimeoutMs, () => socket.destroy(new Error(`no TLS handshake within ${handshakeTimeoutMs / 1000} s`)));
+  socket.setTimeout(handshakeTimeoutMs, () =>
+    socket.destroy(new Error(`no TLS handshake within ${handshakeTimeoutMs / 1000} s`)),
+  );
   const failed = (cause: Error) =>
-    reject(new EnrolmentError('unreachable', `Cannot reach ${url.origin} (${messageOf(cause)}): is the control plane running?`, { cause }));
+    reject(
+      new EnrolmentError('unreachable', `Cannot reach ${url.origin} (${messageOf(cause)}): is the control plane running?`, {
+        cause,
+      }),
+    );
   socket.on('error', failed);
   socket.on('close', () => failed(new Error('the connection was closed')));
   socket.on('secureConnect', () => {
@@ -95,7 +102,10 @@ function checkIssued({ ca, certificate }: EnrolResponse, token: ClaimToken, key:
   const root = new X509Certificate(ca);
   const issued = new X509Certificate(certificate);
   if (digestOf(root) === token.ca && issued.verify(root.publicKey) && issued.checkPrivateKey(key)) return;
-  throw new EnrolmentError('refused', `${token.server} sent a certificate that does not fit this device's key and the pinned CA.`);
+  throw new EnrolmentError(
+    'refused',
+    `${token.server} sent a certificate that does not fit this device's key and the pinned CA.`,
+  );
 }
 
 const digestOf = (certificate: X509Certificate): Digest => sha256(certificate.raw);

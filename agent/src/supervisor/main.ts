@@ -1,7 +1,12 @@
+import { setFlagsFromString } from 'node:v8';
+
 if (Number(process.versions.node.split('.')[0]) < 24) {
   console.error(`flotilla-agent needs Node 24 or newer, this is ${process.version}; start it with npm or npx from the checkout.`);
   process.exit(78);
 }
+// Before anything else is loaded, the young generation would grow to tens of megabytes, which it then keeps.
+setFlagsFromString('--semi-space-growth-factor=1');
+setFlagsFromString('--optimize-for-size');
 // Loaded only now: an older Node cannot even load what follows, and would say so less clearly.
 const { commandLine } = await import('./command-line.js');
 await commandLine(process.argv, process.env);

@@ -152,8 +152,8 @@ export class MqttLink {
     this.#up = false;
     this.#inFlight = 0;
     this.#attempt = wasSteady ? 0 : this.#attempt + 1;
-    this.#options.handlers.down(reason);
     if (this.#stopped) return;
+    this.#options.handlers.down(reason);
     const { backoff, random } = this.#options;
     this.#reconnect = setTimeout(() => this.start(), backoffMs(this.#attempt, backoff, random()));
   }

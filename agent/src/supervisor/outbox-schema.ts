@@ -95,7 +95,9 @@ function inspect(file: string, thumbprint: string): Inspected {
   const database = new DatabaseSync(file);
   try {
     // FULL: a commit survives a power cut. The journal's size limit gives flash its space back after a burst.
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576; PRAGMA cache_size = -512');
+    database.exec(
+      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576; PRAGMA cache_size = -512',
+    );
     if (userVersion(database) === 0) create(database, thumbprint);
     const problem = findProblem(database, thumbprint);
     return problem ? { database, problem } : { database };

@@ -99,7 +99,16 @@ export class OutboxStore {
     const lowest = single(this.#database, 'SELECT min(seq) FROM record WHERE seq IS NOT NULL');
     const unsent = { event: count(`class = 'event' AND seq IS NULL`), window: count(`class = 'window' AND seq IS NULL`) };
     const records = count('seq IS NOT NULL') + unsent.event + unsent.window;
-    return { stream, next, base: lowest === null ? next : Number(lowest), records, bytes: this.#bytes, dropped, unsent, durable: this.#inFile };
+    return {
+      stream,
+      next,
+      base: lowest === null ? next : Number(lowest),
+      records,
+      bytes: this.#bytes,
+      dropped,
+      unsent,
+      durable: this.#inFile,
+    };
   }
 
   close(): void {
@@ -107,7 +116,8 @@ export class OutboxStore {
   }
 
   #firstSend(recordClass: RecordClass, order: 'ASC' | 'DESC', limits: BatchLimits): OutboxBatch | undefined {
-    if (Number(single(this.#database, 'SELECT count(*) FROM record WHERE seq IS NOT NULL')) >= maxUnacknowledged) return undefined;
+    if (Number(single(this.#database, 'SELECT count(*) FROM record WHERE seq IS NOT NULL')) >= maxUnacknowledged)
+      return undefined;
     const query = `SELECT id, body FROM record WHERE class = ? AND seq IS NULL ORDER BY id ${order} LIMIT ?`;
     const found = this.#database.prepare(query).all(recordClass, limits.maxRecords) as { id: number; body: string }[];
     const rows = fitting(found, limits).toSorted((a, b) => a.id - b.id);
@@ -128,7 +138,7 @@ export class OutboxStore {
 
   #resend(recordClass: RecordClass, limits: BatchLimits): OutboxBatch | undefined {
     const query = this.#database.prepare('SELECT seq, body FROM record WHERE seq BETWEEN ? AND ? ORDER BY seq');
-    for (let span; (span = this.#spans.takeDue(recordClass, this.#options.now())); ) {
+    for (let span; (span = this.#spans.takeDue(recordClass, this.#options.now()));) {
       const rows = query.all(span.from, span.to) as { seq: number; body: string }[];
       const run = fitting(rows, limits).filter((row, i) => row.seq === rows[0]!.seq + i);
       const last = run.at(-1);
@@ -169,7 +179,8 @@ export class OutboxStore {
     const { file, thumbprint, onAlarm } = this.#options;
     try {
       const { database, setAside, detail } = openFile(file, thumbprint);
-      if (setAside) onAlarm('outbox-set-aside', `the outbox file was ${setAside} (${detail}): it was set aside and a new stream begun`);
+      if (setAside)
+        onAlarm('outbox-set-aside', `the outbox file was ${setAside} (${detail}): it was set aside and a new stream begun`);
       return database;
     } catch (error) {
       return this.#inMemory(error as Error);

@@ -1,20 +1,21 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
-import { Agent } from 'node:https';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { matches, slotMemoryBytes } from '@flotilla/firmware-profiles';
-import { BootId, DeviceConfig, type DesiredState, type Vitals } from '@flotilla/protocol';
+import { BootId, DeviceConfig, type Command, type DesiredState } from '@flotilla/protocol';
 import { satisfies } from 'semver';
 import type { AgentConfig } from '../config.js';
-import { Alarms } from './alarms.js';
+import { Alarms, type Alarm } from './alarms.js';
 import { answer } from './commands.js';
+import { CurrentIdentity } from './current-identity.js';
 import { Downloads } from './downloads.js';
 import type { Hardware, Versions } from './hardware.js';
-import { credentials, keyThumbprint, saveIdentity, validity, type Identity } from './identity.js';
+import { keyThumbprint, validity, type Identity } from './identity.js';
 import type { Logging } from './logger.js';
 import { MqttLink } from './mqtt-link.js';
 import { Outbox } from './outbox.js';
+import { Records } from './records.js';
 import { Renewal } from './renewal.js';
 import { findSensors } from './sensors.js';
 import { loadSession, saveSession } from './session-number.js';
@@ -36,6 +37,15 @@ export interface Start {
   /** A bug that leaves nothing but to end and be started again. */
   readonly onFatal: (error: Error) => void;
 }
+/** What everything else is built on; it needs no network. */
+type Base = Start & {
+  readonly boot: BootId;
+  readonly current: CurrentIdentity;
+  readonly clock: TrustedClock;
+  readonly trust: Trust;
+  readonly outbox: Outbox;
+  readonly onAlarm: (alarm: Alarm) => void;
+};
 
 const keptPredictionFiles = 4;
 const outboxAgeS = 30 * 86_400;
@@ -46,176 +56,89 @@ const runnerPath = fileURLToPath(new URL('../runner/main.js', import.meta.url));
 const uptime = () => performance.now() / 1000;
 
 /** Builds the supervisor and starts it: slots first, then the network. Gives what ends it. */
-export async function run({ config, env, logging, versions, hardware, key, onFatal, ...start }: Start): Promise<() => Promise<void>> {
-  const { log } = logging;
-  const at = (name: string) => join(config.data, name);
-  const boot = BootId.parse(randomUUID());
-  const alarms = new Alarms(boot, uptime, log);
-  const onAlarm = alarms.raise.bind(alarms);
-  let identity = start.identity;
-  let httpsAgent = new Agent({ ...credentials(key, identity), keepAlive: true });
-
-  const thumbprint = await keyThumbprint(key);
-  const clock = new TrustedClock(at('clock.json'), Date.now, validity(identity.certificate).from);
-  const anchor = { directorKey: identity.directorKey, device: identity.device, keyThumbprint: thumbprint };
-  const trust = new Trust({ anchor, file: at('desired.jws'), clock, onAlarm });
-  const restored = await trust.restore();
-  let deviceConfig: DeviceConfig = restored?.desired.config ?? DeviceConfig.parse({});
-
-  const limits = { maxBytes: config.limits.outboxMb * megabyte, maxAgeS: outboxAgeS };
-  const outbox = await Outbox.open({ file: at('outbox.db'), thumbprint, limits, onAlarm, onDeath: onFatal });
-  alarms.deliverTo((event) => outbox.append(event));
-
-  const slots = new Slots({
-    dataDir: config.data,
-    slots: Object.fromEntries(Object.entries(config.slots).map(([name, slot]) => [name, { listen: slot.listen.http, source: slot.source }])),
-    limits: hardware.limits,
-    capability: capabilityOf(hardware, versions),
-    hardwareClass: hardware.hardwareClass,
-    downloads: new Downloads({ baseUrl: identity.deviceApiUrl, agent: () => httpsAgent, limitKbps: config.limits.downloadKbps }),
-    storeBytes: config.limits.storeMb * megabyte,
-    windowS: deviceConfig.windowS,
-    predictions: { maxBytes: Math.floor((config.limits.predictionsMb * megabyte) / (keptPredictionFiles + 1)), keep: keptPredictionFiles },
-    runnerPath,
-    runnerEnv: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel },
-    log,
-    onEvent: (report) => outbox.append({ type: 'update', boot, uptime: uptime(), ...report }),
-    onWindow: ({ durationS, window }) => outbox.append({ ...window, boot, start: Math.max(0, uptime() - durationS), end: uptime() }),
-    onAlarm: (name, message, slot) => onAlarm({ name, message, slot }),
-  });
+export async function run(start: Start): Promise<() => Promise<void>> {
+  const { base, restored } = await open(start);
+  const { outbox, current, clock, trust, onAlarm, hardware, logging } = base;
+  const config = restored?.desired.config ?? DeviceConfig.parse({});
+  const sampler = new VitalsSampler(hardware.profile, findSensors(hardware.profile));
+  const records: Records = new Records({ ...base, uptime, sampler, runnerRssBytes: () => slots.runnerRssBytes() });
+  const slots: Slots = buildSlots(base, records, config.windowS);
   await slots.start();
   if (restored && !restored.expired) slots.apply(restored.desired);
+  records.vitalsEvery(config.windowS);
 
-  const link = new MqttLink({
-    url: identity.mqttUrl,
-    tenant: identity.tenant,
-    device: identity.device,
-    tls: () => credentials(key, identity),
-    will: () => session.will(),
-    handlers: {
-      up: () => session.linkUp(),
-      down: (reason) => {
-        log.info({ reason }, 'no connection to the broker; trying again');
-        session.linkDown();
-      },
-      message: (kind, payload) => session.message(kind, payload),
-    },
-    random: Math.random,
-  });
-  const uplink = new Uplink({ link, outbox, boot, uptime, log, uploadS: deviceConfig.uploadS });
-  const session = new Session({
-    link,
-    outbox,
-    trust,
-    uplink,
-    uptime,
-    log,
-    onAlarm,
-    random: Math.random,
-    session: loadSession(at('session.json')),
-    saveSession: (number) => saveSession(at('session.json'), number),
-    about: () => ({
-      boot,
-      agent: versions.agent,
-      profile: hardware.profile.id,
-      hardwareClass: hardware.hardwareClass,
-      notes: hardware.notes.map((note) => note.slice(0, 500)).slice(0, 16),
-      slots: slots.reported(),
-    }),
-    onServerTime: (serverTime) => clock.told(serverTime),
-    onDesired: (desired) => applyDesired(desired),
-    onCommand: (command) => {
-      answer(command, diagnose, (maxLength) => logging.recent(maxLength))
-        .then((reply) => outbox.append({ type: 'reply', boot, uptime: uptime(), ...reply }))
-        .catch((error: unknown) => log.error({ error, command: command.command }, 'a command failed'));
-    },
-  });
-  outbox.onChange(() => {
-    session.streamChanged();
-    uplink.pump();
-  });
-
-  const sampler = new VitalsSampler(hardware.profile, findSensors(hardware.profile));
-  let sampledAt = uptime();
-  let vitalsTimer = setInterval(recordVitals, deviceConfig.windowS * 1000);
-  function recordVitals(): void {
-    const { records, bytes, dropped } = outbox.state;
-    const start = sampledAt;
-    sampledAt = uptime();
-    const counts = { outboxRecords: records, outboxBytes: bytes, outboxDropped: dropped };
-    const vitals: Vitals = { type: 'vitals', boot, start, end: sampledAt, ...sampler.sample(), ...counts, runnerRssBytes: slots.runnerRssBytes() };
-    outbox.append(vitals);
-  }
-
-  function applyDesired(desired: DesiredState): void {
-    slots.apply(desired);
-    const before = deviceConfig;
-    deviceConfig = desired.config;
-    uplink.uploadEvery(deviceConfig.uploadS);
-    session.heartbeatEvery(deviceConfig.heartbeatS);
-    if (before.windowS === deviceConfig.windowS) return;
-    clearInterval(vitalsTimer);
-    vitalsTimer = setInterval(recordVitals, deviceConfig.windowS * 1000);
-  }
-
-  async function diagnose(): Promise<object> {
-    const { bavail, blocks, bsize } = await statfs(config.data);
-    return {
-      versions: { ...versions, node: process.versions.node },
-      hardwareClass: hardware.hardwareClass,
-      uptimeS: Math.round(uptime()),
-      disk: { freeBytes: bavail * bsize, totalBytes: blocks * bsize },
-      certificateUntil: new Date(validity(identity.certificate).to).toISOString(),
-      epoch: trust.epoch,
-      slots: slots.reported(),
-      outbox: outbox.state,
-      refused: trust.refused,
-      dropped: session.dropped,
-    };
-  }
-
+  const { link, session } = connect(base, records, slots, config);
   const renewal = new Renewal({
-    key,
-    identity: () => identity,
-    onRenewed: (renewed) => {
-      saveIdentity(config.data, renewed);
-      identity = renewed;
-      httpsAgent.destroy();
-      httpsAgent = new Agent({ ...credentials(key, identity), keepAlive: true });
-    },
+    key: current.key,
+    identity: () => current.value,
+    onRenewed: (identity) => current.renew(identity),
     onAlarm,
     now: () => clock.now(),
     random: Math.random,
-    log,
+    log: logging.log,
   });
-  async function sayGoodbye(): Promise<void> {
-    try {
-      await session.goodbye();
-    } finally {
-      await link.stop();
-    }
-  }
-
-  session.heartbeatEvery(deviceConfig.heartbeatS);
   link.start();
   renewal.start();
-  log.info({ device: identity.device, profile: hardware.profile.id, slots: Object.keys(config.slots) }, 'running');
-
+  logging.log.info({ device: current.value.device, profile: hardware.profile.id, epoch: trust.epoch }, 'running');
   return async () => {
     renewal.stop();
-    clearInterval(vitalsTimer);
-    const parted = await withinMs(partingMs, Promise.allSettled([slots.stop(), sayGoodbye()]));
-    for (const part of parted ?? []) if (part.status === 'rejected') log.debug({ error: part.reason as unknown }, 'not ended cleanly');
+    records.stop();
+    await part(slots, session, link, logging);
     await outbox.close();
-    httpsAgent.destroy();
   };
 }
 
-/** The value, or undefined when it takes longer. */
-function withinMs<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), ms);
-  return Promise.race([promise, late.promise]).finally(() => clearTimeout(timer));
+async function open(start: Start): Promise<{ base: Base; restored: Awaited<ReturnType<Trust['restore']>> }> {
+  const { config, identity, key, logging, onFatal } = start;
+  const boot = BootId.parse(randomUUID());
+  const alarms = new Alarms(boot, uptime, logging.log);
+  const onAlarm = (alarm: Alarm) => alarms.raise(alarm);
+  const current = new CurrentIdentity(config.data, key, identity);
+  const clock = new TrustedClock(join(config.data, 'clock.json'), Date.now, validity(identity.certificate).from);
+  const thumbprint = await keyThumbprint(key);
+  const anchor = { directorKey: identity.directorKey, device: identity.device, keyThumbprint: thumbprint };
+  const trust = new Trust({ anchor, file: join(config.data, 'desired.jws'), clock, onAlarm });
+  const limits = { maxBytes: config.limits.outboxMb * megabyte, maxAgeS: outboxAgeS };
+  const [restored, outbox] = await Promise.all([
+    trust.restore(),
+    Outbox.open({ file: join(config.data, 'outbox.db'), thumbprint, limits, onAlarm, onDeath: onFatal }),
+  ]);
+  alarms.deliverTo((event) => outbox.append(event));
+  return { base: { ...start, boot, current, clock, trust, outbox, onAlarm }, restored };
+}
+
+function buildSlots(
+  { config, env, logging, hardware, versions, current, onAlarm }: Base,
+  records: Records,
+  windowS: number,
+): Slots {
+  const slots = Object.entries(config.slots).map(
+    ([name, { listen, source }]) => [name, { listen: listen.http, source }] as const,
+  );
+  return new Slots({
+    dataDir: config.data,
+    slots: Object.fromEntries(slots),
+    limits: hardware.limits,
+    capability: capabilityOf(hardware, versions),
+    hardwareClass: hardware.hardwareClass,
+    downloads: new Downloads({
+      baseUrl: current.value.deviceApiUrl,
+      agent: () => current.agent,
+      limitKbps: config.limits.downloadKbps,
+    }),
+    storeBytes: config.limits.storeMb * megabyte,
+    windowS,
+    predictions: {
+      maxBytes: Math.floor((config.limits.predictionsMb * megabyte) / (keptPredictionFiles + 1)),
+      keep: keptPredictionFiles,
+    },
+    runnerPath,
+    runnerEnv: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel },
+    log: logging.log,
+    onEvent: (report) => records.update(report),
+    onWindow: (window) => records.window(window),
+    onAlarm: (name, message, slot) => onAlarm({ name, message, slot }),
+  });
 }
 
 const capabilityOf = ({ profile, facts, providers }: Hardware, { agent, onnxRuntime }: Versions) => ({
@@ -227,3 +150,104 @@ const capabilityOf = ({ profile, facts, providers }: Hardware, { agent, onnxRunt
   fits: (profiles: readonly string[] | undefined) => matches(profile, profiles, facts),
   satisfies: (version: string, range: string) => satisfies(version, range, { includePrerelease: true }),
 });
+
+/** Link, session and uplink, which know each other. */
+function connect(base: Base, records: Records, slots: Slots, config: DeviceConfig): { link: MqttLink; session: Session } {
+  const { current, outbox, trust, boot, clock, onAlarm, logging, hardware, versions } = base;
+  const { log } = logging;
+  const sessionFile = join(base.config.data, 'session.json');
+  const handlers = {
+    up: () => session.linkUp(),
+    down: (reason: string) => {
+      log.info({ reason }, 'no connection to the broker; trying again');
+      session.linkDown();
+    },
+    message: (...message: Parameters<Session['message']>) => session.message(...message),
+  };
+  const { mqttUrl, tenant, device } = current.value;
+  const link = new MqttLink({
+    url: mqttUrl,
+    tenant,
+    device,
+    tls: () => current.tls(),
+    will: () => session.will(),
+    handlers,
+    random: Math.random,
+  });
+  const uplink = new Uplink({ link, outbox, boot, uptime, log, uploadS: config.uploadS });
+  const notes = hardware.notes.map((note) => note.slice(0, 500)).slice(0, 16);
+  const { profile, hardwareClass } = hardware;
+  const session = new Session({
+    link,
+    outbox,
+    trust,
+    uplink,
+    uptime,
+    log,
+    onAlarm,
+    random: Math.random,
+    session: loadSession(sessionFile),
+    saveSession: (number) => saveSession(sessionFile, number),
+    about: () => ({ boot, agent: versions.agent, profile: profile.id, hardwareClass, notes, slots: slots.reported() }),
+    onServerTime: (serverTime) => clock.told(serverTime),
+    onDesired: (desired) => obey(desired, { slots, records, uplink, session }),
+    onCommand: (command) => reply(command, base, records, () => diagnose(base, slots, session)),
+    heartbeatS: config.heartbeatS,
+  });
+  outbox.onChange(() => {
+    session.streamChanged();
+    uplink.pump();
+  });
+  return { link, session };
+}
+
+type Obedient = { slots: Slots; records: Records; uplink: Uplink; session: Session };
+function obey(desired: DesiredState, { slots, records, uplink, session }: Obedient): void {
+  slots.apply(desired);
+  records.vitalsEvery(desired.config.windowS);
+  uplink.uploadEvery(desired.config.uploadS);
+  session.heartbeatEvery(desired.config.heartbeatS);
+}
+
+function reply(command: Command, { logging }: Base, records: Records, diagnosis: () => Promise<object>): void {
+  answer(command, diagnosis, (maxLength) => logging.recent(maxLength))
+    .then((answered) => records.reply(answered))
+    .catch((error: unknown) => logging.log.error({ error, command: command.command }, 'a command failed'));
+}
+
+async function diagnose(
+  { config, versions, hardware, current, trust, outbox }: Base,
+  slots: Slots,
+  session: Session,
+): Promise<object> {
+  const { bavail, blocks, bsize } = await statfs(config.data);
+  return {
+    versions: { ...versions, node: process.versions.node },
+    hardwareClass: hardware.hardwareClass,
+    uptimeS: Math.round(uptime()),
+    disk: { freeBytes: bavail * bsize, totalBytes: blocks * bsize },
+    certificateUntil: new Date(current.validUntil).toISOString(),
+    epoch: trust.epoch,
+    slots: slots.reported(),
+    outbox: outbox.state,
+    refused: trust.refused,
+    dropped: session.dropped,
+  };
+}
+
+/** Runners end while the goodbye is on its way; what takes too long is left behind. */
+async function part(slots: Slots, session: Session, link: MqttLink, { log }: Logging): Promise<void> {
+  const goodbye = async () => {
+    try {
+      await session.goodbye();
+    } finally {
+      await link.stop();
+    }
+  };
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), partingMs);
+  const parted = await Promise.race([Promise.allSettled([slots.stop(), goodbye()]), late.promise]);
+  clearTimeout(timer);
+  for (const done of parted ?? [])
+    if (done.status === 'rejected') log.debug({ error: done.reason as unknown }, 'not ended cleanly');
+}

@@ -42,7 +42,12 @@ function powerReader(source: PowerSource, root: string): Reader | undefined {
       return railsReader(source, root);
     case 'rapl': {
       const counter = entryNamed(join(root, 'sys/class/powercap'), 'name', source.zone, 'energy_uj');
-      return counter === undefined ? undefined : energyReader(() => numberIn(counter), () => performance.now());
+      return counter === undefined
+        ? undefined
+        : energyReader(
+            () => numberIn(counter),
+            () => performance.now(),
+          );
     }
   }
 }
@@ -110,6 +115,7 @@ function numberIn(file: string): number | undefined {
 }
 
 const scaled = (value: number | undefined, factor: number) => (value === undefined ? undefined : value * factor);
-const product = (mV: number | undefined, mA: number | undefined) => (mV === undefined || mA === undefined ? undefined : mV * mA * 1e-6);
+const product = (mV: number | undefined, mA: number | undefined) =>
+  mV === undefined || mA === undefined ? undefined : mV * mA * 1e-6;
 const sum = (values: readonly (number | undefined)[]) =>
   values.reduce((total, value) => (total === undefined || value === undefined ? undefined : total + value), 0);

@@ -40,10 +40,9 @@ export interface SessionOptions {
   readonly onAlarm: (alarm: { name: string; message: string }) => void;
   readonly random: () => number;
   readonly log: Logger;
+  readonly heartbeatS: number;
   readonly birthBackoff?: { readonly baseMs: number; readonly capMs: number };
 }
-
-const defaultHeartbeatS = 60;
 
 /** The conversation with the control plane over one connection after another: birth until welcome, then heartbeats, acks and orders. */
 export class Session {
@@ -54,7 +53,7 @@ export class Session {
   /** The stream of the latest birth. */
   #born: StreamId | undefined;
   #welcomed = false;
-  #heartbeatS = defaultHeartbeatS;
+  #heartbeatS: number;
   #timer: NodeJS.Timeout | undefined;
   /** Down-messages are handled one after the other. */
   #work: Promise<void> = Promise.resolve();
@@ -62,6 +61,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = { birthBackoff: { baseMs: 2000, capMs: 60_000 }, ...options };
     this.#session = options.session;
+    this.#heartbeatS = options.heartbeatS;
   }
 
   get isWelcomed(): boolean {
@@ -101,8 +101,9 @@ export class Session {
   }
 
   async goodbye(): Promise<void> {
-    if (this.#welcomed) await this.#options.link.publish('presence', this.#presence('goodbye'));
+    const welcomed = this.#welcomed;
     this.linkDown();
+    if (welcomed) await this.#options.link.publish('presence', this.#presence('goodbye'));
   }
 
   message(kind: DownKind, payload: Buffer): void {
@@ -170,7 +171,10 @@ export class Session {
     // Of another birth: one of before the stream changed, or another agent's with the same identity.
     if (welcome.stream !== this.#stream || !this.#options.link.isUp) return;
     if (welcome.next > outbox.state.next) {
-      log.warn({ ours: outbox.state.next, theirs: welcome.next }, 'the server knows a later part of this stream: a new one is begun');
+      log.warn(
+        { ours: outbox.state.next, theirs: welcome.next },
+        'the server knows a later part of this stream: a new one is begun',
+      );
       await outbox.startNewStream();
       return this.streamChanged();
     }

@@ -8,7 +8,16 @@ export interface Anchor {
   readonly keyThumbprint: string;
 }
 
-export type RefusalReason = 'unsigned' | 'foreign-key' | 'garbled' | 'other-device' | 'other-key' | 'old-epoch' | 'same-epoch' | 'expired' | 'replayed';
+export type RefusalReason =
+  | 'unsigned'
+  | 'foreign-key'
+  | 'garbled'
+  | 'other-device'
+  | 'other-key'
+  | 'old-epoch'
+  | 'same-epoch'
+  | 'expired'
+  | 'replayed';
 export type Refusal = { readonly refused: RefusalReason; readonly message: string };
 
 /** A verified desired state. */
@@ -25,12 +34,18 @@ export interface InForce {
 }
 
 /** May this desired state replace the one in force? `now` is in milliseconds since 1970. Never throws for what the text holds. */
-export async function judgeDesired(anchor: Anchor, inForce: InForce, now: number, text: string): Promise<SignedDesired | Refusal> {
+export async function judgeDesired(
+  anchor: Anchor,
+  inForce: InForce,
+  now: number,
+  text: string,
+): Promise<SignedDesired | Refusal> {
   const verified = await verifyDesired(anchor, text);
   if ('refused' in verified) return verified;
   const { epoch, expires } = verified.desired;
   if (epoch < inForce.epoch) return refuse('old-epoch', `a desired state of epoch ${epoch}: ${inForce.epoch} is in force`);
-  if (expires <= now) return refuse('expired', `a desired state of epoch ${epoch} that expired at ${time(expires)}; it is ${time(now)}`);
+  if (expires <= now)
+    return refuse('expired', `a desired state of epoch ${epoch} that expired at ${time(expires)}; it is ${time(now)}`);
   // A state may be signed anew with a later expiry; other orders need a higher epoch.
   if (epoch === inForce.epoch && inForce.hash !== undefined && verified.hash !== inForce.hash)
     return refuse('same-epoch', `a second, different desired state of epoch ${epoch}`);
@@ -42,9 +57,11 @@ export async function verifyDesired(anchor: Anchor, text: string): Promise<Signe
   const payload = await verifySignature(anchor.directorKey, text);
   if ('refused' in payload) return payload;
   const desired = DesiredState.safeParse(payload.content);
-  if (!desired.success) return refuse('garbled', `a signed message that is no desired state: ${desired.error.issues[0]?.message}`);
+  if (!desired.success)
+    return refuse('garbled', `a signed message that is no desired state: ${desired.error.issues[0]?.message}`);
   if (desired.data.device !== anchor.device) return refuse('other-device', `a desired state for ${desired.data.device}`);
-  if (desired.data.keyThumbprint !== anchor.keyThumbprint) return refuse('other-key', "a desired state for another key than this device's");
+  if (desired.data.keyThumbprint !== anchor.keyThumbprint)
+    return refuse('other-key', "a desired state for another key than this device's");
   return { desired: desired.data, hash: hashOfOrders(payload.content as DesiredState), jws: text };
 }
 
@@ -70,7 +87,8 @@ async function verifySignature(key: DirectorKey, text: string): Promise<{ conten
   if (!SignedMessage.safeParse(text).success) return refuse('unsigned', 'a message that is not signed (no JWS in compact form)');
   try {
     const { kid } = decodeProtectedHeader(text);
-    if (kid !== key.kid) return refuse('foreign-key', `a message signed by key ${String(kid).slice(0, 64)}, not by the director's`);
+    if (kid !== key.kid)
+      return refuse('foreign-key', `a message signed by key ${String(kid).slice(0, 64)}, not by the director's`);
     const { payload } = await compactVerify(text, await importJWK(key, 'EdDSA'), { algorithms: ['EdDSA'] });
     return { content: JSON.parse(Buffer.from(payload).toString('utf8')) };
   } catch (cause) {

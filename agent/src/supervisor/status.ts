@@ -16,7 +16,9 @@ export function printStatus(config: AgentConfig): void {
     ['data', config.data],
     ['running', isLocked(config.data) ? 'yes' : 'no'],
     ['enrolled', identity ? `as ${identity.device} at ${identity.deviceApiUrl}` : 'no'],
-    ...(identity ? [['certificate', `until ${new Date(validity(identity.certificate).to).toISOString()}`] as [string, string]] : []),
+    ...(identity
+      ? [['certificate', `until ${new Date(validity(identity.certificate).to).toISOString()}`] as [string, string]]
+      : []),
     ...Object.keys(config.slots).map((name) => [`slot ${name}`, slotLine(config.data, name)] as [string, string]),
   ];
   const width = Math.max(...lines.map(([label]) => label.length));

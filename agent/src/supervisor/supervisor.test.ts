@@ -15,7 +15,7 @@ import { aFleetCa, x509 } from './fixtures/fleet-ca.js';
 import { sourceHook } from './fixtures/source-hook.js';
 
 const main = fileURLToPath(new URL('./main.ts', import.meta.url));
-const within = { timeout: 15_000, interval: 20 };
+const within = { timeout: 30_000, interval: 20 };
 let folder: string;
 let token: string;
 const up: { kind: string; device: string; message: Record<string, unknown> }[] = [];
@@ -39,7 +39,10 @@ beforeAll(async () => {
     broker.publish({ cmd: 'publish', qos: 1, retain: false, dup: false, ...reply }, () => {});
   });
   const mtls = { ...fleet.tls, ca: fleet.ca.toString('pem'), requestCert: true };
-  const mqtts = createTlsServer({ ...mtls, rejectUnauthorized: true }, (socket: TLSSocket) => broker.handle(socket)).listen(0, '127.0.0.1');
+  const mqtts = createTlsServer({ ...mtls, rejectUnauthorized: true }, (socket: TLSSocket) => broker.handle(socket)).listen(
+    0,
+    '127.0.0.1',
+  );
   const api = createHttpsServer({ ...mtls, rejectUnauthorized: false }, (request, response) => {
     void (async () => {
       const chunks: Buffer[] = [];
@@ -53,8 +56,16 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1');
   const port = (server: { address(): unknown }) => (server.address() as AddressInfo).port;
   await Promise.all([once(mqtts, 'listening'), once(api, 'listening')]);
-  token = encodeClaimToken({ server: `https://127.0.0.1:${port(api)}`, ca: sha256(Buffer.from(fleet.ca.rawData)), secret: 's'.repeat(22) });
-  closing.push(() => api.close(), () => mqtts.close(), () => broker.close());
+  token = encodeClaimToken({
+    server: `https://127.0.0.1:${port(api)}`,
+    ca: sha256(Buffer.from(fleet.ca.rawData)),
+    secret: 's'.repeat(22),
+  });
+  closing.push(
+    () => api.close(),
+    () => mqtts.close(),
+    () => broker.close(),
+  );
 });
 afterEach(async () => {
   for (const each of running) each.process.kill('SIGKILL');
@@ -83,42 +94,99 @@ function agent(args: readonly string[], env: Record<string, string> = {}) {
   running.add(started);
   return started;
 }
-const of = (device: string, kind: string) => up.filter((sent) => sent.device === device && sent.kind === kind).map(({ message }) => message);
+const of = (device: string, kind: string) =>
+  up.filter((sent) => sent.device === device && sent.kind === kind).map(({ message }) => message);
 
-describe('flotilla-agent', { timeout: 60_000 }, () => {
+describe('flotilla-agent', { timeout: 120_000 }, () => {
   it('enrols by its token, is welcomed over mTLS, and says goodbye within two seconds of SIGTERM', async () => {
     const { process: child, ended } = agent(['run', '--config', configFile('press-1')], { FLOTILLA_CLAIM_TOKEN: token });
-    await vi.waitFor(() => expect(of('press-1', 'birth')[0]).toMatchObject({ session: 0, slots: [{ slot: 'inspection', state: 'idle' }] }), within);
-    await vi.waitFor(() => expect(JSON.parse(readFileSync(join(folder, 'press-1-data', 'session.json'), 'utf8'))).toEqual({ v: 1, session: 7 }), within);
+    await vi.waitFor(
+      () => expect(of('press-1', 'birth')[0]).toMatchObject({ session: 0, slots: [{ slot: 'inspection', state: 'idle' }] }),
+      within,
+    );
+    await vi.waitFor(
+      () => expect(JSON.parse(readFileSync(join(folder, 'press-1-data', 'session.json'), 'utf8'))).toEqual({ v: 1, session: 7 }),
+      within,
+    );
     const asked = performance.now();
     child.kill('SIGTERM');
     expect(await ended).toMatchObject({ code: 0 });
     expect(performance.now() - asked).toBeLessThan(2000);
-    await vi.waitFor(() => expect(of('press-1', 'presence')).toEqual([expect.objectContaining({ session: 7, reason: 'goodbye' })]), within);
+    await vi.waitFor(
+      () => expect(of('press-1', 'presence')).toEqual([expect.objectContaining({ session: 7, reason: 'goodbye' })]),
+      within,
+    );
   });
 
   it('needs the token once, and ends when its parent goes', async () => {
     const config = configFile('press-2');
     const file = join(folder, 'token');
     writeFileSync(file, `${token}\n`);
-    expect(await agent(['enrol', '--config', config, '--token-file', file]).ended).toEqual({ code: 0, output: 'Enrolled as press-2.\n' });
-    expect(await agent(['enrol', '--config', config]).ended).toEqual({ code: 0, output: 'This device is enrolled already, as press-2.\n' });
+    expect(await agent(['enrol', '--config', config, '--token-file', file]).ended).toEqual({
+      code: 0,
+      output: 'Enrolled as press-2.\n',
+    });
+    expect(await agent(['enrol', '--config', config]).ended).toEqual({
+      code: 0,
+      output: 'This device is enrolled already, as press-2.\n',
+    });
     const { process: child, ended } = agent(['run', '--config', config, '--exit-with-parent']);
     await vi.waitFor(() => expect(of('press-2', 'birth')).toHaveLength(1), within);
     const second = await agent(['run', '--config', config]).ended;
-    expect(second).toEqual({ code: 73, output: expect.stringMatching(/^The data folder .*press-2-data is in use by another flotilla-agent: .*\n$/) });
+    expect(second).toEqual({
+      code: 73,
+      output: expect.stringMatching(/^The data folder .*press-2-data is in use by another flotilla-agent: .*\n$/),
+    });
     expect((await agent(['status', '--config', config]).ended).output).toMatch(/running +yes\nenrolled +as press-2 at https/);
     child.stdin.end();
     expect(await ended).toMatchObject({ code: 0 });
   });
 
   it.each<[string, number, RegExp, (config: string) => Parameters<typeof agent>]>([
-    ['without enrolment or token', 78, /^This device is not enrolled: make a claim token with .*\n$/, (c) => [['run', '--config', c]]],
-    ['with half a token', 78, /^The claim token cannot be used: not a claim token: .*\n$/, (c) => [['enrol', '--config', c, '--token', token.slice(0, 40)]]],
-    ['with a token for a server that is not there', 69, /^Cannot reach https:.*\n$/, (c) => [['enrol', '--config', c, '--token', encodeClaimToken({ server: 'https://127.0.0.1:1', ca: sha256(''), secret: 's'.repeat(22) })]]],
-    ['with a token for another server than configured', 78, /^The claim token is for https:.* make them agree\.\n$/, (c) => [['enrol', '--config', c, '--token', token], { FLOTILLA_SERVER: 'https://elsewhere:1' }]],
-    ['as a board that nobody knows', 78, /^profile: "toaster" is not known; known are generic-arm64, .*\n$/, (c) => [['run', '--config', c], { FLOTILLA_PROFILE: 'toaster' }]],
-    ['with data on a file', 73, /^The data folder .* has a file in its place, .*\n$/, (c) => [['run', '--config', c], { FLOTILLA_DATA: c }]],
+    [
+      'without enrolment or token',
+      78,
+      /^This device is not enrolled: make a claim token with .*\n$/,
+      (c) => [['run', '--config', c]],
+    ],
+    [
+      'with half a token',
+      78,
+      /^The claim token cannot be used: not a claim token: .*\n$/,
+      (c) => [['enrol', '--config', c, '--token', token.slice(0, 40)]],
+    ],
+    [
+      'with a token for a server that is not there',
+      69,
+      /^Cannot reach https:.*\n$/,
+      (c) => [
+        [
+          'enrol',
+          '--config',
+          c,
+          '--token',
+          encodeClaimToken({ server: 'https://127.0.0.1:1', ca: sha256(''), secret: 's'.repeat(22) }),
+        ],
+      ],
+    ],
+    [
+      'with a token for another server than configured',
+      78,
+      /^The claim token is for https:.* make them agree\.\n$/,
+      (c) => [['enrol', '--config', c, '--token', token], { FLOTILLA_SERVER: 'https://elsewhere:1' }],
+    ],
+    [
+      'as a board that nobody knows',
+      78,
+      /^profile: "toaster" is not known; known are generic-arm64, .*\n$/,
+      (c) => [['run', '--config', c], { FLOTILLA_PROFILE: 'toaster' }],
+    ],
+    [
+      'with data on a file',
+      73,
+      /^The data folder .* has a file in its place, .*\n$/,
+      (c) => [['run', '--config', c], { FLOTILLA_DATA: c }],
+    ],
   ])('%s ends with code %i and one sentence', async (what, code, sentence, call) => {
     const { code: actual, output } = await agent(...call(configFile(`start-${what.replaceAll(/\W/g, '-')}`))).ended;
     expect(output).toMatch(sentence);

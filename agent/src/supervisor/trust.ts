@@ -1,6 +1,14 @@
 import type { Command, DesiredState, Digest } from '@flotilla/protocol';
 import { readIfThere, writeDurably } from './durable-file.js';
-import { judgeCommand, judgeDesired, verifyDesired, type Anchor, type Refusal, type RefusalReason, type SignedDesired } from './signed-messages.js';
+import {
+  judgeCommand,
+  judgeDesired,
+  verifyDesired,
+  type Anchor,
+  type Refusal,
+  type RefusalReason,
+  type SignedDesired,
+} from './signed-messages.js';
 import type { TrustedClock } from './trusted-clock.js';
 
 const rememberedNonces = 1000;

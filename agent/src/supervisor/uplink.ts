@@ -55,15 +55,13 @@ export class Uplink {
   /** Something may be there to send, or room for it. */
   pump(): void {
     this.#again = true;
-    if (!this.#pumping) this.#run().catch((error: unknown) => this.#options.log.error({ error }, 'sending from the outbox failed'));
+    if (!this.#pumping)
+      this.#run().catch((error: unknown) => this.#options.log.error({ error }, 'sending from the outbox failed'));
   }
 
   #setTimers(): void {
     for (const timer of this.#timers) clearInterval(timer);
-    this.#timers = [
-      setInterval(() => this.#upload(), this.#uploadS * 1000),
-      setInterval(() => this.pump(), resendTickS * 1000),
-    ];
+    this.#timers = [setInterval(() => this.#upload(), this.#uploadS * 1000), setInterval(() => this.pump(), resendTickS * 1000)];
   }
 
   #upload(): void {

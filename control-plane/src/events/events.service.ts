@@ -52,7 +52,11 @@ export class EventsService {
   }
 
   private select({ limit, cursor, device, rollout, kind }: EventQuery) {
-    const select = this.db.getRepository(EventRow).createQueryBuilder('event').orderBy('event.id', 'DESC').take(limit + 1);
+    const select = this.db
+      .getRepository(EventRow)
+      .createQueryBuilder('event')
+      .orderBy('event.id', 'DESC')
+      .take(limit + 1);
     if (cursor !== undefined) select.andWhere('event.id < :cursor', { cursor });
     if (device !== undefined) select.andWhere('event.device = :device', { device });
     if (rollout !== undefined) select.andWhere('event.rollout = :rollout', { rollout });

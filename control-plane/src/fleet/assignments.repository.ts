@@ -53,7 +53,11 @@ export class AssignmentsRepository {
     return new Set(rows.flatMap((row) => row.deployment ?? []));
   }
 
-  async upsert(tx: EntityManager, items: readonly NewAssignment[], { slot, owner, priority, probation }: Ownership): Promise<void> {
+  async upsert(
+    tx: EntityManager,
+    items: readonly NewAssignment[],
+    { slot, owner, priority, probation }: Ownership,
+  ): Promise<void> {
     if (items.length === 0) return;
     await tx.query(
       `INSERT INTO assignment (device, slot, deployment, digest, owner, priority, probation, assigned_at)

@@ -60,9 +60,20 @@ export class AssignmentsService {
     const decided = items.filter((item) => active.has(item.device)).map((item) => decide(item, current.get(item.device), ended));
     const [placed, kept, stopped] = (['place', 'keep', 'stop'] as const).map((what) => decided.filter((d) => d.what === what));
     await this.assignments.upsert(tx, placed as Placed[], ownership);
-    await this.assignments.own(tx, kept!.map((d) => d.device), ownership);
-    await this.assignments.remove(tx, terms.slot, stopped!.map((d) => d.device));
-    await this.assignments.raiseEpochs(tx, [...placed!, ...stopped!].map((d) => d.device));
+    await this.assignments.own(
+      tx,
+      kept!.map((d) => d.device),
+      ownership,
+    );
+    await this.assignments.remove(
+      tx,
+      terms.slot,
+      stopped!.map((d) => d.device),
+    );
+    await this.assignments.raiseEpochs(
+      tx,
+      [...placed!, ...stopped!].map((d) => d.device),
+    );
     const deployments = new Map(decided.map((d) => [d.device, 'deployment' in d ? d.deployment : null]));
     return devices.map((device) => ({ device, deployment: deployments.get(device) ?? null }));
   }
@@ -92,7 +103,11 @@ export class AssignmentsService {
     await this.#onRegressed(tx, message);
   }
 
-  private async adoptSlot(tx: EntityManager, device: DeviceId, { slot, deployment, digest, committed }: ReportedSlot): Promise<void> {
+  private async adoptSlot(
+    tx: EntityManager,
+    device: DeviceId,
+    { slot, deployment, digest, committed }: ReportedSlot,
+  ): Promise<void> {
     if (committed === undefined) return;
     await this.releases.recover(tx, committed);
     // Its own deployment, where that is what it committed: a slot whose deployment is unchanged is not disturbed.
@@ -103,10 +118,7 @@ export class AssignmentsService {
 }
 
 type Placed = { what: 'place'; device: DeviceId; deployment: string; digest: Digest };
-type Decision =
-  | Placed
-  | { what: 'keep'; device: DeviceId; deployment: string }
-  | { what: 'stop' | 'nothing'; device: DeviceId };
+type Decision = Placed | { what: 'keep'; device: DeviceId; deployment: string } | { what: 'stop' | 'nothing'; device: DeviceId };
 
 function decide({ device, digest }: AssignmentItem, current: AssignmentRow | undefined, ended: ReadonlySet<string>): Decision {
   if (digest === null) return { what: current ? 'stop' : 'nothing', device };

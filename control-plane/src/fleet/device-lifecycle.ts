@@ -48,7 +48,10 @@ export class DeviceLifecycle {
     if (row.status === 'revoked') return this.readmit(tx, row, device);
     const { id, keyThumbprint, certificateSerial, certificateExpiresAt } = device;
     if (row.keyThumbprint !== keyThumbprint)
-      throw new AppError('DEVICE_EXISTS', `device ${id} is enrolled with another key; to change its board run \`flotilla devices replace ${id}\``);
+      throw new AppError(
+        'DEVICE_EXISTS',
+        `device ${id} is enrolled with another key; to change its board run \`flotilla devices replace ${id}\``,
+      );
     await this.devices.update(tx, id, { certificateSerial, certificateExpiresAt });
   }
 
@@ -73,7 +76,14 @@ export class DeviceLifecycle {
 
   /** Epoch 1: the first birth, which says 0, is answered with the device's configuration. */
   private async admit(tx: EntityManager, device: NewDevice): Promise<void> {
-    await this.devices.insert(tx, { ...unheard, ...device, notes: [], tenant: 'default', enrolledAt: this.clock.now(), epoch: 1 });
+    await this.devices.insert(tx, {
+      ...unheard,
+      ...device,
+      notes: [],
+      tenant: 'default',
+      enrolledAt: this.clock.now(),
+      epoch: 1,
+    });
     await this.announce(tx, 'device-enrolled', device, 'enrolled');
   }
 
@@ -90,7 +100,13 @@ export class DeviceLifecycle {
     return this.events.append(tx, { kind, actor: `device:${id}`, device: id, message, data: { profile, hardwareClass } });
   }
 
-  private async shutOut(tx: EntityManager, row: DeviceRow, change: Partial<DeviceRow>, kind: string, message: string): Promise<void> {
+  private async shutOut(
+    tx: EntityManager,
+    row: DeviceRow,
+    change: Partial<DeviceRow>,
+    kind: string,
+    message: string,
+  ): Promise<void> {
     await this.devices.update(tx, row.id, { ...change, status: 'revoked', online: false });
     await this.devices.dropSession(tx, row.id);
     await this.events.append(tx, { kind, actor: 'admin', device: row.id, message });

@@ -14,9 +14,7 @@ export const unknownRelease = (digest: string) => `unknown@0.0.0+${digest.slice(
 export function deviceViews(rows: readonly DeviceRow[], facts: SlotFacts): DeviceView[] {
   const assignments = Map.groupBy(facts.assignments, (row) => row.device);
   const reports = Map.groupBy(facts.reports, (row) => row.device);
-  return rows.map((row) =>
-    deviceView(row, slotViews(assignments.get(row.id) ?? [], reports.get(row.id) ?? [], facts.names)),
-  );
+  return rows.map((row) => deviceView(row, slotViews(assignments.get(row.id) ?? [], reports.get(row.id) ?? [], facts.names)));
 }
 
 const deviceView = (row: DeviceRow, slots: DeviceSlotView[]): DeviceView => ({
@@ -53,7 +51,9 @@ function slotViews(
 }
 
 const assignmentView = ({ deployment, digest, owner }: AssignmentRow, names: ReadonlyMap<string, string>) =>
-  ({ deployment, digest, owner, release: names.get(digest) ?? unknownRelease(digest) }) as NonNullable<DeviceSlotView['assignment']>;
+  ({ deployment, digest, owner, release: names.get(digest) ?? unknownRelease(digest) }) as NonNullable<
+    DeviceSlotView['assignment']
+  >;
 
 function reportView(row: SlotReportRow, names: ReadonlyMap<string, string>): NonNullable<DeviceSlotView['reported']> {
   const release = row.digest === null ? undefined : names.get(row.digest);

@@ -46,9 +46,16 @@ export class DevicesRepository {
   }
 
   /** Newest first, one more than the limit. */
-  async list(query: { limit: number; cursor?: string | undefined; status?: DeviceRow['status'] | undefined }): Promise<DeviceRow[]> {
+  async list(query: {
+    limit: number;
+    cursor?: string | undefined;
+    status?: DeviceRow['status'] | undefined;
+  }): Promise<DeviceRow[]> {
     const select = this.db.getRepository(DeviceRow).createQueryBuilder('device');
-    select.orderBy('device.enrolledAt', 'DESC').addOrderBy('device.id', 'DESC').take(query.limit + 1);
+    select
+      .orderBy('device.enrolledAt', 'DESC')
+      .addOrderBy('device.id', 'DESC')
+      .take(query.limit + 1);
     if (query.status !== undefined) select.andWhere('device.status = :status', { status: query.status });
     if (query.cursor !== undefined) {
       const { enrolledAt, id } = await this.byId(query.cursor as DeviceId);

@@ -99,8 +99,7 @@ export class DevicesService {
   }
 }
 
-const newestFirst = (a: DeviceRow, b: DeviceRow) =>
-  b.enrolledAt.getTime() - a.enrolledAt.getTime() || (a.id < b.id ? 1 : -1);
+const newestFirst = (a: DeviceRow, b: DeviceRow) => b.enrolledAt.getTime() - a.enrolledAt.getTime() || (a.id < b.id ? 1 : -1);
 
 const inWords = (labels: Record<string, string>) =>
   Object.entries(labels)

@@ -25,7 +25,10 @@ export class GroupsRepository {
 
   async list(limit: number, cursor: string | undefined): Promise<GroupRow[]> {
     const select = this.db.getRepository(GroupRow).createQueryBuilder('grouping');
-    select.orderBy('grouping.createdAt', 'DESC').addOrderBy('grouping.name', 'DESC').take(limit + 1);
+    select
+      .orderBy('grouping.createdAt', 'DESC')
+      .addOrderBy('grouping.name', 'DESC')
+      .take(limit + 1);
     if (cursor !== undefined) {
       const { createdAt, name } = await this.byName(cursor);
       select.where('(grouping.createdAt, grouping.name) < (:createdAt, :name)', { createdAt, name });

@@ -13,7 +13,10 @@ export type LabelsRequest = z.infer<typeof LabelsRequest>;
 export function checkLabels(labels: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(labels)) {
     if ((factKeys as readonly string[]).includes(key))
-      throw new AppError('INVALID_REQUEST', `labels: "${key}" is what selectors read from the device itself; choose another name`);
+      throw new AppError(
+        'INVALID_REQUEST',
+        `labels: "${key}" is what selectors read from the device itself; choose another name`,
+      );
     if (key === '' || key.includes('"') || value.includes('"'))
       throw new AppError('INVALID_REQUEST', `labels: "${key}" is empty or holds a double quote, which no selector can write`);
   }

@@ -47,7 +47,11 @@ export class ManualAssignmentsService {
   }
 
   /** Rollouts from which this takes devices: their stages will see them as not on the release. */
-  private async overruled(tx: EntityManager, { slot }: AssignmentRequest, devices: readonly DeviceId[]): Promise<Map<string, number>> {
+  private async overruled(
+    tx: EntityManager,
+    { slot }: AssignmentRequest,
+    devices: readonly DeviceId[],
+  ): Promise<Map<string, number>> {
     const owners = await this.assignments.owners(tx, slot, devices);
     const rollouts = Map.groupBy(
       owners.filter((owner) => owner.startsWith('rollout:')),

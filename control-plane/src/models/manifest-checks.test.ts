@@ -41,13 +41,22 @@ describe('a manifest', () => {
   it('that is whole has no problems', () => expect(problems({})).toEqual([]));
 
   it.each<[string, Record<string, unknown>]>([
-    ['without pre- and postprocessing', { preprocess: [], postprocess: [], golden: undefined, baseline: undefined, requires: {} }],
+    [
+      'without pre- and postprocessing',
+      { preprocess: [], postprocess: [], golden: undefined, baseline: undefined, requires: {} },
+    ],
     ['with a free batch dimension', { inputs: [{ ...input, shape: [-1, 224, 224, 3] }] }],
     ['with free classes', { outputs: [{ name: 'scores', type: 'FP32', shape: [1, -1] }] }],
-    ['for a profile, an architecture or a CPU feature', { variants: [{ ...variant, profiles: ['generic-x64+avx512_vnni', 'arm64'] }] }],
+    [
+      'for a profile, an architecture or a CPU feature',
+      { variants: [{ ...variant, profiles: ['generic-x64+avx512_vnni', 'arm64'] }] },
+    ],
     [
       'with channels first',
-      { inputs: [{ ...input, shape: [1, 3, 224, 224] }], preprocess: [steps[0], steps[1], { normalise: { mean: [0, 0, 0], std: [1, 1, 1], layout: 'NCHW' } }] },
+      {
+        inputs: [{ ...input, shape: [1, 3, 224, 224] }],
+        preprocess: [steps[0], steps[1], { normalise: { mean: [0, 0, 0], std: [1, 1, 1], layout: 'NCHW' } }],
+      },
     ],
   ])('%s is good too', (_name, change) => expect(problems(change)).toEqual([]));
 
@@ -70,7 +79,11 @@ describe('a manifest', () => {
       { variants: [variant, { ...variant, file: 'model.fp32.onnx' }] },
       "variants: model.fp32.onnx is not among the release's files; add the file or remove the variant",
     ],
-    ['a variant that is no model', { variants: [{ ...variant, file: 'labels.txt' }] }, 'variants: labels.txt must be an .onnx file'],
+    [
+      'a variant that is no model',
+      { variants: [{ ...variant, file: 'labels.txt' }] },
+      'variants: labels.txt must be an .onnx file',
+    ],
     [
       'an unknown profile',
       { variants: [{ ...variant, profiles: ['jetson-orin-nan'] }] },
@@ -97,14 +110,22 @@ describe('a manifest', () => {
       { inputs: [{ ...input, shape: [1, 192, 192, 3] }] },
       'preprocess: makes [1, 224, 224, 3] (NHWC), but input "images" takes [1, 192, 192, 3]',
     ],
-    ['another rank', { inputs: [{ ...input, shape: [1, 150528] }] }, 'preprocess: makes [1, 224, 224, 3] (NHWC), but input "images" takes [1, 150528]'],
+    [
+      'another rank',
+      { inputs: [{ ...input, shape: [1, 150528] }] },
+      'preprocess: makes [1, 224, 224, 3] (NHWC), but input "images" takes [1, 150528]',
+    ],
     ['another type', { inputs: [{ ...input, type: 'UINT8' }] }, 'preprocess: makes FP32, but input "images" takes UINT8'],
     [
       'labels that are missing',
       { postprocess: [{ 'top-k': { k: 5, labels: 'names.txt' } }] },
       "postprocess: labels names.txt is not among the release's files",
     ],
-    ['more top classes than classes', { outputs: [{ name: 'scores', type: 'FP32', shape: [1, 3] }] }, 'postprocess: top 5 of 3 classes'],
+    [
+      'more top classes than classes',
+      { outputs: [{ name: 'scores', type: 'FP32', shape: [1, 3] }] },
+      'postprocess: top 5 of 3 classes',
+    ],
     [
       'a golden folder without cases',
       { golden: { folder: 'proof', tolerance: {} } },

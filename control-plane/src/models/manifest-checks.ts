@@ -40,7 +40,9 @@ function variantProblems(manifest: Manifest, boards: ReadonlySet<string>): strin
   return [
     ...repeated(variants.map((variant) => variant.file)).map((file) => `variants: ${file} is named twice`),
     ...variants.flatMap(({ file, profiles = [] }) => [
-      ...(listed(manifest, file) ? [] : [`variants: ${file} is not among the release's files; add the file or remove the variant`]),
+      ...(listed(manifest, file)
+        ? []
+        : [`variants: ${file} is not among the release's files; add the file or remove the variant`]),
       ...(file.endsWith('.onnx') ? [] : [`variants: ${file} must be an .onnx file`]),
       ...unknownBoards(profiles, boards).map(
         (board) => `variants: ${file} is for "${board}", which is no known profile (${[...boards].join(', ')})`,

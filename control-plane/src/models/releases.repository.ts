@@ -22,7 +22,10 @@ export class ReleasesRepository {
   }
 
   /** Names only: manifests are large. */
-  async namesOf(digests: readonly string[], tx: EntityManager = this.db.manager): Promise<Pick<ReleaseRow, 'digest' | 'model' | 'version'>[]> {
+  async namesOf(
+    digests: readonly string[],
+    tx: EntityManager = this.db.manager,
+  ): Promise<Pick<ReleaseRow, 'digest' | 'model' | 'version'>[]> {
     if (digests.length === 0) return [];
     return tx.find(ReleaseRow, {
       where: { digest: In([...new Set(digests)]) },
@@ -42,7 +45,10 @@ export class ReleasesRepository {
 
   async list({ limit, cursor }: ListQuery, model: string | undefined): Promise<ReleaseRow[]> {
     const select = this.db.getRepository(ReleaseRow).createQueryBuilder('release');
-    select.orderBy('release.pushedAt', 'DESC').addOrderBy('release.digest', 'DESC').take(limit + 1);
+    select
+      .orderBy('release.pushedAt', 'DESC')
+      .addOrderBy('release.digest', 'DESC')
+      .take(limit + 1);
     if (model !== undefined) select.andWhere('release.model = :model', { model });
     if (cursor !== undefined) {
       const from = await this.byDigest(cursor);

@@ -81,7 +81,8 @@ export class ReleasesService {
     for (const { path, sha256, size } of files) {
       const stored = await this.artifacts.has(sha256);
       if (!stored) missing.push(`${path} (sha256 ${sha256}) has not been uploaded: PUT it to /api/v1/artifacts/${sha256} first`);
-      else if (stored.size !== size) missing.push(`${path} has ${stored.size} bytes, the manifest says ${size}: correct the manifest`);
+      else if (stored.size !== size)
+        missing.push(`${path} has ${stored.size} bytes, the manifest says ${size}: correct the manifest`);
     }
     if (missing.length > 0) throw new AppError('RELEASE_INCOMPLETE', inWords(nameOf({ model, version }), missing));
   }
@@ -96,7 +97,10 @@ export class ReleasesService {
     const paths = new Set(files.map((candidate) => candidate.path));
     return set.data.cases
       .filter(({ input }) => !paths.has(`${golden.folder}/${input}`))
-      .map(({ input, name }) => `${path}: the input ${input} of "${name}" is not among the release's files (paths begin at the golden folder)`);
+      .map(
+        ({ input, name }) =>
+          `${path}: the input ${input} of "${name}" is not among the release's files (paths begin at the golden folder)`,
+      );
   }
 
   /** Undefined where the bytes are no JSON: a schema then says so. */
@@ -126,7 +130,10 @@ export class ReleasesService {
     const row = await this.releases.byName(manifest.model, manifest.version);
     if (row?.digest === digest) return row;
     const name = releaseName(manifest);
-    throw new AppError('RELEASE_EXISTS', `${name} was pushed with other content before; a release never changes: raise its version`);
+    throw new AppError(
+      'RELEASE_EXISTS',
+      `${name} was pushed with other content before; a release never changes: raise its version`,
+    );
   }
 
   private async notFound(name: string, model: string): Promise<never> {

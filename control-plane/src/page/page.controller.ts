@@ -8,17 +8,20 @@ import { packageFolder } from '../package-folder.js';
 const asset = (name: string) => readFileSync(join(packageFolder, 'src', 'page', name), 'utf8');
 const assets = { html: asset('index.html'), script: asset('page.js'), style: asset('page.css') };
 
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const Secured = (type: string): MethodDecorator => (target, key, descriptor) => {
-  const headers = {
-    'content-type': type,
-    'content-security-policy': policy,
-    'x-content-type-options': 'nosniff',
-    'referrer-policy': 'no-referrer',
-    'cache-control': 'no-cache',
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const Secured =
+  (type: string): MethodDecorator =>
+  (target, key, descriptor) => {
+    const headers = {
+      'content-type': type,
+      'content-security-policy': policy,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-cache',
+    };
+    for (const [name, value] of Object.entries(headers)) Header(name, value)(target, key, descriptor);
   };
-  for (const [name, value] of Object.entries(headers)) Header(name, value)(target, key, descriptor);
-};
 
 /** The status page: it holds nothing secret, the browser asks the API with the admin token. */
 @ApiExcludeController()

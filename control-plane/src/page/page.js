@@ -25,14 +25,39 @@ async function ask(path) {
 function element(name, attributes = {}, ...content) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...content.flat().filter((part) => part !== undefined && part !== null && part !== ''));
+  node.append(...content.flat(Infinity).filter((part) => part !== undefined && part !== null && part !== ''));
   return node;
 }
 
 const tones = {
   good: ['completed', 'committed', 'passed', 'pass', 'online', 'active'],
-  busy: ['running', 'activating', 'soaking', 'analysing', 'offered', 'resolved', 'downloading', 'verified', 'compiling', 'preflight', 'staged', 'shadowing', 'probation', 'open'],
-  warn: ['paused', 'inconclusive', 'insufficient', 'waiting', 'committed-unproven', 'superseded', 'cancelled', 'rolling-back', 'not-applicable'],
+  busy: [
+    'running',
+    'activating',
+    'soaking',
+    'analysing',
+    'offered',
+    'resolved',
+    'downloading',
+    'verified',
+    'compiling',
+    'preflight',
+    'staged',
+    'shadowing',
+    'probation',
+    'open',
+  ],
+  warn: [
+    'paused',
+    'inconclusive',
+    'insufficient',
+    'waiting',
+    'committed-unproven',
+    'superseded',
+    'cancelled',
+    'rolling-back',
+    'not-applicable',
+  ],
   bad: ['failed', 'breach', 'rolled-back', 'rollback-incomplete', 'rejected', 'revoked', 'offline'],
 };
 const toneOf = (word) => Object.keys(tones).find((tone) => tones[tone].includes(word)) ?? '';
@@ -43,10 +68,23 @@ const faint = (...content) => element('p', { class: 'faint' }, ...content);
 
 function table(headings, rows, empty) {
   if (rows.length === 0) return element('div', { class: 'scroll' }, element('p', { class: 'empty' }, empty));
-  const head = element('thead', {}, element('tr', {}, headings.map((heading) => element('th', { scope: 'col' }, heading))));
+  const head = element(
+    'thead',
+    {},
+    element(
+      'tr',
+      {},
+      headings.map((heading) => element('th', { scope: 'col' }, heading)),
+    ),
+  );
   return element('div', { class: 'scroll' }, element('table', {}, head, element('tbody', {}, rows)));
 }
-const row = (cells, attributes = {}) => element('tr', attributes, cells.map((cell) => element('td', {}, cell)));
+const row = (cells, attributes = {}) =>
+  element(
+    'tr',
+    attributes,
+    cells.map((cell) => element('td', {}, cell)),
+  );
 
 const countNames = {
   already: 'on it already',
@@ -124,19 +162,31 @@ const sections = [
     id: 'rollouts',
     path: 'rollouts?limit=20',
     draw: (items) =>
-      table(['Rollout and stages', 'Phase', 'Evidence', 'Changed'], items.flatMap(rolloutRows), 'No rollout yet: flotilla rollouts create FILE'),
+      table(
+        ['Rollout and stages', 'Phase', 'Evidence', 'Changed'],
+        items.flatMap(rolloutRows),
+        'No rollout yet: flotilla rollouts create FILE',
+      ),
   },
   {
     id: 'devices',
     path: 'devices?limit=200',
     draw: (items) =>
-      table(['Device', 'Link', 'Slots', 'Labels', 'Board', 'Last seen'], items.map(deviceRow), 'No device yet: flotilla tokens create'),
+      table(
+        ['Device', 'Link', 'Slots', 'Labels', 'Board', 'Last seen'],
+        items.map(deviceRow),
+        'No device yet: flotilla tokens create',
+      ),
   },
   {
     id: 'releases',
     path: 'releases?limit=50',
     draw: (items) =>
-      table(['Release', 'Variants', 'Size', 'Digest', 'Pushed'], items.map(releaseRow), 'No release yet: flotilla releases push FOLDER'),
+      table(
+        ['Release', 'Variants', 'Size', 'Digest', 'Pushed'],
+        items.map(releaseRow),
+        'No release yet: flotilla releases push FOLDER',
+      ),
   },
   {
     id: 'events',
@@ -198,7 +248,7 @@ async function loop() {
     }
     showProblem(`The control plane does not answer (${error.message}); what is shown is old. Trying again …`);
   }
-  timer = setTimeout(loop, everyMs);
+  timer = setTimeout(() => void loop(), everyMs);
 }
 
 // `/#token=…`: a link that somebody printed; the token leaves the address bar at once.

@@ -22,7 +22,10 @@ const leftovers = (store: Artifacts) => readdirSync(join(store.dir, 'incoming'))
 describe('the artifact store', () => {
   it('gives back what was put, whole or in part', async () => {
     const store = aStore();
-    expect(await store.put(digest, Readable.from([content.subarray(0, 3), content.subarray(3)]), limit)).toEqual({ size: 10, created: true });
+    expect(await store.put(digest, Readable.from([content.subarray(0, 3), content.subarray(3)]), limit)).toEqual({
+      size: 10,
+      created: true,
+    });
     expect(await store.has(digest)).toEqual({ size: 10 });
     const whole = await store.open(digest);
     expect(await buffer(whole.stream)).toEqual(content);
@@ -89,7 +92,8 @@ describe('the artifact store', () => {
   it.skipIf(process.getuid?.() !== 0)('says that the disk is full (skipped for an ordinary user)', async (context) => {
     const store = aStore();
     mkdirSync(store.dir);
-    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', store.dir]).status !== 0) return context.skip('this root may not mount');
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', store.dir]).status !== 0)
+      return context.skip('this root may not mount');
     try {
       const large = Buffer.alloc(200_000);
       await expect(store.put(sha256(large), Readable.from([large]), 1e6)).rejects.toMatchObject({ code: 'STORAGE_FULL' });

@@ -60,7 +60,9 @@ export class Artifacts {
   /** Every digest held: for backups. */
   async list(): Promise<Digest[]> {
     const shelves = await readdir(this.dir).catch(nullWhenMissing);
-    const files = await Promise.all((shelves ?? []).filter((name) => name.length === 2).map((name) => readdir(join(this.dir, name))));
+    const files = await Promise.all(
+      (shelves ?? []).filter((name) => name.length === 2).map((name) => readdir(join(this.dir, name))),
+    );
     return files.flat().flatMap((name) => Digest.safeParse(name).data ?? []);
   }
 

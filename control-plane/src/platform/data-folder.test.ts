@@ -56,7 +56,9 @@ describe('the data folder', () => {
   it('is opened by one at a time, and the second is told who has it', async () => {
     const path = aPath();
     const folder = await openDataFolder(path);
-    await expect(openDataFolder(path)).rejects.toThrow(new RegExp(`^the data folder .* is in use by process ${process.pid} on .*, since `));
+    await expect(openDataFolder(path)).rejects.toThrow(
+      new RegExp(`^the data folder .* is in use by process ${process.pid} on .*, since `),
+    );
     folder.close();
     (await openDataFolder(path)).close();
   });
@@ -146,7 +148,9 @@ describe.skipIf(!isRoot)('the data folder, where only root can set it up (skippe
   it('is refused to a user that may not write there', async () => {
     const dir = join(base, String(folders++));
     mkdirSync(dir, { mode: 0o755 });
-    expect(await said(openElsewhere(join(dir, 'data'), 65534))).toMatch(/^DataFolderError: .* can't be used: this user may not write there$/);
+    expect(await said(openElsewhere(join(dir, 'data'), 65534))).toMatch(
+      /^DataFolderError: .* can't be used: this user may not write there$/,
+    );
   });
 
   it('is refused to another user than the one that made it', async () => {

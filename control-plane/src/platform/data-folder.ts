@@ -67,7 +67,8 @@ async function makeFolder(dir: string): Promise<void> {
   await mkdir(dir, { mode: 0o700 }).catch(unlessExists);
   const names = await readdir(dir);
   const ours = names.includes(formatFile) || names.every((name) => madeFirst.has(name));
-  if (!ours) throw new DataFolderError(`${dir} holds other files and is no data folder of Flotilla: choose an empty or a new one`);
+  if (!ours)
+    throw new DataFolderError(`${dir} holds other files and is no data folder of Flotilla: choose an empty or a new one`);
   if (names.includes(formatFile)) await refuseForeign(dir);
   await chmod(dir, dataFolderMode());
   await mkdir(join(dir, secretsFolder), { recursive: true, mode: 0o700 });
@@ -76,14 +77,17 @@ async function makeFolder(dir: string): Promise<void> {
 async function refuseForeign(dir: string): Promise<void> {
   const { uid } = await stat(join(dir, formatFile));
   const own = process.getuid?.() ?? uid;
-  if (uid !== own) throw new DataFolderError(`the data folder ${dir} belongs to uid ${uid}, and this is uid ${own}: start as that user`);
+  if (uid !== own)
+    throw new DataFolderError(`the data folder ${dir} belongs to uid ${uid}, and this is uid ${own}: start as that user`);
 }
 
 async function lockFolder(dir: string): Promise<FolderLock> {
   await probeWriting(dir);
   const lock = FolderLock.take(dir);
   if (lock) return lock;
-  throw new DataFolderError(`the data folder ${dir} is in use by ${FolderLock.holder(dir)}: stop that one, or choose another folder`);
+  throw new DataFolderError(
+    `the data folder ${dir} is in use by ${FolderLock.holder(dir)}: stop that one, or choose another folder`,
+  );
 }
 
 async function probeWriting(dir: string): Promise<void> {
@@ -96,7 +100,9 @@ async function probeWriting(dir: string): Promise<void> {
   const { bavail, bsize } = await statfs(dir);
   const freeMiB = Math.floor((bavail * bsize) / 2 ** 20);
   if (freeMiB >= neededMiB) return;
-  throw new DataFolderError(`the disk of the data folder ${dir} has ${freeMiB} MiB free, and at least ${neededMiB} are needed: free some`);
+  throw new DataFolderError(
+    `the disk of the data folder ${dir} has ${freeMiB} MiB free, and at least ${neededMiB} are needed: free some`,
+  );
 }
 
 async function checkFormat(dir: string): Promise<void> {
@@ -104,7 +110,8 @@ async function checkFormat(dir: string): Promise<void> {
   const text = await readFile(path, 'utf8').catch(nullWhenMissing);
   if (text === null) return writeFormat(path);
   const found = Format.safeParse(parseJson(text));
-  if (!found.success) throw new DataFolderError(`${path} can't be read as a format version: restore the data folder from a backup`);
+  if (!found.success)
+    throw new DataFolderError(`${path} can't be read as a format version: restore the data folder from a backup`);
   if (found.data.format <= dataFormat) return;
   throw new DataFolderError(
     `the data folder ${dir} has format ${found.data.format} of a newer Flotilla, and this version knows ${dataFormat}: start the newer one, or choose another folder`,

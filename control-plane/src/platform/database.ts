@@ -50,6 +50,8 @@ const dataSource = (url: string, known: Migrations, log?: Logger) =>
     applicationName: 'flotilla',
     poolSize: 10,
     connectTimeoutMS: 10_000,
+    // A process that is stopped in mid-transaction must not keep its row locks for as long.
+    extra: { idle_in_transaction_session_timeout: 30_000 },
     // A connection that breaks while idle is replaced at its next use.
     poolErrorHandler: (error: unknown) => log?.warn({ err: error }, 'a database connection was lost'),
     logging: false,

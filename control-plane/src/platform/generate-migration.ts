@@ -23,7 +23,10 @@ ${upQueries.map(({ query }) => statement(query)).join('\n')}
   }
 
   async down(db: QueryRunner): Promise<void> {
-${downQueries.map(({ query }) => statement(query)).toReversed().join('\n')}
+${downQueries
+  .map(({ query }) => statement(query))
+  .toReversed()
+  .join('\n')}
   }
 }`);
 } finally {

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
-import { DataSource, type EntityManager } from 'typeorm';
+import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
 import { AppError } from './errors.js';
 import type { Logger } from './logger.js';
-import { LOGGER } from './tokens.js';
 
 const leaseName = 'control-plane';
 const renewEveryMs = 1000;
@@ -21,13 +20,20 @@ const acquire = `
     WHERE held.holder = excluded.holder OR held.expires_at < now()
   RETURNING term`;
 
+/**
+ * Shared lock on the lease as one holds it. The transaction may not idle for longer than a lease: a process that is stopped
+ * right here would else keep the lock, and everybody from leading, for as long as it is stopped.
+ */
+const hold = `
+  SELECT set_config('idle_in_transaction_session_timeout', $4, true)
+  FROM leader_lease WHERE name = $1 AND holder = $2 AND term = $3 FOR SHARE`;
+
 type Start = (term: number) => void | Promise<void>;
 
 /**
  * One process at a time leads. A stopped leader loses the lease by the clock of the database, and finds out before it
  * writes: each of its transactions calls `check`.
  */
-@Injectable()
 export class Leader implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #holder = `${hostname()}-${process.pid}-${randomUUID()}`;
   readonly #starts: Start[] = [];
@@ -40,8 +46,8 @@ export class Leader implements OnApplicationBootstrap, BeforeApplicationShutdown
   #stopped = true;
 
   constructor(
-    @Inject(DataSource) private readonly db: DataSource,
-    @Inject(LOGGER) private readonly log: Logger,
+    private readonly db: DataSource,
+    private readonly log: Logger,
   ) {}
 
   isLeader(): boolean {
@@ -61,10 +67,7 @@ export class Leader implements OnApplicationBootstrap, BeforeApplicationShutdown
 
   /** Holds the lease's row for the rest of the transaction, or throws NOT_LEADER: nobody takes over before it ends. */
   async check(tx: EntityManager): Promise<void> {
-    const rows: unknown[] = await tx.query(
-      `SELECT 1 FROM leader_lease WHERE name = $1 AND holder = $2 AND term = $3 FOR SHARE`,
-      [leaseName, this.#holder, this.#term],
-    );
+    const rows: unknown[] = await tx.query(hold, [leaseName, this.#holder, this.#term, String(leaseMs)]);
     if (rows.length > 0) return;
     this.#leadsUntil = 0;
     throw new AppError('NOT_LEADER', `this control plane does not lead any more (its term was ${this.#term})`);

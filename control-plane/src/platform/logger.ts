@@ -14,7 +14,8 @@ export function nestLogger(log: Logger): LoggerService {
     debug: (message: unknown) => nest.debug(String(message)),
     verbose: (message: unknown) => nest.trace(String(message)),
     warn: (message: unknown) => nest.warn(String(message)),
-    error: (message: unknown, stack?: unknown) => nest.error({ stack: typeof stack === 'string' ? stack : undefined }, String(message)),
+    error: (message: unknown, stack?: unknown) =>
+      nest.error({ stack: typeof stack === 'string' ? stack : undefined }, String(message)),
     fatal: (message: unknown) => nest.fatal(String(message)),
   };
 }

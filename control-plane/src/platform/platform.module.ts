@@ -29,7 +29,7 @@ export class PlatformModule {
         { provide: LOGGER, useValue: parts.log },
         { provide: CLOCK, useValue: parts.clock ?? systemClock },
         Counters,
-        Leader,
+        { provide: Leader, useFactory: () => new Leader(parts.db, parts.log) },
       ],
       exports: [CONFIG, DataSource, Artifacts, LOGGER, CLOCK, Counters, Leader],
     };

@@ -12,6 +12,7 @@ const Kept = z.object({
 export class Revocations {
   readonly #serials: Set<string>;
   #pem = '';
+  #last: Promise<void> = Promise.resolve();
 
   static async open(secrets: Secrets, authority: Authority): Promise<Revocations> {
     const kept = await readText(secrets, file);
@@ -34,8 +35,15 @@ export class Revocations {
     return this.#serials.has(serial);
   }
 
-  /** Signs a new list that also holds `serials`; with none it only renews the list. */
-  async add(serials: string[], now: Date): Promise<void> {
+  /** Signs a new list that also holds `serials`; with none it only renews the list. One at a time, so that none is lost. */
+  add(serials: string[], now: Date): Promise<void> {
+    const added = this.#last.then(() => this.#sign(serials, now));
+    // The next one goes ahead however this one ended; its own caller is told.
+    this.#last = added.catch(() => {});
+    return added;
+  }
+
+  async #sign(serials: string[], now: Date): Promise<void> {
     for (const serial of serials.filter((s) => !this.#serials.has(s))) {
       this.#serials.add(serial);
       this.state.revoked.push({ serial, at: now });

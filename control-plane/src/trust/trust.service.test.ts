@@ -156,6 +156,13 @@ describe('revocation', () => {
     expect(heard).toBe(1);
   });
 
+  test('revocations at the same time are all on the list', async () => {
+    const trust = await openTrust();
+    const issued = await Promise.all(Array.from({ length: 5 }, (_, i) => enrol(trust, DeviceId.parse(`dev-${i}`))));
+    await Promise.all(issued.map(({ serial }) => trust.revoke([serial])));
+    expect(listed(trust)).toHaveLength(5);
+  });
+
   test('a line that a power cut left half is not in the way', async () => {
     const { serial } = await enrol(await openTrust());
     const path = join(folder.secretsDir, 'certificates.jsonl');

@@ -51,7 +51,7 @@ export class TrustService {
   }
 
   private constructor(private readonly parts: Parts) {
-    this.#renewal = setInterval(() => void this.renew(), dayMs).unref();
+    this.#renewal = setInterval(() => void this.#renewOrWarn(), dayMs).unref();
   }
 
   directorKey = () => this.parts.director.publicKey;
@@ -121,6 +121,15 @@ export class TrustService {
     });
     await this.parts.revocations.add([], this.parts.now());
     this.#announce();
+  }
+
+  async #renewOrWarn(): Promise<void> {
+    try {
+      await this.renew();
+    } catch (error) {
+      // What we have is good for weeks yet: it is tried again tomorrow.
+      process.emitWarning(`the daily renewal of certificates and revocation list failed: ${(error as Error).message}`);
+    }
   }
 
   async #own(name: string, leaf: Omit<LeafRequest, 'publicKey'>): Promise<Credential> {

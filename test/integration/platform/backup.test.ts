@@ -62,7 +62,8 @@ function write() {
   return { committed, stop };
 }
 
-describe('a backup', () => {
+// A thousand small files, written out each: slow where the disk is busy.
+describe('a backup', { timeout: 120_000 }, () => {
   it('taken while writing goes on starts as a database with all that was committed before it, and no half transactions', async () => {
     const writer = write();
     await until(() => writer.committed.length > 100, 'rows were written');
@@ -81,7 +82,9 @@ describe('a backup', () => {
     expect(await new Artifacts(restored.path('artifacts')).has(artifact)).toEqual({ size: 7 });
     const second = await startEmbeddedPostgres({ dataDir: restored.dir, log });
     const copy = await openDatabase(second.url);
-    const counts = await copy.query<{ n: number; rows: number }[]>('SELECT n, count(*)::int AS rows FROM written GROUP BY n ORDER BY n');
+    const counts = await copy.query<{ n: number; rows: number }[]>(
+      'SELECT n, count(*)::int AS rows FROM written GROUP BY n ORDER BY n',
+    );
     expect(counts.map(({ n }) => n)).toEqual(counts.map((_, n) => n));
     expect(counts.every(({ rows }) => rows === 50)).toBe(true);
     expect(counts.length).toBeGreaterThanOrEqual(before);
@@ -105,14 +108,20 @@ describe('a backup', () => {
   });
 
   it('of an external database names the tools for it', async () => {
-    await expect(backup({ dataFolder: folder, artifacts, database: { kind: 'external' }, target: at('external') })).rejects.toThrow('pg_basebackup');
-    await expect(restore({ from: at('backup'), dataDir: at('external'), log, databaseUrl: 'postgresql://db/x' })).rejects.toThrow('pg_restore');
+    await expect(
+      backup({ dataFolder: folder, artifacts, database: { kind: 'external' }, target: at('external') }),
+    ).rejects.toThrow('pg_basebackup');
+    await expect(restore({ from: at('backup'), dataDir: at('external'), log, databaseUrl: 'postgresql://db/x' })).rejects.toThrow(
+      'pg_restore',
+    );
   });
 });
 
 describe('a restore', () => {
   it('is made into an empty folder only', async () => {
-    await expect(restore({ from: at('backup'), dataDir: folder.dir, log })).rejects.toThrow(/is not empty: restore into an empty or a new folder/);
+    await expect(restore({ from: at('backup'), dataDir: folder.dir, log })).rejects.toThrow(
+      /is not empty: restore into an empty or a new folder/,
+    );
   });
 
   it('refuses what is no backup', async () => {
@@ -124,14 +133,18 @@ describe('a restore', () => {
     mkdirSync(at('newer'));
     const manifest = JSON.parse(await readFile(join(at('backup'), 'backup.json'), 'utf8')) as object;
     writeFileSync(join(at('newer'), 'backup.json'), JSON.stringify({ ...manifest, format: 2 }));
-    await expect(restore({ from: at('newer'), dataDir: at('from-newer'), log })).rejects.toThrow(/has format 2 of a newer Flotilla/);
+    await expect(restore({ from: at('newer'), dataDir: at('from-newer'), log })).rejects.toThrow(
+      /has format 2 of a newer Flotilla/,
+    );
   });
 
   it('refuses a manifest that points outside', async () => {
     mkdirSync(at('hostile'));
     const manifest = JSON.parse(await readFile(join(at('backup'), 'backup.json'), 'utf8')) as object;
     writeFileSync(join(at('hostile'), 'backup.json'), JSON.stringify({ ...manifest, folders: ['../elsewhere'] }));
-    await expect(restore({ from: at('hostile'), dataDir: at('from-hostile'), log })).rejects.toThrow(/must be a path inside the backup/);
+    await expect(restore({ from: at('hostile'), dataDir: at('from-hostile'), log })).rejects.toThrow(
+      /must be a path inside the backup/,
+    );
   });
 
   it('refuses a damaged or incomplete backup and leaves the folder empty', async () => {
@@ -140,6 +153,8 @@ describe('a restore', () => {
     await expect(restore({ from: at('backup'), dataDir: at('from-damaged'), log })).rejects.toThrow(/director\.key is damaged/);
     expect(readdirSync(at('from-damaged'))).toEqual([]);
     rmSync(damaged);
-    await expect(restore({ from: at('backup'), dataDir: at('from-damaged'), log })).rejects.toThrow(/is incomplete: secrets\/director\.key is missing/);
+    await expect(restore({ from: at('backup'), dataDir: at('from-damaged'), log })).rejects.toThrow(
+      /is incomplete: secrets\/director\.key is missing/,
+    );
   });
 });

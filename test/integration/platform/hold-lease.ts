@@ -9,11 +9,15 @@ const leader = new Leader(db, createLogger('silent'));
 await leader.start();
 for (;;) {
   const verdict = await db
-    .transaction((tx) => leader.check(tx))
+    .transaction(async (tx) => {
+      await leader.check(tx);
+      console.log(`checked ${leader.term()}`);
+      // Time to be stopped right here, holding the lease's row.
+      await delay(500);
+    })
     .then(
-      () => `checked ${leader.term()}`,
-      (error: { code: string }) => `refused ${error.code}`,
+      () => 'written',
+      (error: { code?: string }) => `refused ${error.code}`,
     );
   console.log(verdict);
-  await delay(10);
 }

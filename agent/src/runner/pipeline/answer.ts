@@ -1,11 +1,13 @@
 /** One class of an answer. */
 export type Ranked = { label: string; index: number; score: number };
 
-export function softmax(values: ArrayLike<number>): Float64Array {
-  const highest = Array.from(values).reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = Float64Array.from(values, (value) => Math.exp(value - highest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
+export function softmax(values: ArrayLike<number>): Float32Array {
+  const shares = new Float32Array(values.length);
+  const highest = values[argmax(values)]!;
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += shares[i] = Math.exp(values[i]! - highest);
+  for (let i = 0; i < values.length; i++) shares[i]! /= sum;
+  return shares;
 }
 
 /** Index of the greatest value; the first of equals. */
@@ -15,11 +17,17 @@ export function argmax(values: ArrayLike<number>): number {
   return best;
 }
 
-/** The k highest scores, highest first; of equals the lower index first. */
+/** The k highest scores, highest first; of equals the lower index first. Keeps k at a time rather than sort a thousand. */
 export function topK(scores: ArrayLike<number>, k: number, labels: readonly string[]): Ranked[] {
-  const indices = Array.from(scores, (_, index) => index);
-  indices.sort((a, b) => scores[b]! - scores[a]! || a - b);
-  return indices.slice(0, k).map((index) => ({ label: labels[index] ?? String(index), index, score: scores[index]! }));
+  const best: number[] = [];
+  for (let index = 0; index < scores.length; index++) {
+    if (best.length === k && scores[index]! <= scores[best[k - 1]!]!) continue;
+    let place = best.length;
+    while (place > 0 && scores[best[place - 1]!]! < scores[index]!) place -= 1;
+    best.splice(place, 0, index);
+    best.length = Math.min(best.length, k);
+  }
+  return best.map((index) => ({ label: labels[index] ?? String(index), index, score: scores[index]! }));
 }
 
 /** 1 for the same direction, whatever the length; 0 where either is all zeros. */

@@ -41,7 +41,9 @@ export class DynamicSecurity {
     ]);
     if (await this.#hasRole(username)) return;
     // This disconnects the client that gets the role, which is us: often before the answer is out.
-    const failure = await this.#run([{ command: 'addClientRole', username, rolename: controlPlaneRole }]).catch((error: Error) => error);
+    const failure = await this.#run([{ command: 'addClientRole', username, rolename: controlPlaneRole }]).catch(
+      (error: Error) => error,
+    );
     if (!(await this.#hasRole(username))) throw failure;
   }
 

@@ -146,7 +146,15 @@ function createAedes(limits: BrokerLimits, broker: () => EmbeddedBroker): Promis
       const error = broker().refuse(refusalOfConnect(broker().identityOf(client), client));
       done(error ? (Object.assign(error, { returnCode: 5 }) as AuthenticateError) : null, error === null);
     },
-    authorizePublish: (client, packet, done) => done(broker().refuse(refusalOfPublish(broker().identityOf(client), packet))),
+    authorizePublish: (client, packet, done) => {
+      const refused = broker().refuse(refusalOfPublish(broker().identityOf(client), packet));
+      if (!refused) connectionOf(client)?.delivering();
+      done(refused);
+    },
+    published: (_packet, client, done) => {
+      connectionOf(client)?.delivered();
+      done();
+    },
     authorizeSubscribe: (client, subscription, done) => {
       // Null and no error: SUBACK 128 for this filter, and the connection lives on (MQTT 3.1.1 section 3.9.3).
       const refused = broker().refuse(refusalOfSubscribe(broker().identityOf(client), subscription));
@@ -155,6 +163,8 @@ function createAedes(limits: BrokerLimits, broker: () => EmbeddedBroker): Promis
     authorizeForward: (client, packet) => (client.conn.writableLength > maxUnreadBytes ? dropUnread(client) : packet),
   });
 }
+
+const connectionOf = (client: Client | null) => client?.conn as LimitedConnection | undefined;
 
 /** `authenticate` is not shown the packet, and a refusal in `preConnect` would be sent without a CONNACK. */
 function remember(client: Client, packet: ConnectPacket, done: (error: Error | null, success: boolean) => void): void {

@@ -2,11 +2,15 @@ import { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { type ConnectionLimits, type DropReason, Limiter } from './limiter.js';
 
+// aedes itself reads on, however much of what it read has not been taken by its subscribers.
+const maxUndelivered = 64;
+
 /** A socket behind the limiter: the parser never sees more than the limits allow, and TCP holds back the rest. */
 export class LimitedConnection extends Duplex {
   readonly #limiter: Limiter;
   #wanted = false;
   #paused: NodeJS.Timeout | undefined;
+  #undelivered = 0;
 
   constructor(
     private readonly socket: Socket,
@@ -27,7 +31,7 @@ export class LimitedConnection extends Duplex {
   }
 
   #pump(): void {
-    if (!this.#wanted || this.#paused || this.destroyed) return;
+    if (!this.#wanted || this.#paused || this.#undelivered >= maxUndelivered || this.destroyed) return;
     const chunk = this.socket.read() as Buffer | null;
     if (chunk === null) return;
     const verdict = this.#limiter.admit(chunk, performance.now());
@@ -35,6 +39,16 @@ export class LimitedConnection extends Duplex {
     if (verdict.waitMs > 0) this.#pauseFor(verdict.waitMs);
     this.#wanted = false;
     this.push(chunk);
+  }
+
+  /** A packet of this connection is on its way to whoever subscribed it; `delivered` ends that. */
+  delivering(): void {
+    this.#undelivered++;
+  }
+
+  delivered(): void {
+    this.#undelivered--;
+    this.#pump();
   }
 
   #pauseFor(ms: number): void {

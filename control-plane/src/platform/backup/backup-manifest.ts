@@ -13,9 +13,11 @@ export const backupFormat = 1;
 const manifestFile = 'backup.json';
 
 /** Below the backup's folder, and nowhere else. */
-const InnerPath = z.string().refine((path) => !isAbsolute(path) && !path.split('/').some((part) => ['', '.', '..'].includes(part)), {
-  message: 'must be a path inside the backup',
-});
+const InnerPath = z
+  .string()
+  .refine((path) => !isAbsolute(path) && !path.split('/').some((part) => ['', '.', '..'].includes(part)), {
+    message: 'must be a path inside the backup',
+  });
 
 export const BackupManifest = z.object({
   format: z.int(),

@@ -12,8 +12,10 @@ import { CopiedTree } from './copied-tree.js';
 /** Parts of a backup, under the names that they have in the data folder. */
 export const parts = { cluster: 'postgres', artifacts: 'artifacts', adminToken: 'admin-token' } as const;
 
+type DataPaths = Pick<DataFolder, 'dir' | 'secretsDir' | 'path'>;
+
 interface BackupOrder {
-  dataFolder: DataFolder;
+  dataFolder: DataPaths;
   artifacts: Artifacts;
   /** Where the embedded database answers; an external one is backed up by its own tools. */
   database: { kind: 'embedded'; url: string } | { kind: 'external' };
@@ -25,7 +27,12 @@ interface BackupOrder {
 export async function backup({ dataFolder, artifacts, database, target: path }: BackupOrder): Promise<BackupManifest> {
   if (database.kind === 'external') throw new BackupError(ownTools);
   const target = resolve(path);
-  if (await stat(target).catch(nullWhenMissing)) throw new BackupError(`${target} exists already: name a folder that is not there yet`);
+  const found = await stat(target)
+    .catch(nullWhenMissing)
+    .catch((error: unknown) => {
+      throw explain(error, target);
+    });
+  if (found) throw new BackupError(`${target} exists already: name a folder that is not there yet`);
   const partial = `${target}.partial`;
   try {
     await rm(partial, { recursive: true, force: true });
@@ -43,7 +50,7 @@ export async function backup({ dataFolder, artifacts, database, target: path }: 
 const ownTools =
   'the database is an external one (DATABASE_URL): back it up with its own tools, pg_dump or pg_basebackup, and copy the secrets and artifacts folders of the data folder after that';
 
-async function fill(dir: string, dataFolder: DataFolder, artifacts: Artifacts, url: string): Promise<BackupManifest> {
+async function fill(dir: string, dataFolder: DataPaths, artifacts: Artifacts, url: string): Promise<BackupManifest> {
   const clusterDir = await findCluster(dataFolder.dir);
   if (!clusterDir) throw new BackupError(`${dataFolder.dir} has no database to back up`);
   const tree = new CopiedTree(dir);

@@ -30,10 +30,18 @@ export async function copyCluster(url: string, clusterDir: string, tree: CopiedT
   }
 }
 
-const isLeftOut = (path: string) => leftOut.has(path) || temporary.test(path) || (emptied.test(path) && path !== 'pg_wal/archive_status');
+const isLeftOut = (path: string) =>
+  leftOut.has(path) || temporary.test(path) || (emptied.test(path) && path !== 'pg_wal/archive_status');
 
 /** Segments are named in the order of the log. */
-async function copyLog(clusterDir: string, tree: CopiedTree, name: string, { first, last }: { first: string; last: string }): Promise<void> {
-  const segments = (await readdir(join(clusterDir, 'pg_wal'))).filter((file) => /^[0-9A-F]{24}$/.test(file) && file >= first && file <= last);
+async function copyLog(
+  clusterDir: string,
+  tree: CopiedTree,
+  name: string,
+  { first, last }: { first: string; last: string },
+): Promise<void> {
+  const segments = (await readdir(join(clusterDir, 'pg_wal'))).filter(
+    (file) => /^[0-9A-F]{24}$/.test(file) && file >= first && file <= last,
+  );
   for (const file of segments) await tree.file(join(clusterDir, 'pg_wal', file), `${name}/pg_wal/${file}`);
 }

@@ -10,7 +10,7 @@ import { placeCluster } from '../postgres/place.js';
 import { chooseUser, type ServerUser } from '../postgres/server-user.js';
 import { BackupError, type BackupManifest, readManifest } from './backup-manifest.js';
 import { parts } from './backup.js';
-import { copyFile } from './copied-tree.js';
+import { copyFile, eachOf } from './copied-tree.js';
 
 interface RestoreOrder {
   /** A folder that `backup` made. */
@@ -24,7 +24,13 @@ interface RestoreOrder {
 }
 
 /** Makes a data folder out of a backup, each file checked on the way; all of it, or nothing. */
-export async function restore({ from, dataDir, log, databaseUrl, systemDir = defaultSystemDir }: RestoreOrder): Promise<BackupManifest> {
+export async function restore({
+  from,
+  dataDir,
+  log,
+  databaseUrl,
+  systemDir = defaultSystemDir,
+}: RestoreOrder): Promise<BackupManifest> {
   if (databaseUrl !== undefined) throw new BackupError(ownTools);
   const manifest = await readManifest(from);
   await refuseUnreadable(from, manifest);
@@ -52,12 +58,19 @@ async function refuseUnreadable(from: string, manifest: BackupManifest): Promise
   }
   const { version } = await findInstallation();
   if (version.split('.')[0] === manifest.postgres) return;
-  throw new BackupError(`the backup ${from} is of PostgreSQL ${manifest.postgres}, and this version brings ${version}: restore it with the Flotilla that made it`);
+  throw new BackupError(
+    `the backup ${from} is of PostgreSQL ${manifest.postgres}, and this version brings ${version}: restore it with the Flotilla that made it`,
+  );
 }
 
 type Surroundings = { log: Logger; systemDir: string };
 
-async function copyBack(from: string, manifest: BackupManifest, folder: DataFolder, { log, systemDir }: Surroundings): Promise<void> {
+async function copyBack(
+  from: string,
+  manifest: BackupManifest,
+  folder: DataFolder,
+  { log, systemDir }: Surroundings,
+): Promise<void> {
   const user = await chooseUser('');
   const clusterDir = await placeCluster(folder.dir, user, systemDir, log);
   const unfinished = `${clusterDir}.new`;
@@ -66,11 +79,12 @@ async function copyBack(from: string, manifest: BackupManifest, folder: DataFold
     return part === parts.cluster ? { path: join(unfinished, ...rest), owner: user } : { path: folder.path(path), owner: null };
   };
   for (const path of manifest.folders) await makeFolder(target(path));
-  for (const { path, size, sha256 } of manifest.files) {
+  await eachOf(manifest.files, async ({ path, size, sha256 }) => {
     const { path: to, owner } = target(path);
     const copied = await copyFile(join(from, path), to, owner).catch((error: unknown) => explain(error, from, path));
-    if (copied.size !== size || copied.sha256 !== sha256) throw new BackupError(`${join(from, path)} is damaged: its checksum is another one`);
-  }
+    if (copied.size === size && copied.sha256 === sha256) return;
+    throw new BackupError(`${join(from, path)} is damaged: its checksum is another one`);
+  });
   await rename(unfinished, clusterDir);
 }
 

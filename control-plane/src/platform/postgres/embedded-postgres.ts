@@ -122,7 +122,9 @@ export class EmbeddedPostgres {
     const ended = new AbortController();
     const died = server.exited.then(() => {
       ended.abort();
-      throw new PostgresError(`the embedded database in ${this.parts.clusterDir} did not start: ${server.lastWords || 'it said nothing'}`);
+      throw new PostgresError(
+        `the embedded database in ${this.parts.clusterDir} did not start: ${server.lastWords || 'it said nothing'}`,
+      );
     });
     try {
       await Promise.race([untilReady(this.parts, ended.signal), died]);

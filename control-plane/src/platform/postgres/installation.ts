@@ -32,7 +32,11 @@ function entryOf(require: NodeJS.Require, name: string): string {
 }
 
 /** The installation itself where the server's user can run it, else a copy of it where that user can. */
-export async function reachableInstallation(found: Installation, user: ServerUser | null, systemDir: string): Promise<Installation> {
+export async function reachableInstallation(
+  found: Installation,
+  user: ServerUser | null,
+  systemDir: string,
+): Promise<Installation> {
   if (await canRun(found, user)) return found;
   const copy = { dir: join(systemDir, `postgres-${found.version}`), version: found.version };
   if (!(await canRun(copy, user))) await copyInstallation(found.dir, copy.dir);

@@ -71,7 +71,10 @@ export class Postmaster {
   lastWords = '';
 
   constructor({ postgres, clusterDir, socketDir, user, log }: Server) {
-    const flags = Object.entries({ ...settings, unix_socket_directories: socketDir }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const flags = Object.entries({ ...settings, unix_socket_directories: socketDir }).flatMap(([name, value]) => [
+      '-c',
+      `${name}=${value}`,
+    ]);
     this.#process = spawn('/bin/sh', ['-c', guard, 'sh', socketDir, postgres, '-D', clusterDir, ...flags], {
       ...surroundings(user),
       // Away from the terminal's Ctrl-C: what runs here stops before its database does.
@@ -118,6 +121,7 @@ export class Postmaster {
 
   #hear(line: string, log: Logger): void {
     log.debug(line);
-    if (/^(FATAL|PANIC|postgres):/.test(line) && !line.includes('database system is')) this.lastWords = line.replace(/^\w+:\s*/, '');
+    if (/^(FATAL|PANIC|postgres):/.test(line) && !line.includes('database system is'))
+      this.lastWords = line.replace(/^\w+:\s*/, '');
   }
 }

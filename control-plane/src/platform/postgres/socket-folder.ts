@@ -19,7 +19,9 @@ export async function makeSocketFolder(runtimeDir: string | undefined, user: Ser
     if (!problem) return ownedFolder(base, user);
     problems.push(problem);
   }
-  throw new PostgresError(`no folder for PostgreSQL's socket: ${problems.join('; ')}; set TMPDIR to a short path that everyone may enter`);
+  throw new PostgresError(
+    `no folder for PostgreSQL's socket: ${problems.join('; ')}; set TMPDIR to a short path that everyone may enter`,
+  );
 }
 
 async function problemOf(base: string, user: ServerUser | null): Promise<string | null> {

@@ -1,0 +1,61 @@
+import type { BootId, ReplyEvent } from '@flotilla/protocol';
+import type { Outbox } from './outbox.js';
+import type { WindowMessage } from './slot-runners.js';
+import type { SlotReport } from './slots.js';
+import type { VitalsSampler } from './vitals.js';
+
+export interface RecordsOptions {
+  readonly boot: BootId;
+  readonly uptime: () => number;
+  readonly outbox: Pick<Outbox, 'append' | 'state'>;
+  readonly sampler: VitalsSampler;
+  readonly runnerRssBytes: () => number | undefined;
+}
+
+/** Gives what happens on the device its place in time, and to the outbox. Vitals are taken once a window. */
+export class Records {
+  readonly #options: RecordsOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #windowS = 0;
+  #sampledAt = 0;
+
+  constructor(options: RecordsOptions) {
+    this.#options = options;
+  }
+
+  update(report: SlotReport): void {
+    const { outbox, boot, uptime } = this.#options;
+    outbox.append({ type: 'update', boot, uptime: uptime(), ...report });
+  }
+
+  window({ durationS, window }: WindowMessage): void {
+    const { outbox, boot, uptime } = this.#options;
+    const end = uptime();
+    outbox.append({ ...window, boot, start: Math.max(0, end - durationS), end });
+  }
+
+  reply(reply: Pick<ReplyEvent, 'nonce' | 'ok' | 'detail'>): void {
+    const { outbox, boot, uptime } = this.#options;
+    outbox.append({ type: 'reply', boot, uptime: uptime(), ...reply });
+  }
+
+  vitalsEvery(windowS: number): void {
+    if (windowS === this.#windowS) return;
+    this.stop();
+    this.#windowS = windowS;
+    this.#timer = setInterval(() => this.#vitals(), windowS * 1000);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #vitals(): void {
+    const { outbox, boot, uptime, sampler, runnerRssBytes } = this.#options;
+    const start = this.#sampledAt;
+    const end = (this.#sampledAt = uptime());
+    const { records, bytes, dropped } = outbox.state;
+    const held = { outboxRecords: records, outboxBytes: bytes, outboxDropped: dropped };
+    outbox.append({ type: 'vitals', boot, start, end, ...sampler.sample(), ...held, runnerRssBytes: runnerRssBytes() });
+  }
+}

@@ -1,0 +1,25 @@
+import { StatusView } from '@flotilla/protocol';
+import { Command } from 'commander';
+import { example, facts, print } from './output.js';
+import { clientFor } from './settings.js';
+
+export const status = (): Command =>
+  example(
+    new Command('status').description('The control plane at a glance').action(async (_options: unknown, command: Command) => {
+      print(command, await clientFor(command).get('/api/v1/status', StatusView), describe);
+    }),
+    'flotilla status',
+  );
+
+const describe = (s: StatusView) =>
+  facts({
+    version: s.version,
+    'started at': s.startedAt,
+    database: s.database,
+    broker: `${s.broker.kind}, ${s.broker.connected ? 'connected' : 'not connected'}`,
+    leader: s.leader,
+    devices: `${s.devices.online} of ${s.devices.total} online`,
+    releases: s.releases,
+    rollouts: `${s.rollouts.running} running, ${s.rollouts.paused} paused`,
+    ...s.counters,
+  });

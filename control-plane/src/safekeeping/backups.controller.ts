@@ -1,0 +1,14 @@
+import { Body, Controller, Inject, Post } from '@nestjs/common';
+import { ApiResponse } from '@nestjs/swagger';
+import { BackupRequest, BackupsService, BackupView } from './backups.service.js';
+
+@Controller('api/v1/backups')
+export class BackupsController {
+  constructor(@Inject(BackupsService) private readonly backups: BackupsService) {}
+
+  @Post()
+  @ApiResponse({ status: 201, standardSchema: BackupView })
+  make(@Body({ schema: BackupRequest }) { folder }: BackupRequest) {
+    return this.backups.make(folder);
+  }
+}

@@ -1,0 +1,90 @@
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { z } from 'zod';
+import type { ControlPlaneConfig } from '../config.js';
+import { EventsService } from '../events/events.service.js';
+import { Artifacts } from '../platform/artifacts.js';
+import { backup } from '../platform/backup/backup.js';
+import { BackupError, type BackupManifest } from '../platform/backup/backup-manifest.js';
+import { AppError } from '../platform/errors.js';
+import { secretsFolder } from '../platform/secrets.js';
+import { CONFIG } from '../platform/tokens.js';
+
+export const BackupRequest = z
+  .object({
+    /** A new folder on the control plane's own machine. */
+    folder: z
+      .string()
+      .min(1)
+      .max(4096)
+      .refine((path) => isAbsolute(path) && !path.includes('\0'), "must be an absolute path on the control plane's machine"),
+  })
+  .meta({ id: 'BackupRequest' });
+export type BackupRequest = z.infer<typeof BackupRequest>;
+
+export const BackupView = z.object({ folder: z.string(), files: z.int(), bytes: z.int() }).meta({ id: 'BackupView' });
+export type BackupView = z.infer<typeof BackupView>;
+
+/** Copies the data folder, the database included, while everything goes on. */
+@Injectable()
+export class BackupsService {
+  #underWay: string | undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: ControlPlaneConfig,
+    @Inject(DataSource) private readonly db: DataSource,
+    @Inject(Artifacts) private readonly artifacts: Artifacts,
+    @Inject(EventsService) private readonly events: EventsService,
+  ) {}
+
+  async make(path: string): Promise<BackupView> {
+    const folder = resolve(path);
+    this.refuse(folder);
+    this.#underWay = folder;
+    try {
+      const made = viewOf(folder, await this.copy(folder));
+      const message = `backed up to ${folder}: ${made.files} files`;
+      await this.events.append(this.db, { kind: 'backup-made', actor: 'admin', message, data: made });
+      return made;
+    } catch (error) {
+      if (error instanceof BackupError) throw new AppError('BACKUP_REFUSED', error.message, { cause: error });
+      throw error;
+    } finally {
+      this.#underWay = undefined;
+    }
+  }
+
+  private refuse(folder: string): void {
+    if (this.#underWay !== undefined)
+      throw new AppError('BACKUP_REFUSED', `a backup to ${this.#underWay} is under way: wait for it to end`);
+    if (isInside(this.config.dataDir, folder))
+      throw new AppError(
+        'BACKUP_REFUSED',
+        `${folder} is in the data folder, which is what is copied: name a folder outside of it`,
+      );
+  }
+
+  private copy(target: string): Promise<BackupManifest> {
+    const { dataDir: dir, databaseUrl } = this.config;
+    const dataFolder = { dir, secretsDir: join(dir, secretsFolder), path: (...names: string[]) => join(dir, ...names) };
+    return backup({ dataFolder, artifacts: this.artifacts, database: this.database(databaseUrl), target });
+  }
+
+  private database(external: string | undefined): Parameters<typeof backup>[0]['database'] {
+    const { options } = this.db;
+    if (external !== undefined || options.type !== 'postgres') return { kind: 'external' };
+    return { kind: 'embedded', url: options.url! };
+  }
+}
+
+const viewOf = (folder: string, { files }: BackupManifest): BackupView => ({
+  folder,
+  files: files.length,
+  bytes: files.reduce((sum, file) => sum + file.size, 0),
+});
+
+function isInside(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way === '' || (!way.startsWith('..') && !isAbsolute(way));
+}

@@ -1,0 +1,130 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pushRelease } from '@flotilla/control-plane/cli/push-release';
+import { DeviceView, EventView, type RolloutPlanInput, RolloutView } from '@flotilla/protocol';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { localDevices, slot, type LocalDevice } from '../local-fleet/devices.js';
+import { Fleet, models } from '../local-fleet/fleet.js';
+import { freePorts } from '../support/ports.js';
+import { until } from '../support/until.js';
+
+/** Real processes throughout: control plane with embedded PostgreSQL and broker, three agents with runners, the shipped model. */
+describe('three agents', { timeout: 240_000 }, () => {
+  let dataDir: string;
+  let fleet: Fleet;
+  let devices: LocalDevice[];
+
+  beforeAll(async () => {
+    dataDir = join(await mkdtemp(join(tmpdir(), 'flotilla-e2e-')), 'with a space');
+    const [http, deviceApi, mqtt, ...ports] = await freePorts(6);
+    devices = localDevices(0)
+      .slice(0, 3)
+      .map((device, i) => ({ ...device, port: ports[i]! }));
+    fleet = new Fleet(
+      { dataDir, ports: { http: http!, deviceApi: deviceApi!, mqtt: mqtt! }, devices },
+      { line: () => undefined, update: () => undefined, settle: () => undefined },
+    );
+    await fleet.start();
+  }, 120_000);
+
+  afterAll(async () => {
+    await fleet.stop();
+    await rm(join(dataDir, '..'), { recursive: true, force: true });
+  }, 30_000);
+
+  const push = (version: string) => pushRelease(fleet.client, join(models, 'releases', version));
+  const committed = async (digest: string) => {
+    const all = await fleet.client.list('/api/v1/devices', DeviceView);
+    return all.filter((device) => device.slots.some((s) => s.reported?.committed === digest && s.reported.digest === digest))
+      .length;
+  };
+  const roll = async (version: string): Promise<RolloutView> => {
+    const { id } = await fleet.client.post('/api/v1/rollouts', plan(version), RolloutView);
+    const current = () => fleet.client.get(`/api/v1/rollouts/${id}`, RolloutView);
+    await until(
+      async () => !['running', 'rolling-back'].includes((await current()).phase),
+      `the rollout of ${version} is over`,
+      180_000,
+    );
+    return current();
+  };
+
+  it('run the release that they were assigned, and their predictions are right', async () => {
+    const release = await push('1.0.0');
+    await fleet.client.post(
+      '/api/v1/assignments',
+      { release: release.name, slot, target: 'fleet=local', probation: { inferences: 5, timeoutS: 60 } },
+      z.unknown(),
+    );
+    await until(async () => (await committed(release.digest)) === 3, 'three devices have committed', 120_000);
+    const Photographs = z.object({
+      photographs: z.array(z.object({ file: z.string(), classes: z.array(z.object({ index: z.int() })) })),
+    });
+    const known = Photographs.parse(JSON.parse(await readFile(join(models, 'photographs/photographs.json'), 'utf8'))).photographs;
+    const picture = known.find((photograph) => photograph.file.includes('coffee'))!;
+    const response = await fetch(`http://127.0.0.1:${devices[0]!.port}/v1/slots/${slot}/predict`, {
+      method: 'POST',
+      headers: { 'content-type': 'image/jpeg' },
+      body: await readFile(join(models, 'photographs', picture.file)),
+    });
+    expect(response.status).toBe(200);
+    const answer = z.object({ top: z.array(z.object({ index: z.int() })) }).parse(await response.json());
+    expect(picture.classes.map((c) => c.index)).toContain(answer.top[0]!.index);
+  });
+
+  it('take a release back that fails its golden cases, and go on with the one before', async () => {
+    const before = (await fleet.client.list('/api/v1/devices', DeviceView))[0]!.slots[0]!.reported!.committed!;
+    const broken = await push('1.3.0');
+    const rollout = await roll('1.3.0');
+    expect(rollout).toMatchObject({ phase: 'rolled-back', stages: [{ phase: 'failed' }, { phase: 'pending' }] });
+    const failures = await fleet.client.list('/api/v1/events?kind=update-failed', EventView, 20);
+    expect(failures.find((event) => event.data['digest'] === broken.digest)?.data['failure']).toBe('golden');
+    expect(await committed(before)).toBe(3);
+  });
+
+  it('infer through the death of supervisor and control plane, and take a better release', async () => {
+    process.kill(fleet.pidOf(devices[1]!.name), 'SIGKILL');
+    process.kill(fleet.pidOf('control plane'), 'SIGKILL');
+    await until(
+      () =>
+        fetch(`http://127.0.0.1:${devices[1]!.port}/v2/health/ready`).then(
+          (r) => r.ok,
+          () => false,
+        ),
+      'it serves again',
+      30_000,
+    );
+    await until(
+      async () => {
+        const all = await fleet.client.list('/api/v1/devices', DeviceView).catch(() => []);
+        return all.length === 3 && all.every((device) => device.online);
+      },
+      'all are online again',
+      90_000,
+    );
+    const better = await push('1.2.0');
+    const rollout = await roll('1.2.0');
+    expect(rollout.phase).toBe('completed');
+    expect(rollout.stages[0]!.gates.find((gate) => gate.metric === 'compute.mean')).toMatchObject({ verdict: 'pass' });
+    expect(await committed(better.digest)).toBe(3);
+  });
+});
+
+const plan = (version: string): RolloutPlanInput => ({
+  name: version,
+  release: `product-classifier@${version}`,
+  slot,
+  target: 'fleet=local',
+  stages: [
+    { name: 'first', count: 1, soak: 1, deadline: 150 },
+    { name: 'rest', percent: 100, soak: 1, deadline: 150 },
+  ],
+  gates: [
+    { metric: 'compute.mean', ratioToIncumbent: 1.5, minInferences: 20 },
+    { metric: 'errors', max: 0.05, minInferences: 20 },
+  ],
+  success: { deviceDeadline: 150 },
+  probation: { inferences: 5, timeoutS: 60 },
+});

@@ -1,0 +1,67 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePorts } from '../support/ports.js';
+
+const program = fileURLToPath(new URL('../local-fleet/main.js', import.meta.url));
+
+/** `npm start` on ports and a data folder of its own; what it says is collected. */
+export class LocalStory {
+  output = '';
+  readonly exit: Promise<number | null>;
+
+  private constructor(
+    readonly process: ChildProcess,
+    readonly dataDir: string,
+    readonly ports: readonly number[],
+  ) {
+    for (const stream of [process.stdout, process.stderr])
+      stream?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    this.exit = once(process, 'exit').then(([code]) => code as number | null);
+  }
+
+  static async start(args: readonly string[] = ['--once'], dataDir?: string): Promise<LocalStory> {
+    const folder = dataDir ?? join(await mkdtemp(join(tmpdir(), 'flotilla-faults-')), 'data');
+    const [http, device, mqtt] = await freePorts(3);
+    const agents = 20_000 + Math.floor(Math.random() * 10_000);
+    const options = [
+      '--data',
+      folder,
+      '--port-http',
+      http!,
+      '--port-device',
+      device!,
+      '--port-mqtt',
+      mqtt!,
+      '--port-agents',
+      agents,
+    ].map(String);
+    const child = spawn(process.execPath, [program, ...args, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    return new LocalStory(child, folder, [http!, device!, mqtt!, ...Array.from({ length: 6 }, (_, i) => agents + i)]);
+  }
+
+  get pid(): number {
+    return this.process.pid!;
+  }
+
+  /** Resolves when the output has `text`; false when the program ended before. */
+  async until(text: string): Promise<boolean> {
+    const has = () => this.output.includes(text);
+    while (!has()) {
+      const over = await Promise.race([this.exit.then(() => true), once(this.process.stdout!, 'data').then(() => false)]);
+      if (over) return has();
+    }
+    return true;
+  }
+
+  async remove(): Promise<void> {
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      this.process.kill('SIGTERM');
+      await this.exit;
+    }
+    await rm(join(this.dataDir, '..'), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { program } from '@flotilla/control-plane/cli/program';
+import { pushRelease } from '@flotilla/control-plane/cli/push-release';
+import { ApiClient } from '@flotilla/control-plane/cli/client';
+import { version } from '@flotilla/control-plane/cli/settings';
+import { RolloutPlan, RolloutView } from '@flotilla/protocol';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { aShell, checkout, examplesOf, leaves } from '../support/command-line.js';
+import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import { ObedientFleet } from '../support/obedient-fleet.js';
+import { until } from '../support/until.js';
+
+const label = (site: string, count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`${site}-${i + 1}`, { site, line: String(i + 1) }]));
+/** The example's stages, for six devices and for somebody who waits. */
+const hurried = (plan: string) => plan.replaceAll(/soak: \w+/g, 'soak: 0s').replace('percent: 10,', 'percent: 50,');
+
+let cp: TestControlPlane;
+let fleet: ObedientFleet;
+let shell: Awaited<ReturnType<typeof aShell>>;
+let plan: RolloutPlan;
+
+beforeAll(async () => {
+  cp = await aControlPlane();
+  shell = await aShell(cp, hurried);
+  plan = RolloutPlan.parse(parse(await readFile(join(shell.dir, 'deploy/examples/rollout.yaml'), 'utf8')));
+  const client = new ApiClient(cp.url, cp.adminToken);
+  for (const each of ['1.0.0', '1.2.0']) await pushRelease(client, join(checkout, 'test/models/releases', each));
+  fleet = await ObedientFleet.join(cp, { ...label('lyon', 3), ...label('turin', 3) });
+  for (const site of ['lyon', 'turin']) await cp.api('POST', 'groups', { name: site, selector: `site=${site}` });
+  await until(async () => (await cp.api('GET', 'status')).body.leader, 'it leads');
+}, 120_000);
+afterAll(async () => {
+  await fleet?.stop();
+  await shell?.close();
+  await cp?.stop();
+});
+
+const rollouts = async () => (await cp.api('GET', 'rollouts')).body.items as RolloutView[];
+const command = (id: string, type: string) => cp.api('POST', `rollouts/${id}/commands`, { type });
+
+const inPhase = async (...phases: RolloutView['phase'][]) => (await rollouts()).filter(({ phase }) => phases.includes(phase));
+
+/** Nothing moves, and every device is on the old release, which it was seen to run. */
+async function quiet(): Promise<void> {
+  for (const { id } of await inPhase('running', 'paused')) await command(id, 'cancel');
+  await until(async () => (await inPhase('rolling-back')).length === 0, 'no rollout is taken back any more');
+  fleet.inferOnceCommitted(20);
+  await cp.api('POST', 'assignments', { release: 'product-classifier@1.0.0', slot: plan.slot, target: plan.target });
+  await until(async () => {
+    const { items } = (await cp.api('GET', 'devices')).body;
+    return items.every((device: { epoch: number; reportedEpoch?: number }) => device.reportedEpoch === device.epoch);
+  }, 'every device is on the old release');
+}
+
+/** A rollout whose first stage waits for its evidence: it would go on waiting until the stage's deadline. */
+async function underWay(inferences = 0): Promise<RolloutView> {
+  await quiet();
+  fleet.inferOnceCommitted(inferences);
+  const { body } = await cp.api('POST', 'rollouts', plan);
+  expect(body).toMatchObject({ phase: 'running' });
+  return RolloutView.parse(body);
+}
+
+const inShell = (name: string) => join(shell.dir, name);
+const anew = (name: string) => rm(inShell(name), { recursive: true, force: true });
+const backUp = async () => existsSync(inShell('backup-today')) || cp.api('POST', 'backups', { folder: inShell('backup-today') });
+
+/** What must be so before a command is typed. */
+const before: Readonly<Record<string, () => Promise<unknown>>> = {
+  'groups create': () => cp.api('DELETE', 'groups/upper-cameras'),
+  'groups remove': () => cp.api('POST', 'groups', { name: 'turin', selector: 'site=turin' }),
+  'rollouts show': async () => (await rollouts()).length > 0 || underWay(),
+  'rollouts watch': () => underWay(600),
+  'rollouts create': quiet,
+  'rollouts pause': () => underWay(),
+  'rollouts resume': async () => command((await underWay()).id, 'pause'),
+  'rollouts roll-back': () => underWay(),
+  'rollouts cancel': () => underWay(),
+  doctor: quiet,
+  backup: () => anew('backup-today'),
+  restore: () => Promise.all([backUp(), anew('restored-data')]),
+};
+
+const commands = [...leaves()];
+const last = ['devices replace', 'devices remove', 'groups remove'];
+const inOrder = commands.toSorted(([a], [b]) => last.indexOf(a) - last.indexOf(b));
+
+describe('the command line', () => {
+  it('has the verbs that the glossary names', () => {
+    expect(commands.map(([name]) => name)).toEqual(
+      expect.arrayContaining(['devices list', 'rollouts resume', 'doctor', 'restore']),
+    );
+    expect(commands.length).toBeGreaterThan(25);
+  });
+
+  it('is of the version of its package', async () => {
+    const { version: packaged } = JSON.parse(await readFile(join(checkout, 'control-plane/package.json'), 'utf8'));
+    expect([version, program().version()]).toEqual([packaged, packaged]);
+  });
+
+  it.each(commands)('flotilla %s has an example in its help, and in the guide', async (name, leaf) => {
+    const guide = await readFile(join(checkout, 'docs/cli.md'), 'utf8');
+    const examples = examplesOf(leaf);
+    expect(examples).not.toEqual([]);
+    for (const line of examples) {
+      expect(line).toMatch(new RegExp(`^flotilla ${name}( |$)`));
+      expect(guide).toContain(`$ ${line}\n`);
+    }
+  });
+});
+
+describe.each(inOrder.flatMap(([name, leaf]) => examplesOf(leaf).map((line) => ({ name, line }))))('$line', ({ name, line }) => {
+  it('does what it says', async () => {
+    await before[name]?.();
+    const { code, stdout, stderr } = await shell.sh(line);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.trim()).not.toBe('');
+  });
+
+  it('says so as one JSON value with --json', async () => {
+    await before[name]?.();
+    const { code, stdout, stderr } = await shell.sh(`${line} --json`);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(typeof JSON.parse(stdout)).toBe('object');
+  });
+});
