@@ -43,9 +43,18 @@ export async function describeOperatorApi(): Promise<OpenAPIObject> {
 
 export const openApiText = async () => `${JSON.stringify(await describeOperatorApi(), null, 2)}\n`;
 
+/** `--check`: writes nothing and ends with 1 where the file is out of step. */
 if (import.meta.main) {
   const before = await readFile(openApiFile, 'utf8').catch(() => '');
   const text = await openApiText();
-  if (text !== before) await writeFile(openApiFile, text);
-  process.stdout.write(`${openApiFile} ${text === before ? 'was in step already' : 'is written'}\n`);
+  const inStep = text === before;
+  if (process.argv.includes('--check')) {
+    process.stdout.write(
+      inStep ? 'openapi.json is in step\n' : 'openapi.json is out of step: node control-plane/dist/src/write-openapi.js\n',
+    );
+    process.exitCode = inStep ? 0 : 1;
+  } else {
+    if (!inStep) await writeFile(openApiFile, text);
+    process.stdout.write(`${openApiFile} ${inStep ? 'was in step already' : 'is written'}\n`);
+  }
 }
