@@ -16,7 +16,7 @@ import { until } from '../support/until.js';
 const label = (site: string, count: number) =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`${site}-${i + 1}`, { site, line: String(i + 1) }]));
 /** The example's stages, for six devices and for somebody who waits. */
-const hurried = (plan: string) => plan.replaceAll(/soak: \w+/g, 'soak: 0s').replace('percent: 10,', 'percent: 50,');
+const hurried = (plan: string) => plan.replaceAll(/soak: \w+/g, 'soak: 0s');
 
 let cp: TestControlPlane;
 let fleet: ObedientFleet;
@@ -65,6 +65,8 @@ async function underWay(inferences = 0): Promise<RolloutView> {
   return RolloutView.parse(body);
 }
 
+const someRollout = async () => (await rollouts()).length > 0 || underWay();
+
 const inShell = (name: string) => join(shell.dir, name);
 const anew = (name: string) => rm(inShell(name), { recursive: true, force: true });
 const backUp = async () => existsSync(inShell('backup-today')) || cp.api('POST', 'backups', { folder: inShell('backup-today') });
@@ -73,7 +75,8 @@ const backUp = async () => existsSync(inShell('backup-today')) || cp.api('POST',
 const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'groups create': () => cp.api('DELETE', 'groups/upper-cameras'),
   'groups remove': () => cp.api('POST', 'groups', { name: 'turin', selector: 'site=turin' }),
-  'rollouts show': async () => (await rollouts()).length > 0 || underWay(),
+  'rollouts list': someRollout,
+  'rollouts show': someRollout,
   'rollouts watch': () => underWay(600),
   'rollouts create': quiet,
   'rollouts pause': () => underWay(),

@@ -173,7 +173,7 @@ describe('a backup', { timeout: 60_000 }, () => {
   it('is made one at a time', async () => {
     await mkdir(at('two'));
     const answers = await Promise.all(['a', 'b'].map((name) => cp.api('POST', 'backups', { folder: at(`two/${name}`) })));
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 409]);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201, 409]));
     expect(answers.find(({ status }) => status === 409)!.body.detail).toMatch(
       /^a backup to .* is under way: wait for it to end$/,
     );

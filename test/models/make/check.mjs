@@ -10,11 +10,16 @@ const versions = ['1.0.0', '1.1.0', '1.2.0', '1.3.0'];
 const size = 224;
 
 async function tensor(path, kernel = 'linear') {
-  const upright = sharp(await readFile(new URL(path, root)), { ignoreIcc: true }).autoOrient().toColourspace('srgb').removeAlpha();
+  const upright = sharp(await readFile(new URL(path, root)), { ignoreIcc: true })
+    .autoOrient()
+    .toColourspace('srgb')
+    .removeAlpha();
   const { data: pixels, info } = await upright.raw().toBuffer({ resolveWithObject: true });
   const short = Math.round(size / 0.875);
   const [width, height] =
-    info.width <= info.height ? [short, Math.round((info.height * short) / info.width)] : [Math.round((info.width * short) / info.height), short];
+    info.width <= info.height
+      ? [short, Math.round((info.height * short) / info.width)]
+      : [Math.round((info.width * short) / info.height), short];
   const crop = { left: Math.floor((width - size) / 2), top: Math.floor((height - size) / 2), width: size, height: size };
   const { data } = await sharp(pixels, { raw: info })
     .resize({ width, height, fit: 'fill', kernel, fastShrinkOnLoad: false })
@@ -27,8 +32,12 @@ async function tensor(path, kernel = 'linear') {
 }
 
 const session = (version) =>
-  ort.InferenceSession.create(new URL(`releases/${version}/model.int8.onnx`, root).pathname, { intraOpNumThreads: 1, interOpNumThreads: 1 });
-const run = async (network, values) => (await network.run({ images: new ort.Tensor('float32', values, [1, 3, size, size]) })).scores.data;
+  ort.InferenceSession.create(new URL(`releases/${version}/model.int8.onnx`, root).pathname, {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+  });
+const run = async (network, values) =>
+  (await network.run({ images: new ort.Tensor('float32', values, [1, 3, size, size]) })).scores.data;
 const argmax = (values) => values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 const distance = (a, b) => a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
@@ -49,9 +58,13 @@ for (const { name, input, tensor: wanted } of cases) {
   console.log(`tensor ${name}: off by ${right.toFixed(4)}, nearest neighbour ${wrong.toFixed(4)}, tolerance ${wanted.tolerance}`);
 }
 for (const version of versions) {
-  const found = await Promise.all(cases.map(async ({ input, output }) => ({ output, scores: await run(sessions[version], await tensor(`golden/${input}`)) })));
+  const found = await Promise.all(
+    cases.map(async ({ input, output }) => ({ output, scores: await run(sessions[version], await tensor(`golden/${input}`)) })),
+  );
   const right = found.filter(({ output, scores }) => argmax(scores) === output.top[0].index).length;
-  console.log(`golden ${version}: ${right} of ${cases.length}, least cosine ${Math.min(...found.map(({ output, scores }) => cosine(output.values, scores))).toFixed(4)}`);
+  console.log(
+    `golden ${version}: ${right} of ${cases.length}, least cosine ${Math.min(...found.map(({ output, scores }) => cosine(output.values, scores))).toFixed(4)}`,
+  );
 }
 for (const version of ['1.0.0', '1.2.0']) {
   for (const { file, top, scores } of (await json(`expected/${version}.json`)).photographs) {
@@ -59,7 +72,9 @@ for (const version of ['1.0.0', '1.2.0']) {
     const shares = softmax(own);
     const off = Math.max(...top.map(({ index, score }) => Math.abs(score - shares[index])));
     const same = argmax(own) === top[0].index ? 'same' : `other (margin ${(top[0].score - top[1].score).toFixed(3)})`;
-    console.log(`expected ${version} ${file}: ${same} top-1, scores off by ${off.toFixed(4)}, cosine ${cosine(scores, own).toFixed(5)}`);
+    console.log(
+      `expected ${version} ${file}: ${same} top-1, scores off by ${off.toFixed(4)}, cosine ${cosine(scores, own).toFixed(5)}`,
+    );
   }
 }
 if (process.argv.includes('--time')) {
@@ -72,5 +87,6 @@ if (process.argv.includes('--time')) {
       const { user, system } = process.cpuUsage(start);
       if (round >= 0) times[version].push((user + system) / 3000);
     }
-  for (const version of versions) console.log(`compute ${version}: mean ${(times[version].reduce((a, b) => a + b) / 25).toFixed(2)} ms`);
+  for (const version of versions)
+    console.log(`compute ${version}: mean ${(times[version].reduce((a, b) => a + b) / 25).toFixed(2)} ms`);
 }
