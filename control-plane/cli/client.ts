@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Digest, Problem } from '@flotilla/protocol';
 import { z } from 'zod';
 
@@ -22,10 +23,12 @@ export class ApiClient {
   constructor(
     readonly url: string,
     private readonly token: string,
+    /** How long to go on asking a control plane that is down, milliseconds. */
+    private readonly patienceMs = 0,
   ) {}
 
   get<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S>> {
-    return this.#json({ method: 'GET' }, path, schema);
+    return this.#patiently(() => this.#json({ method: 'GET' }, path, schema), isPassing);
   }
 
   /** All pages of a list, at most `limit` items. */
@@ -43,7 +46,10 @@ export class ApiClient {
   }
 
   post<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
-    return this.#json({ method: 'POST', body: JSON.stringify(body), type: 'application/json' }, path, schema);
+    return this.#patiently(
+      () => this.#json({ method: 'POST', body: JSON.stringify(body), type: 'application/json' }, path, schema),
+      wasNeverSent,
+    );
   }
 
   put<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
@@ -56,20 +62,34 @@ export class ApiClient {
 
   /** True where the control plane has the file already. */
   async hasArtifact(digest: Digest): Promise<boolean> {
-    const response = await this.#send({ method: 'HEAD', accept404: true }, `/api/v1/artifacts/${digest}`);
-    return response.ok;
+    const head = () => this.#send({ method: 'HEAD', accept404: true }, `/api/v1/artifacts/${digest}`);
+    return (await this.#patiently(head, isPassing)).ok;
   }
 
   /** `size` is announced: what is too large is refused before it is sent. */
   async putArtifact(digest: Digest, file: string, size: number): Promise<void> {
-    const body = Readable.toWeb(createReadStream(file)) as ReadableStream;
-    await this.#send({ method: 'PUT', body, size, type: 'application/octet-stream' }, `/api/v1/artifacts/${digest}`);
+    const send = () => {
+      const body = Readable.toWeb(createReadStream(file)) as ReadableStream;
+      return this.#send({ method: 'PUT', body, size, type: 'application/octet-stream' }, `/api/v1/artifacts/${digest}`);
+    };
+    await this.#patiently(send, isPassing);
   }
 
   /** The control plane's clock, to the second. */
   async time(): Promise<Date> {
     const response = await this.#send({ method: 'GET' }, '/api/v1/status');
     return new Date(response.headers.get('date') ?? Number.NaN);
+  }
+
+  /** Again and again while the failure is one that passes; at once where nobody asked for patience. */
+  async #patiently<T>(ask: () => Promise<T>, passes: (error: unknown) => boolean): Promise<T> {
+    for (const deadline = Date.now() + this.patienceMs; ; await delay(250)) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (Date.now() >= deadline || !passes(error)) throw error;
+      }
+    }
   }
 
   async #json<S extends z.ZodType>(call: Call, path: string, schema: S): Promise<z.output<S>> {
@@ -116,6 +136,12 @@ export class ApiClient {
     }
   }
 }
+
+/** Nobody listened: not even a request that changes something can have done it. */
+const wasNeverSent = (error: unknown) =>
+  error instanceof ApiError && error.code === 'UNREACHABLE' && reasonOf(error.cause) === 'ECONNREFUSED';
+/** The control plane, or its database, is starting again; asking twice is harmless. */
+const isPassing = (error: unknown) => error instanceof ApiError && ['UNREACHABLE', 'INTERNAL'].includes(error.code);
 
 /** Undefined where it is no JSON: a schema then says so. */
 const jsonOf = (response: Response): Promise<unknown> => response.json().catch(() => undefined);

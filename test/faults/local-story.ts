@@ -11,6 +11,7 @@ const program = fileURLToPath(new URL('../local-fleet/main.js', import.meta.url)
 /** `npm start` on ports and a data folder of its own; what it says is collected. */
 export class LocalStory {
   output = '';
+  #read = 0;
   readonly exit: Promise<number | null>;
 
   private constructor(
@@ -47,9 +48,13 @@ export class LocalStory {
     return this.process.pid!;
   }
 
-  /** Resolves when the output has `text`; false when the program ended before. */
+  /** Resolves when the output says `text` after what was waited for last; false when the program ended before. */
   async until(text: string): Promise<boolean> {
-    const has = () => this.output.includes(text);
+    const has = () => {
+      const at = this.output.indexOf(text, this.#read);
+      if (at >= 0) this.#read = at + text.length;
+      return at >= 0;
+    };
     while (!has()) {
       const over = await Promise.race([this.exit.then(() => true), once(this.process.stdout!, 'data').then(() => false)]);
       if (over) return has();

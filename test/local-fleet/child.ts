@@ -23,7 +23,7 @@ const stopMs = 8_000;
  */
 export class Child {
   #process: ChildProcess | undefined;
-  #stopping = false;
+  readonly #ending = new AbortController();
   #log: WriteStream;
   #lastWords = '';
   #life: Promise<void> = Promise.resolve();
@@ -52,7 +52,7 @@ export class Child {
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#ending.abort();
     const child = this.#process;
     if (child && child.exitCode === null && child.signalCode === null) {
       const gone = once(child, 'exit');
@@ -67,10 +67,11 @@ export class Child {
   }
 
   async #keepAlive(died: Promise<string>): Promise<void> {
-    for (let exit = await died; !this.#stopping; exit = await died) {
+    const { signal } = this.#ending;
+    for (let exit = await died; !signal.aborted; exit = await died) {
       this.options.onRestart?.(exit);
-      await delay(500, undefined, { ref: false });
-      if (this.#stopping) return;
+      await delay(500, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
       died = this.#spawn();
     }
   }

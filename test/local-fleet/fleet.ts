@@ -15,6 +15,9 @@ export const models = join(root, 'test/models');
 const controlPlane = join(root, 'control-plane/dist/src/main.js');
 export const agentProgram = join(root, 'agent/bin/flotilla-agent.js');
 
+/** A control plane that was killed is back within seconds; whoever watches it waits. */
+const patienceMs = 30_000;
+
 /** What the control plane says over IPC once it listens. */
 const Ready = z.object({ type: z.literal('ready'), http: z.url(), adminTokenFile: z.string() });
 
@@ -96,7 +99,7 @@ export class Fleet {
     );
     await child.start(async () => void (await ready.promise));
     const { http, adminTokenFile } = await ready.promise;
-    this.#client = new ApiClient(http, (await readFile(adminTokenFile, 'utf8')).trim());
+    this.#client = new ApiClient(http, (await readFile(adminTokenFile, 'utf8')).trim(), patienceMs);
     this.progress.line(`control plane ready at ${http}`);
   }
 
