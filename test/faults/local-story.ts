@@ -24,24 +24,16 @@ export class LocalStory {
     this.exit = once(process, 'exit').then(([code]) => code as number | null);
   }
 
-  static async start(args: readonly string[] = ['--once'], dataDir?: string): Promise<LocalStory> {
-    const folder = dataDir ?? join(await mkdtemp(join(tmpdir(), 'flotilla-faults-')), 'data');
-    const [http, device, mqtt] = await freePorts(3);
-    const agents = 20_000 + Math.floor(Math.random() * 10_000);
-    const options = [
-      '--data',
-      folder,
-      '--port-http',
-      http!,
-      '--port-device',
-      device!,
-      '--port-mqtt',
-      mqtt!,
-      '--port-agents',
-      agents,
-    ].map(String);
-    const child = spawn(process.execPath, [program, ...args, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
-    return new LocalStory(child, folder, [http!, device!, mqtt!, ...Array.from({ length: 6 }, (_, i) => agents + i)]);
+  /** On data and ports of its own, or on those of an earlier one: devices keep the addresses that they enrolled with. */
+  static async start(earlier?: LocalStory): Promise<LocalStory> {
+    const dataDir = earlier?.dataDir ?? join(await mkdtemp(join(tmpdir(), 'flotilla-faults-')), 'data');
+    const ports = earlier?.ports ?? (await ownPorts());
+    const [http, device, mqtt, firstAgent] = ports.map(String) as [string, string, string, string];
+    const listen = ['--port-http', http, '--port-device', device, '--port-mqtt', mqtt, '--port-agents', firstAgent];
+    const child = spawn(process.execPath, [program, '--once', '--data', dataDir, ...listen], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return new LocalStory(child, dataDir, ports);
   }
 
   get pid(): number {
@@ -69,4 +61,10 @@ export class LocalStory {
     }
     await rm(join(this.dataDir, '..'), { recursive: true, force: true });
   }
+}
+
+/** Of the control plane, then of six devices in a row. */
+async function ownPorts(): Promise<number[]> {
+  const firstAgent = 20_000 + Math.floor(Math.random() * 10_000);
+  return [...(await freePorts(3)), ...Array.from({ length: 6 }, (_, i) => firstAgent + i)];
 }

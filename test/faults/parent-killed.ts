@@ -25,7 +25,7 @@ export const parentKilled: FaultSuite = {
         },
         { name: 'no listener is left', ok: listening.length === 0, detail: listening.join(', ') || 'none' },
       ];
-      const again = await LocalStory.start(['--once'], fleet.dataDir);
+      const again = await LocalStory.start(fleet);
       const code = await again.exit;
       cases.push({
         name: 'the same data goes on',
