@@ -47,7 +47,9 @@ export class Fleet {
   }
 
   async start(): Promise<void> {
-    await mkdir(this.#folder('logs'), { recursive: true });
+    await mkdir(this.#folder('logs'), { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+      throw new Error(`${this.#folder()} cannot be made (${cause.code}): choose another place with --data`, { cause });
+    });
     await this.#startControlPlane();
     await Promise.all(this.options.devices.map((device) => this.#startAgent(device)));
     await this.#allOnline();
