@@ -27,11 +27,13 @@ export const describeRollout = (rollout: RolloutView): string =>
   ].join('\n\n');
 
 function stageRow({ name, phase, counts }: StageView) {
-  const { already, committed, open, unproven, failedArtifact, failedPlace, timedOut, rejected, deferred, rolledBack } = counts;
+  const { already, waiting, committed, open, unproven, failedArtifact, failedPlace, timedOut, rejected, deferred, rolledBack } =
+    counts;
   return {
     stage: name,
     phase,
     already,
+    waiting,
     open,
     committed,
     unproven,

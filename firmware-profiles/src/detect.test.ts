@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { availableProviders } from './capability.js';
 import { detect } from './detect.js';
@@ -8,7 +9,7 @@ import { readFacts } from './read-facts.js';
 const profiles = loadProfiles();
 
 const fixture = (board: string, runtime: Partial<Runtime> = {}): Facts =>
-  readFacts(new URL(`../fixtures/${board}`, import.meta.url).pathname, {
+  readFacts(fileURLToPath(new URL(`../fixtures/${board}`, import.meta.url)), {
     arch: board.startsWith('x64') ? 'x64' : 'arm64',
     platform: 'linux',
     cpus: 4,

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { loadProfiles } from './load.js';
 import { readFacts } from './read-facts.js';
 
 const runtime: Runtime = { arch: 'arm64', platform: 'linux', cpus: 4, totalMemoryBytes: 8e9 };
-const fixture = (board: string) => readFacts(new URL(`../fixtures/${board}`, import.meta.url).pathname, runtime);
+const fixture = (board: string) => readFacts(fileURLToPath(new URL(`../fixtures/${board}`, import.meta.url)), runtime);
 
 test('a Jetson, whole', () => {
   expect(fixture('jetson-agx-orin')).toMatchObject({

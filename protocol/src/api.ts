@@ -90,6 +90,8 @@ export type GateVerdict = z.infer<typeof GateVerdict>;
 export const StageCounts = z.object({
   /** On the release before the rollout came: outside of all other counts. */
   already: z.int(),
+  /** Not offered yet. */
+  waiting: z.int(),
   open: z.int(),
   committed: z.int(),
   unproven: z.int(),

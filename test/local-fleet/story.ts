@@ -166,6 +166,7 @@ export class Story {
     if (stage.phase === 'pending') return;
     const { counts } = stage;
     const total =
+      counts.waiting +
       counts.open +
       counts.committed +
       counts.unproven +

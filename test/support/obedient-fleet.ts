@@ -51,8 +51,10 @@ export class ObedientFleet {
   }
 
   async #obey(device: FakeDevice): Promise<void> {
-    for (let seen = 0; !this.#stopped; seen = device.desired.length) {
+    for (let seen = 0; !this.#stopped;) {
       await until(() => this.#stopped || device.desired.length > seen, `${device.device} is told something`, 600_000);
+      // What comes while it obeys is for the next round.
+      seen = device.desired.length;
       if (!this.#stopped) await this.#take(device, stateIn(device.desired.at(-1)!));
     }
   }

@@ -4,6 +4,7 @@ import { addCounts, bestSuccess, coverage, decided, eligible, noCounts, success 
 const mixed = {
   ...noCounts,
   already: 5,
+  waiting: 0,
   open: 1,
   committed: 6,
   unproven: 1,

@@ -5,6 +5,7 @@ export type Counts = Readonly<StageCounts>;
 
 export const noCounts: Counts = {
   already: 0,
+  waiting: 0,
   open: 0,
   committed: 0,
   unproven: 0,
@@ -18,7 +19,7 @@ export const noCounts: Counts = {
 
 /** Everyone whom the stage is about; `already` and rolled-back devices are not. */
 export const eligible = (c: Counts) =>
-  c.open + c.committed + c.unproven + c.failedArtifact + c.failedPlace + c.timedOut + c.rejected + c.deferred;
+  c.waiting + c.open + c.committed + c.unproven + c.failedArtifact + c.failedPlace + c.timedOut + c.rejected + c.deferred;
 
 /** Only a commit or a failure of the artifact says something about the release. */
 export const decided = (c: Counts) => c.committed + c.failedArtifact;
@@ -32,14 +33,15 @@ export const coverage = (c: Counts) => {
   return reachable === 0 ? 0 : decided(c) / reachable;
 };
 
-/** The success that is still possible if every open device commits. */
+/** The success that is still possible if every device that is waiting or open commits. */
 export const bestSuccess = (c: Counts) => {
-  const possible = c.committed + c.open;
+  const possible = c.committed + c.open + c.waiting;
   return possible + c.failedArtifact === 0 ? 1 : possible / (possible + c.failedArtifact);
 };
 
 export const addCounts = (a: Counts, b: Counts): Counts => ({
   already: a.already + b.already,
+  waiting: a.waiting + b.waiting,
   open: a.open + b.open,
   committed: a.committed + b.committed,
   unproven: a.unproven + b.unproven,

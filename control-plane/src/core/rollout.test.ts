@@ -310,6 +310,7 @@ describe('in any order of events', () => {
   const n = fc.nat({ max: 4 });
   const someCounts = fc.record<Counts>({
     already: n,
+    waiting: n,
     open: n,
     committed: n,
     unproven: n,

@@ -66,7 +66,7 @@ function failureOf(plan: RolloutPlan, { accepted }: StageProgress, counts: Count
 function isCovered(plan: RolloutPlan, { accepted }: StageProgress, counts: Counts): boolean {
   const { committed, coverage: needed, minDecided, maxDeferred } = plan.success;
   const judged = { ...counts, failedArtifact: Math.max(0, counts.failedArtifact - (accepted?.failed ?? 0)) };
-  if (accepted?.coverage) return counts.open === 0 || coverage(counts) >= needed;
+  if (accepted?.coverage) return counts.waiting + counts.open === 0 || coverage(counts) >= needed;
   const enough = decided(counts) >= minDecided && coverage(counts) >= needed;
   const all = eligible(counts);
   return enough && all > 0 && (success(judged) ?? 0) >= committed && counts.deferred / all <= maxDeferred;
@@ -89,7 +89,7 @@ function judgeEvidence(plan: RolloutPlan, progress: StageProgress, at: Time, gat
 }
 
 function judgeCoverage(plan: RolloutPlan, progress: StageProgress, at: Time, counts: Counts): StageVerdict {
-  if (counts.open > 0 && at < deadlineOf(plan, progress)) return { type: 'waiting' };
+  if (counts.waiting + counts.open > 0 && at < deadlineOf(plan, progress)) return { type: 'waiting' };
   return { type: 'inconclusive', detail: uncoveredInWords(counts), metrics: [] };
 }
 

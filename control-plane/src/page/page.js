@@ -88,6 +88,7 @@ const row = (cells, attributes = {}) =>
 
 const countNames = {
   already: 'on it already',
+  waiting: 'waiting',
   open: 'under way',
   committed: 'committed',
   unproven: 'unproven',

@@ -9,7 +9,7 @@ import type { TargetState } from './rollout.entity.js';
 export type Offer = { device: DeviceId; deployment: string; previousDigest: string | null; baselineUs: number | null };
 
 const countOf: Record<TargetState, keyof StageCounts> = {
-  waiting: 'open',
+  waiting: 'waiting',
   open: 'open',
   already: 'already',
   committed: 'committed',

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 // The same pictures through sharp and onnxruntime-node: node test/models/make/check.mjs [--time]
 // Prints how far the preprocessing, the golden outputs and the expected outputs are from Python's.
 import { readFile } from 'node:fs/promises';
@@ -32,7 +33,7 @@ async function tensor(path, kernel = 'linear') {
 }
 
 const session = (version) =>
-  ort.InferenceSession.create(new URL(`releases/${version}/model.int8.onnx`, root).pathname, {
+  ort.InferenceSession.create(fileURLToPath(new URL(`releases/${version}/model.int8.onnx`, root)), {
     intraOpNumThreads: 1,
     interOpNumThreads: 1,
   });
