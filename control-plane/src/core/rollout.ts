@@ -1,7 +1,7 @@
-import type { GateVerdict, PauseReason, RolloutPlan } from '@flotilla/protocol';
+import type { PauseReason, RolloutPlan } from '@flotilla/protocol';
 import type { Counts } from './counts.js';
 import type { Evidence } from './gate.js';
-import { judgeGates, judgeStage, type Accepted } from './stage.js';
+import { judgeStage, type Accepted } from './stage.js';
 
 /** Milliseconds since 1970; time comes in events, the reducer has no clock. */
 export type Time = number;
@@ -157,6 +157,3 @@ const to = (state: RolloutState, ...effects: RolloutEffect[]): Step => ({ state,
 const refuse = (state: RolloutState, event: RolloutEvent): Step => ({
   refused: `cannot ${event.type} a rollout that is ${state.phase}`,
 });
-
-/** Verdicts of a stage's gates as they stand. */
-export const gateVerdicts = (plan: RolloutPlan, evidence: Evidence): GateVerdict[] => judgeGates(plan, evidence);

@@ -12,6 +12,7 @@ export type StageVerdict =
   | { type: 'passed'; detail: string }
   | { type: 'covered' | 'soaked' | 'waiting' };
 
+/** Verdicts of a stage's gates as they stand. */
 export const judgeGates = (plan: RolloutPlan, evidence: Evidence): GateVerdict[] =>
   plan.gates.map((gate) => judgeGate(gate, evidence));
 

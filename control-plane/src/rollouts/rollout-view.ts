@@ -1,5 +1,6 @@
 import { ReleaseName, SlotName, Digest, type RolloutView, type StageView } from '@flotilla/protocol';
-import { gateVerdicts, type Observation, type RolloutState } from '../core/rollout.js';
+import type { Observation, RolloutState } from '../core/rollout.js';
+import { judgeGates } from '../core/stage.js';
 import type { RolloutRow } from './rollout.entity.js';
 
 /** A rollout as the API shows it: stages with their counts, and the gates with the figures they rest on. */
@@ -19,7 +20,7 @@ export function viewOf(row: RolloutRow, observation: Observation): RolloutView {
       name: stage.name,
       phase: phaseOf(state, index),
       counts: observation.stages[index]!.counts,
-      gates: gateVerdicts(row.plan, observation.stages[index]!.evidence),
+      gates: judgeGates(row.plan, observation.stages[index]!.evidence),
     })),
     plan: row.plan,
     createdAt: row.createdAt.toISOString(),
