@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
-import { connect as connectTcp, createServer, type AddressInfo } from 'node:net';
+import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Broker, startBroker } from '@flotilla/control-plane/link/broker/broker';
@@ -9,6 +9,7 @@ import { type BrokerLimits, brokerLimits } from '@flotilla/control-plane/link/br
 import { ControlPlaneConfig } from '@flotilla/control-plane/config';
 import { Counters } from '@flotilla/control-plane/platform/counters';
 import { aTrust, type TestTrust } from './credentials.js';
+import { freePorts } from './ports.js';
 import { until } from './until.js';
 
 export interface TestBroker extends TestTrust {
@@ -66,7 +67,7 @@ export interface Mosquitto {
 
 /** `extra` is appended to the example's configuration. */
 export async function startMosquitto(dir: string, edit: (config: string) => string = (config) => config): Promise<Mosquitto> {
-  const [devicePort, adminPort] = [await freePort(), await freePort()];
+  const [devicePort, adminPort] = (await freePorts(2)) as [number, number];
   for (const name of ['fleet-ca.pem', 'server.pem', 'server.key.pem', 'crl.pem'])
     await copyFile(join(dir, 'secrets', name), join(dir, name));
   const made = spawnSync('mosquitto_ctrl', [
@@ -114,15 +115,6 @@ export async function stopProcess(child: ChildProcess): Promise<void> {
   const gone = once(child, 'exit');
   child.kill('SIGTERM');
   await gone;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 export function isListening(port: number): Promise<boolean> {
