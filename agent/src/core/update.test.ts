@@ -296,7 +296,7 @@ describe('a power cut', () => {
 
   it('is told from a clean stop, which is no interruption', () => {
     const { state, told } = play(onProbation, [shutdown, booted()]);
-    expect(told).toEqual(['serve a', 'b is offered', 'resolve b']);
+    expect(told).toEqual(['clear-boots', 'serve a', 'b is offered', 'resolve b']);
     expect(state.update).toMatchObject({ state: 'offered', interruptions: 0 });
   });
 

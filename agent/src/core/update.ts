@@ -28,7 +28,8 @@ export function reduceUpdate(state: SlotState, event: SlotEvent): Step {
     case 'booted':
       return boot(state, event.boots);
     case 'shutdown':
-      return { state: setDown(state), effects: [] };
+      // What was ended in order did not bring the machine down.
+      return { state: setDown(state), effects: [{ type: 'clear-boots' }] };
     case 'desired':
       return event.target ? offer(state, event.target) : stop(state);
     case 'heartbeat':
