@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { decodeClaimToken, type ClaimToken } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { z } from 'zod';
@@ -7,10 +8,13 @@ import { ConfigError, loadConfig, type AgentConfig } from '../config.js';
 import { backoffMs } from '../core/backoff.js';
 import { openDataFolder } from './data-lock.js';
 import { detectHardware, versions, type Hardware } from './hardware.js';
+import { HeadStart, type HeadStartOptions } from './head-start.js';
 import { deviceKey, loadIdentity, saveIdentity, type Identity } from './identity.js';
 import { createLogging, type Logger } from './logger.js';
 import { exitCodes, messageOf, StartError } from './start-error.js';
 import { printStatus } from './status.js';
+
+const runnerPath = fileURLToPath(new URL('../runner/main.js', import.meta.url));
 
 interface Options {
   config: string;
@@ -89,6 +93,9 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
     lock.release();
     process.exit(0);
   });
+  const program = { path: runnerPath, env: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel }, log: logging.log };
+  const headStart = await HeadStart.of({ dataDir: config.data, slots: listens(config), program });
+  stop = async () => headStart.close();
   const hardware = hardwareOf(config);
   const identity = loadIdentity(config.data) ?? (await enrolNow(config, hardware, requireToken(config, token), logging.log));
   const { run } = await import('./run.js');
@@ -96,8 +103,12 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
     logging.log.error({ error }, 'a bug: the agent ends');
     process.exit(exitCodes.software);
   };
-  stop = await run({ config, env, logging, versions: versions(), hardware, key: deviceKey(config.data), identity, onFatal });
+  const key = deviceKey(config.data);
+  stop = await run({ config, logging, versions: versions(), hardware, program, headStart, key, identity, onFatal });
 }
+
+const listens = ({ slots }: AgentConfig): HeadStartOptions['slots'] =>
+  Object.fromEntries(Object.entries(slots).map(([name, { listen }]) => [name, { listen: listen.http }]));
 
 /** Resolves when the agent shall end. */
 function watchForTheEnd(withParent: boolean, log: Logger): Promise<void> {

@@ -69,6 +69,11 @@ export class Journal {
     return { journal, state: entry.state, bootCount: journal.#bootCount, ...(damage === undefined ? {} : { damage }) };
   }
 
+  /** Whether the slot has served a release that it may serve again; cheaper than to open the journal. */
+  static hasLastGood(folder: string, slot: SlotName): boolean {
+    return new Journal(folder, slot).#readLastGood() !== undefined;
+  }
+
   save(state: SlotState): void {
     if (JSON.stringify(state.committed) !== JSON.stringify(this.#state.committed)) {
       writeDurably(this.#lastGood, JSON.stringify(state.committed ?? null));

@@ -2,6 +2,7 @@ import type { SlotName } from '@flotilla/protocol';
 import { lookup } from 'node:dns/promises';
 import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import { StartError } from './start-error.js';
 
 /** Bound but never listening here: a runner that inherits `fd` listens, and connections wait in the backlog while runners change. */
 export type ListeningSocket = { fd: number; host: string; port: number; close: () => void };
@@ -23,8 +24,11 @@ export async function bindSocket(slot: SlotName, { host, port }: { host: string;
   throw refused(slot, host, port, error);
 }
 
-function refused(slot: SlotName, host: string, port: number, error: number): Error {
+function refused(slot: SlotName, host: string, port: number, error: number): StartError {
   const name = error < 0 ? getSystemErrorName(error) : 'EADDRINUSE';
   const why = name === 'EADDRINUSE' ? 'another program has that port' : `the system says ${name}`;
-  return new Error(`slot "${slot}" cannot listen on ${host}:${port}: ${why}; give the slot another address or end that program`);
+  return new StartError(
+    'unavailable',
+    `slot "${slot}" cannot listen on ${host}:${port}: ${why}; give the slot another address or end that program`,
+  );
 }

@@ -1,7 +1,6 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { matches, slotMemoryBytes } from '@flotilla/firmware-profiles';
 import { BootId, DeviceConfig, type Command, type DesiredState } from '@flotilla/protocol';
 import { satisfies } from 'semver';
@@ -11,12 +10,14 @@ import { answer } from './commands.js';
 import { CurrentIdentity } from './current-identity.js';
 import { Downloads } from './downloads.js';
 import type { Hardware, Versions } from './hardware.js';
+import type { HeadStart } from './head-start.js';
 import { keyThumbprint, validity, type Identity } from './identity.js';
 import type { Logging } from './logger.js';
 import { MqttLink } from './mqtt-link.js';
 import { Outbox } from './outbox.js';
 import { Records } from './records.js';
 import { Renewal } from './renewal.js';
+import type { RunnerProgram } from './runner-process.js';
 import { findSensors } from './sensors.js';
 import { loadSession, saveSession } from './session-number.js';
 import { Session } from './session.js';
@@ -28,10 +29,11 @@ import { VitalsSampler } from './vitals.js';
 
 export interface Start {
   readonly config: AgentConfig;
-  readonly env: NodeJS.ProcessEnv;
   readonly logging: Logging;
   readonly versions: Versions;
   readonly hardware: Hardware;
+  readonly program: RunnerProgram;
+  readonly headStart: HeadStart;
   readonly key: KeyObject;
   readonly identity: Identity;
   /** A bug that leaves nothing but to end and be started again. */
@@ -52,7 +54,6 @@ const outboxAgeS = 30 * 86_400;
 const megabyte = 2 ** 20;
 /** A supervisor that was told to go is gone within two seconds. */
 const partingMs = 1500;
-const runnerPath = fileURLToPath(new URL('../runner/main.js', import.meta.url));
 const uptime = () => performance.now() / 1000;
 
 /** Builds the supervisor and starts it: slots first, then the network. Gives what ends it. */
@@ -108,16 +109,14 @@ async function open(start: Start): Promise<{ base: Base; restored: Awaited<Retur
 }
 
 function buildSlots(
-  { config, env, logging, hardware, versions, current, onAlarm }: Base,
+  { config, program, headStart, hardware, versions, current, onAlarm }: Base,
   records: Records,
   windowS: number,
 ): Slots {
-  const slots = Object.entries(config.slots).map(
-    ([name, { listen, source }]) => [name, { listen: listen.http, source }] as const,
-  );
   return new Slots({
     dataDir: config.data,
-    slots: Object.fromEntries(slots),
+    slots: config.slots,
+    headStart,
     limits: hardware.limits,
     capability: capabilityOf(hardware, versions),
     hardwareClass: hardware.hardwareClass,
@@ -132,9 +131,7 @@ function buildSlots(
       maxBytes: Math.floor((config.limits.predictionsMb * megabyte) / (keptPredictionFiles + 1)),
       keep: keptPredictionFiles,
     },
-    runnerPath,
-    runnerEnv: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel },
-    log: logging.log,
+    program,
     onEvent: (report) => records.update(report),
     onWindow: (window) => records.window(window),
     onAlarm: (name, message, slot) => onAlarm({ name, message, slot }),

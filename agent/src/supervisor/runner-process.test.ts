@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ToRunner } from '../runner-protocol.js';
 import { ArtifactServer } from './fixtures/artifact-server.js';
 import { aManifest, type Behaviour, fakeRunner, quiet, temporaryFolder } from './fixtures/fleet-of-one.js';
-import { RunnerProcess } from './runner-process.js';
+import { type Oversight, RunnerProcess, type RunnerProgram } from './runner-process.js';
 
 let folder: string;
 let server: ArtifactServer;
@@ -20,8 +20,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function aRunner(more = {}): RunnerProcess {
-  const runner = new RunnerProcess({ path: fakeRunner, maxRssBytes: 1e9, heartbeatMs: 300, log: quiet, ...more });
+function aRunner(oversight: Partial<Oversight> = {}, program: Partial<RunnerProgram> = {}, options = {}): RunnerProcess {
+  const runner = new RunnerProcess({ path: fakeRunner, log: quiet, ...program }, options);
+  runner.oversee({ maxRssBytes: 1e9, heartbeatMs: 300, ...oversight });
   started.push(runner);
   return runner;
 }
@@ -61,7 +62,7 @@ describe('a runner process', () => {
   });
 
   it('measures at low priority', async () => {
-    const runner = aRunner({ lowPriority: true });
+    const runner = aRunner({}, {}, { lowPriority: true });
     runner.send(await loading({ computeMs: 7 }, 'preflight'));
     const { figures } = await runner.expect('preflighted', 3000);
     expect(figures.meanComputeMs).toBe(7);
@@ -106,7 +107,7 @@ describe('a runner process', () => {
   });
 
   it('that cannot be started says so', async () => {
-    const gone = await aRunner({ path: join(folder, 'nowhere.mjs') }).exited;
+    const gone = await aRunner({}, { path: join(folder, 'nowhere.mjs') }).exited;
     expect(gone).toMatchObject({ failure: 'crash', outside: false });
     expect(gone.reason).toContain('exited with 1');
   });
@@ -116,7 +117,7 @@ describe('a runner process', () => {
     const script = join(folder, 'env.mjs');
     await writeFile(script, 'console.log(JSON.stringify(process.env))');
     const log = { ...quiet, info: (_: object, line: string) => void lines.push(line) };
-    await aRunner({ path: script, log, env: { LD_LIBRARY_PATH: '/opt/ort' } }).exited;
+    await aRunner({}, { path: script, log, env: { LD_LIBRARY_PATH: '/opt/ort' } }).exited;
     const environment: unknown = JSON.parse(lines[0]!.replace('runner: ', ''));
     expect(environment).toMatchObject({
       MALLOC_TRIM_THRESHOLD_: '65536',

@@ -11,19 +11,23 @@ import { isErrno, messageOf } from './durable-rename.js';
 type Of<T extends FromRunner['type']> = Extract<FromRunner, { type: T }>;
 /** Lines for the log: what, and the fields to find it by. */
 export type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
-export type RunnerOptions = {
-  /** The runner's program. */
+export type RunnerProgram = {
   path: string;
+  /** What a runner finds in its environment, besides the limits that every runner gets. */
+  env?: NodeJS.ProcessEnv | undefined;
+  log: Log;
+};
+export type RunnerOptions = {
   /** Bound socket of the slot; the runner finds it as descriptor 4. */
   listenFd?: number | undefined;
+  lowPriority?: boolean;
+};
+/** What is kept an eye on once it has a release. */
+export type Oversight = {
   /** Resident bytes above which it is killed while it serves. */
   maxRssBytes: number;
   /** A serving runner that is silent for so long hangs. */
   heartbeatMs: number;
-  lowPriority?: boolean;
-  /** What the runner finds in its environment, besides the limits that every runner gets. */
-  env?: NodeJS.ProcessEnv | undefined;
-  log: Log;
   onHeartbeat?: (heartbeat: Of<'heartbeat'>) => void;
   onWindow?: (window: Of<'window'>) => void;
 };
@@ -41,28 +45,33 @@ export class RunnerProcess {
   /** Resolves once, when the process is gone. */
   readonly exited: Promise<Death>;
   readonly #child: ChildProcess;
-  readonly #options: RunnerOptions;
+  readonly #log: Log;
   readonly #listeners = new Set<(message: FromRunner) => void>();
   readonly #outOfMemoryBefore = outOfMemoryKills();
   #endedFor: { failure: 'crash' | 'memory'; reason: string } | undefined;
+  #oversight: Oversight | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   #lastLine = '';
 
-  constructor(options: RunnerOptions) {
-    this.#options = options;
-    this.#child = fork(options.path, {
+  constructor({ path, env, log }: RunnerProgram, { listenFd, lowPriority = false }: RunnerOptions = {}) {
+    this.#log = log;
+    this.#child = fork(path, {
       // Its own process group: Ctrl-C in a terminal is the supervisor's business. It ends with the channel.
       detached: true,
       execArgv: [],
-      env: { ...options.env, MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_ARENA_MAX: '2', UV_THREADPOOL_SIZE: '2' },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc', options.listenFd ?? 'ignore'],
+      env: { ...env, MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_ARENA_MAX: '2', UV_THREADPOOL_SIZE: '2' },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc', listenFd ?? 'ignore'],
     });
     this.pid = this.#child.pid;
     living.add(this.#child);
     this.#child.on('message', (message) => this.#hear(message));
     for (const stream of [this.#child.stdout, this.#child.stderr]) if (stream) this.#relay(stream);
     this.exited = this.#exit();
-    if (options.lowPriority) this.#lowerPriority();
+    if (lowPriority) this.#lowerPriority();
+  }
+
+  oversee(oversight: Oversight): void {
+    this.#oversight = oversight;
   }
 
   send(message: ToRunner): void {
@@ -70,7 +79,7 @@ export class RunnerProcess {
     // Its end is told by `exited`.
     this.#child.send(
       message,
-      (error) => error && this.#options.log.debug({ pid: this.pid }, `runner did not take ${message.type}: ${error.message}`),
+      (error) => error && this.#log.debug({ pid: this.pid }, `runner did not take ${message.type}: ${error.message}`),
     );
   }
 
@@ -101,8 +110,9 @@ export class RunnerProcess {
 
   /** From here on it must be heard from: a runner whose inference hangs says nothing. */
   watch(): void {
-    const { heartbeatMs } = this.#options;
     clearTimeout(this.#watchdog);
+    if (!this.#oversight) return;
+    const { heartbeatMs } = this.#oversight;
     this.#watchdog = setTimeout(
       () => this.end('crash', `the runner hung: no heartbeat for ${heartbeatMs / 1000} s`),
       heartbeatMs,
@@ -135,17 +145,18 @@ export class RunnerProcess {
   #hear(raw: unknown): void {
     const parsed = FromRunner.safeParse(raw);
     if (!parsed.success) {
-      this.#options.log.warn({ pid: this.pid }, `runner said something unknown: ${parsed.error.issues[0]?.message}`);
+      this.#log.warn({ pid: this.pid }, `runner said something unknown: ${parsed.error.issues[0]?.message}`);
       return;
     }
     const message = parsed.data;
     if (message.type === 'heartbeat') this.#beat(message);
-    if (message.type === 'window') this.#options.onWindow?.(message);
+    if (message.type === 'window') this.#oversight?.onWindow?.(message);
     for (const listener of this.#listeners) listener(message);
   }
 
   #beat(heartbeat: Of<'heartbeat'>): void {
-    const { maxRssBytes, onHeartbeat } = this.#options;
+    if (!this.#oversight) return;
+    const { maxRssBytes, onHeartbeat } = this.#oversight;
     if (this.#watchdog) this.watch();
     if (heartbeat.rssBytes > maxRssBytes) {
       const megabytes = (bytes: number) => Math.round(bytes / 1e6);
@@ -165,7 +176,7 @@ export class RunnerProcess {
       // 'close' comes after the last line of output was read; 'error' without a process has no 'close'.
       this.#child.once('close', gone);
       this.#child.once('error', (error) => {
-        if (this.pid !== undefined) return this.#options.log.warn({ pid: this.pid }, `runner: ${messageOf(error)}`);
+        if (this.pid !== undefined) return this.#log.warn({ pid: this.pid }, `runner: ${messageOf(error)}`);
         this.#lastLine = `it could not be started: ${messageOf(error)}`;
         gone(null, null);
       });
@@ -175,7 +186,7 @@ export class RunnerProcess {
   #relay(stream: Readable): void {
     createInterface({ input: stream }).on('line', (line) => {
       this.#lastLine = line.slice(0, 500);
-      this.#options.log.info({ pid: this.pid }, `runner: ${line.slice(0, 2000)}`);
+      this.#log.info({ pid: this.pid }, `runner: ${line.slice(0, 2000)}`);
     });
   }
 
@@ -184,7 +195,7 @@ export class RunnerProcess {
     try {
       setPriority(this.pid, 10);
     } catch (error) {
-      this.#options.log.warn({ pid: this.pid }, `runner keeps its normal priority: ${messageOf(error)}`);
+      this.#log.warn({ pid: this.pid }, `runner keeps its normal priority: ${messageOf(error)}`);
     }
   }
 }

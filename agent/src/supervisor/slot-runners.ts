@@ -6,7 +6,7 @@ import type { Committed, Heartbeat } from '../core/slot-state.js';
 import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
-import { type RunnerOptions, RunnerProcess } from './runner-process.js';
+import { RunnerProcess, type RunnerProgram } from './runner-process.js';
 
 export type Deadlines = {
   readyMs: number;
@@ -26,8 +26,12 @@ export const usualDeadlines: Deadlines = {
   graceMs: 5000,
 };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
-export type RunnersOptions = Pick<RunnerOptions, 'path' | 'listenFd' | 'env' | 'log'> & {
+export type RunnersOptions = {
   slot: SlotName;
+  program: RunnerProgram;
+  listenFd?: number | undefined;
+  /** Begun before it was known what it will serve. */
+  begun?: RunnerProcess | undefined;
   limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
@@ -46,6 +50,7 @@ export class SlotRunners {
   readonly #options: RunnersOptions;
   #windowS: number;
   #active: Runner | undefined;
+  #begun: RunnerProcess | undefined;
   #tail: Promise<unknown> = Promise.resolve();
   /** Cuts short the wait of a restart that something newer makes needless. */
   #waiting = new AbortController();
@@ -55,6 +60,8 @@ export class SlotRunners {
   constructor(options: RunnersOptions) {
     this.#options = options;
     this.#windowS = options.windowS;
+    this.#begun = options.begun;
+    void this.#begun?.exited.then(() => (this.#begun = undefined));
   }
 
   get serving(): { digest: Digest; rssBytes: number } | undefined {
@@ -69,7 +76,7 @@ export class SlotRunners {
   /** Figures of one variant, measured in a runner that is thrown away. */
   async preflight(release: Committed, signal: AbortSignal): Promise<PreflightFigures> {
     const message = { type: 'preflight', ...(await this.#load(release)) } as const;
-    const process = new RunnerProcess({ ...this.#processOptions(), listenFd: undefined, lowPriority: true });
+    const process = new RunnerProcess(this.#options.program, { lowPriority: true });
     try {
       process.send(message);
       const { figures } = await process.expect('preflighted', this.#options.deadlines.preflightMs, signal);
@@ -120,6 +127,7 @@ export class SlotRunners {
     this.#closed.abort(new Error('the slot is being stopped'));
     const closed = this.#closed;
     await this.#inTurn(async () => {
+      this.#begun?.end('crash', 'it was not needed');
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
       if (this.#closed === closed) this.#closed = new AbortController();
@@ -135,12 +143,14 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines } = this.#options;
+    const { predictions, source, deadlines, limits } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
-    runner.process = new RunnerProcess({
-      ...this.#processOptions(),
+    runner.process = this.#begunOrNew();
+    runner.process.oversee({
+      maxRssBytes: limits.maxRssBytes,
+      heartbeatMs: deadlines.heartbeatMs,
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
@@ -158,13 +168,13 @@ export class SlotRunners {
   }
 
   async #swap(next: Runner): Promise<void> {
-    const { deadlines, slot, log } = this.#options;
+    const { deadlines, slot, program } = this.#options;
     const incumbent = this.#active;
     if (incumbent) {
       incumbent.sourceStopped = true;
       incumbent.process.send({ type: 'stop-source' });
       await incumbent.process.expect('source-stopped', deadlines.sourceStoppedMs).catch((error: unknown) => {
-        log.warn({ slot }, `the incumbent's source did not stop: ${messageOf(error)}; the candidate starts beside it`);
+        program.log.warn({ slot }, `the incumbent's source did not stop: ${messageOf(error)}; the candidate starts beside it`);
       });
     }
     try {
@@ -203,9 +213,11 @@ export class SlotRunners {
     return { slot, deployment, digest, variant, ...(await open(digest, variant)), ...limits };
   }
 
-  #processOptions() {
-    const { path, listenFd, env, log, limits, deadlines } = this.#options;
-    return { path, listenFd, env, log, maxRssBytes: limits.maxRssBytes, heartbeatMs: deadlines.heartbeatMs };
+  #begunOrNew(): RunnerProcess {
+    const begun = this.#begun;
+    this.#begun = undefined;
+    const { program, listenFd } = this.#options;
+    return begun ?? new RunnerProcess(program, { listenFd });
   }
 }
 

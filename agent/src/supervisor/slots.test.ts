@@ -5,11 +5,10 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { answering, ArtifactServer } from './fixtures/artifact-server.js';
-import { FleetOfOne, inspection, publish, until } from './fixtures/fleet-of-one.js';
-import type { SlotsOptions } from './slots.js';
+import { FleetOfOne, inspection, type Overrides, publish, until } from './fixtures/fleet-of-one.js';
 
 let device: FleetOfOne;
-const aDevice = async (overrides?: Partial<SlotsOptions>) => (device = await FleetOfOne.make(overrides));
+const aDevice = async (overrides?: Overrides) => (device = await FleetOfOne.make(overrides));
 afterEach(() => device.end());
 
 const everything = { directory: '.', perSecond: 100, then: 'repeat' } as const;
@@ -19,11 +18,7 @@ async function committed(behaviour = {}): Promise<DesiredSlot> {
   await device.reported(desired, 'committed');
   return desired;
 }
-/** Process ids of this test's own runners. */
-const runners = () => {
-  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-  return children.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('fake-runner'));
-};
+const runners = () => device.runners();
 
 describe('a slot', () => {
   it('takes a release from offer to commit', async () => {

@@ -6,10 +6,10 @@ import type { SourceConfig } from '../runner-protocol.js';
 import { ArtifactStore } from './artifact-store.js';
 import type { Downloads } from './downloads.js';
 import { messageOf } from './durable-rename.js';
+import { type HeadStart, journalFolder } from './head-start.js';
 import { Journal } from './journal.js';
-import { bindSocket, type ListeningSocket } from './listening-socket.js';
 import { ReleaseFetch } from './release-fetch.js';
-import type { Log } from './runner-process.js';
+import type { RunnerProgram } from './runner-process.js';
 import { slotHandlers } from './slot-handlers.js';
 import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
 import { Slot } from './slot.js';
@@ -19,7 +19,8 @@ import { VariantChoice } from './variant-choice.js';
 export type SlotReport = Omit<Report, 'type'> & { slot: SlotName };
 export type SlotsOptions = {
   dataDir: string;
-  slots: Readonly<Record<string, { listen?: { host: string; port: number } | undefined; source?: SourceConfig | undefined }>>;
+  slots: Readonly<Record<string, { source?: SourceConfig | undefined }>>;
+  headStart: HeadStart;
   limits: RunnersOptions['limits'];
   capability: Capability;
   hardwareClass: string;
@@ -28,10 +29,7 @@ export type SlotsOptions = {
   storeBytes: number;
   windowS: number;
   predictions: { maxBytes: number; keep: number };
-  /** agent/dist/runner/main.js */
-  runnerPath: string;
-  runnerEnv?: NodeJS.ProcessEnv | undefined;
-  log: Log;
+  program: RunnerProgram;
   onEvent: (report: SlotReport) => void;
   onWindow: (window: WindowMessage) => void;
   onAlarm: (name: string, message: string, slot?: SlotName) => void;
@@ -40,7 +38,7 @@ export type SlotsOptions = {
   now?: () => number;
   deadlines?: Partial<Deadlines>;
 };
-type Built = { slot: Slot; runners: SlotRunners; socket: ListeningSocket | undefined };
+type Built = { slot: Slot; runners: SlotRunners };
 
 /** All slots of this device: brings what the desired state asks to each, and says what is. */
 export class Slots {
@@ -68,13 +66,8 @@ export class Slots {
     await this.#store.open();
     const choice = new VariantChoice(join(this.#options.dataDir, 'variant-choices'), this.#options.hardwareClass);
     const names = Object.keys(this.#options.slots).map((name) => SlotName.parse(name));
-    const ready: (() => void)[] = [];
-    try {
-      for (const name of names) ready.push(await this.#build(name, choice));
-    } catch (error) {
-      for (const { socket } of this.#built.values()) socket?.close();
-      throw error;
-    }
+    const ready = names.map((name) => this.#build(name, choice));
+    this.#options.headStart.endRunners();
     // All are known before the first begins: what one slot pins, another must not clear away.
     for (const begin of ready) begin();
     void this.#verify();
@@ -108,19 +101,24 @@ export class Slots {
     const built = [...this.#built.values()];
     for (const { slot } of built) slot.close();
     await Promise.all(built.map(({ runners }) => runners.stop()));
-    for (const { socket } of built) socket?.close();
+    this.#options.headStart.close();
   }
 
-  async #build(name: SlotName, choice: VariantChoice): Promise<() => void> {
+  #build(name: SlotName, choice: VariantChoice): () => void {
     const { options, releases } = { options: this.#options, releases: this.#releases };
-    const { log, onAlarm, onEvent, capability, random = Math.random, now = () => performance.now() / 1000 } = options;
-    const { listen } = options.slots[name] ?? {};
-    const { journal, state, bootCount, damage } = Journal.open(join(options.dataDir, 'journal'), name);
-    const socket = listen && (await bindSocket(name, listen));
-    const slot = new Slot({ slot: name, state, journal, log, onJournalFailure: (m) => onAlarm('journal-unwritable', m, name) });
+    const { program, onAlarm, onEvent, capability, random = Math.random, now = () => performance.now() / 1000 } = options;
+    const { journal, state, bootCount, damage } = Journal.open(journalFolder(options.dataDir), name);
+    const slot = new Slot({
+      slot: name,
+      state,
+      journal,
+      log: program.log,
+      onJournalFailure: (m) => onAlarm('journal-unwritable', m, name),
+    });
     const runners = new SlotRunners({
       ...this.#runnersOptions(name),
-      listenFd: socket?.fd,
+      listenFd: options.headStart.socket(name)?.fd,
+      begun: state.committed && options.headStart.takeRunner(name),
       onHeartbeat: (heartbeat) => slot.dispatch({ ...heartbeat, at: now() }),
       onDied: (run, death) => slot.dispatch({ type: 'died', run, at: now(), death }),
     });
@@ -128,22 +126,20 @@ export class Slots {
     const report = (r: Report) => onEvent(slotReport(name, r));
     const alarm = (alarmName: string, message: string) => onAlarm(alarmName, message, name);
     const handlers = slotHandlers({ releases, choice, runners, journal, capability, dispatch, report, alarm, random, now });
-    this.#built.set(name, { slot, runners, socket });
+    this.#built.set(name, { slot, runners });
     return () => {
       if (damage !== undefined) alarm('journal-damaged', damage);
       slot.start(handlers, bootCount);
     };
   }
 
-  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'listenFd' | 'onHeartbeat' | 'onDied'> {
-    const { dataDir, runnerPath, runnerEnv, limits, windowS, predictions, slots, log, onWindow, deadlines } = this.#options;
+  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
+    const { dataDir, program, limits, windowS, predictions, slots, onWindow, deadlines } = this.#options;
     return {
       slot,
-      path: runnerPath,
-      env: runnerEnv,
+      program,
       limits,
       windowS,
-      log,
       onWindow,
       source: slots[slot]?.source,
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },

@@ -1,0 +1,65 @@
+import { SlotName } from '@flotilla/protocol';
+import { join } from 'node:path';
+import { Journal } from './journal.js';
+import { bindSocket, type ListeningSocket } from './listening-socket.js';
+import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+
+export type HeadStartOptions = {
+  dataDir: string;
+  slots: Readonly<Record<string, { listen?: { host: string; port: number } | undefined }>>;
+  program: RunnerProgram;
+};
+
+/**
+ * What can begin before the rest of the supervisor is even loaded. Sockets are bound, so that a busy port is said at once; and where
+ * a release was committed, its runner starts: it takes as long to load its own modules as the supervisor does, beside it.
+ */
+export class HeadStart {
+  readonly #sockets = new Map<SlotName, ListeningSocket>();
+  readonly #runners = new Map<SlotName, RunnerProcess>();
+
+  /** Throws, with nothing left behind, when an address can't be had. */
+  static async of({ dataDir, slots, program }: HeadStartOptions): Promise<HeadStart> {
+    const begun = new HeadStart();
+    try {
+      for (const [key, { listen }] of Object.entries(slots)) {
+        const name = SlotName.parse(key);
+        if (listen) begun.#sockets.set(name, await bindSocket(name, listen));
+        if (Journal.hasLastGood(journalFolder(dataDir), name)) begun.#begin(name, program);
+      }
+    } catch (error) {
+      begun.close();
+      throw error;
+    }
+    return begun;
+  }
+
+  socket(slot: SlotName): ListeningSocket | undefined {
+    return this.#sockets.get(slot);
+  }
+
+  /** It is the caller's from now on. Undefined where none was begun, or it is gone already. */
+  takeRunner(slot: SlotName): RunnerProcess | undefined {
+    const runner = this.#runners.get(slot);
+    this.#runners.delete(slot);
+    return runner;
+  }
+
+  /** Those that nobody took. */
+  endRunners(): void {
+    for (const runner of this.#runners.values()) runner.end('crash', 'it was not needed');
+  }
+
+  close(): void {
+    this.endRunners();
+    for (const socket of this.#sockets.values()) socket.close();
+  }
+
+  #begin(slot: SlotName, program: RunnerProgram): void {
+    const runner = new RunnerProcess(program, { listenFd: this.#sockets.get(slot)?.fd });
+    this.#runners.set(slot, runner);
+    void runner.exited.then(() => this.#runners.delete(slot));
+  }
+}
+
+export const journalFolder = (dataDir: string): string => join(dataDir, 'journal');
