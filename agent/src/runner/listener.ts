@@ -1,5 +1,6 @@
-import { type Server as HttpServer, type RequestListener, type ServerResponse, createServer } from 'node:http';
-import { type ListenOptions, type Server, type Socket, createServer as createNetServer } from 'node:net';
+import type { RequestListener, Server as HttpServer, ServerResponse } from 'node:http';
+import { type ListenOptions, type Server, type Socket, createServer } from 'node:net';
+import { http } from '../node-http.js';
 
 const idleGraceMs = 1000;
 /** How long a client may take over its headers, its whole request, and between two requests. */
@@ -13,12 +14,12 @@ type Connection = { open: Set<ServerResponse>; /** Bytes read when the last requ
  */
 export class Listener {
   readonly #http: HttpServer;
-  readonly #net: Server = createNetServer({ noDelay: true }, (socket) => this.#http.emit('connection', socket));
+  readonly #net: Server = createServer({ noDelay: true }, (socket) => this.#http.emit('connection', socket));
   readonly #connections = new Map<Socket, Connection>();
   #draining = false;
 
   constructor(handler: RequestListener, limits = patience) {
-    this.#http = createServer(limits);
+    this.#http = http.createServer(limits);
     this.#http.on('connection', (socket: Socket) => this.#track(socket));
     this.#http.on('request', (request, response) => {
       if (this.#draining) announceEnd(response);

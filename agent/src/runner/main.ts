@@ -7,5 +7,6 @@ if (!process.send) {
 }
 
 // Only now: what follows allocates already while it is read, and the heap's limits have to stand before.
+await import('../jitless-schemas.js');
 const { startProgram } = await import('./program.js');
 startProgram({ logLevel: process.env['FLOTILLA_LOG_LEVEL'], listenFd: 4 });

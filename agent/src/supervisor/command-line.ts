@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { decodeClaimToken, type ClaimToken } from '@flotilla/protocol';
 import { Command } from 'commander';
-import { z } from 'zod';
 import { ConfigError, loadConfig, type AgentConfig } from '../config.js';
 import { backoffMs } from '../core/backoff.js';
 import { openDataFolder } from './data-lock.js';
@@ -25,8 +24,6 @@ interface Options {
 
 /** `flotilla-agent run | enrol | status`. */
 export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  // Schemas compiled to code are faster, and larger than what a device wants to hold of them.
-  z.config({ jitless: true });
   const program = new Command('flotilla-agent')
     .description('Runs the models that the control plane asks for on this device')
     .version(versions().agent)

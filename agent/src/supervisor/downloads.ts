@@ -2,13 +2,14 @@ import type { Digest } from '@flotilla/protocol';
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { type Agent, request as httpsRequest } from 'node:https';
 import { Transform, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../core/backoff.js';
 import { UpdateFailure } from '../core/failure.js';
+import { http } from '../node-http.js';
 import { isErrno, messageOf } from './durable-rename.js';
 
 export type DownloadOptions = {
@@ -106,7 +107,7 @@ export class Downloads {
     const agent = secure ? this.#options.agent?.() : undefined;
     return new Promise((resolve, reject) => {
       const options = { headers, signal, ...(agent ? { agent } : {}) };
-      const request = secure ? httpsRequest(url, options) : httpRequest(url, options);
+      const request = secure ? httpsRequest(url, options) : http.request(url, options);
       request.setTimeout(this.#options.idleMs, () =>
         request.destroy(new Error(`${url.host} sent nothing for ${this.#options.idleMs} ms`)),
       );

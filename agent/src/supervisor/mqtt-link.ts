@@ -68,6 +68,8 @@ export class MqttLink {
       reconnectPeriod: 0,
       queueQoSZero: false,
       resubscribe: false,
+      // Its table of all 65,536 numbers as buffers of two bytes is larger than what it saves.
+      writeCache: false,
       will: { topic: upTopic(tenant, device, 'presence'), payload: will(), qos: 1, retain: false },
     });
     this.#client = client;
