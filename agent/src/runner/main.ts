@@ -8,5 +8,8 @@ if (!process.send) {
 
 // Only now: what follows allocates already while it is read, and the heap's limits have to stand before.
 await import('../jitless-schemas.js');
+// The engine's thread loads ONNX Runtime while this one reads the rest.
+const { OrtEngine } = await import('./engine/ort-engine.js');
+const engine = new OrtEngine();
 const { startProgram } = await import('./program.js');
-startProgram({ logLevel: process.env['FLOTILLA_LOG_LEVEL'], listenFd: 4 });
+startProgram({ engine, logLevel: process.env['FLOTILLA_LOG_LEVEL'], listenFd: 4 });

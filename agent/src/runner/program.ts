@@ -2,21 +2,21 @@ import { fstatSync } from 'node:fs';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { type FromRunner, ToRunner } from '../runner-protocol.js';
-import { OrtEngine } from './engine/ort-engine.js';
+import type { OrtEngine } from './engine/ort-engine.js';
 import { messageOf } from './fault.js';
 import { Runner } from './runner.js';
 
 /** `listenFd`: the slot's socket, bound by the supervisor and handed down. */
-export type ProgramOptions = { logLevel: string | undefined; listenFd: number };
+export type ProgramOptions = { engine: OrtEngine; logLevel: string | undefined; listenFd: number };
 
 const Level = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']);
 
 /** Puts a runner together and connects it to its parent's channel. */
-export function startProgram({ logLevel, listenFd }: ProgramOptions): void {
+export function startProgram({ engine, logLevel, listenFd }: ProgramOptions): void {
   const level = Level.catch('info').parse(logLevel);
   // Synchronous: the last line before the end is the one that is wanted.
   const log = pino({ name: 'runner', level, base: { pid: process.pid } }, pino.destination({ fd: 1, sync: true }));
-  const engine = new OrtEngine((error) => crash(error, 'the engine died'));
+  engine.onDeath((error) => crash(error, 'the engine died'));
   let sent = Promise.resolve();
   const leave = (code: number) => void sent.then(() => end(code));
   const runner = new Runner({ engine, log, send, leave, ...(isSocket(listenFd) ? { listenFd } : {}) });

@@ -86,11 +86,12 @@ export class ArtifactStore {
     if (!(await this.has(digest)) || !(await exists(folder))) throw missing(digest, 'its folder');
     await this.#check(digest, 'manifest', digest, this.pathOf(digest));
     const manifest = await this.manifest(digest);
-    for (const { path, sha256 } of filesFor(manifest, [variant])) {
+    const checks = filesFor(manifest, [variant]).map(async ({ path, sha256 }) => {
       const file = join(folder, path);
       if (!(await exists(file))) throw missing(digest, path);
       await this.#check(digest, path, sha256, file);
-    }
+    });
+    await Promise.all(checks);
     const now = new Date();
     await utimes(folder, now, now);
     return { manifest, folder };

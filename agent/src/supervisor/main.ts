@@ -6,7 +6,8 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
 }
 // Before anything else is loaded, the young generation would grow to tens of megabytes, which it then keeps.
 // And what the optimizing compilers hold is 10 MB, for little work that would be faster by them.
-for (const flag of ['--semi-space-growth-factor=1', '--optimize-for-size', '--no-maglev', '--no-turbofan']) setFlagsFromString(flag);
+for (const flag of ['--semi-space-growth-factor=1', '--optimize-for-size', '--no-maglev', '--no-turbofan'])
+  setFlagsFromString(flag);
 // Loaded only now: an older Node cannot even load what follows, and would say so less clearly.
 await import('../jitless-schemas.js');
 const { commandLine } = await import('./command-line.js');

@@ -28,7 +28,8 @@ export class Outbox {
   #closing = false;
   #onChange: () => void = () => {};
 
-  private constructor(options: OutboxOptions) {
+  /** Records may be appended at once; the thread takes them when it has opened the file. */
+  constructor(options: OutboxOptions) {
     this.#options = options;
     const { file, thumbprint, limits, execArgv } = options;
     const workerData: OutboxWorkerData = { file, thumbprint, limits };
@@ -38,12 +39,12 @@ export class Outbox {
     this.#worker.on('message', (message: FromOutbox) => this.#receive(message));
     this.#worker.on('error', (error) => this.#died(error instanceof Error ? error : new Error(String(error))));
     this.#worker.on('exit', () => this.#died(new Error('the outbox thread ended')));
+    this.opened.catch(() => undefined); // told by onDeath as well
   }
 
-  static async open(options: OutboxOptions): Promise<Outbox> {
-    const outbox = new Outbox(options);
-    await outbox.#opened.promise;
-    return outbox;
+  /** From then on it has a state. */
+  get opened(): Promise<void> {
+    return this.#opened.promise;
   }
 
   /** As of the last answer from the thread. */

@@ -66,6 +66,7 @@ export async function run(start: Start): Promise<() => Promise<void>> {
   const slots: Slots = buildSlots(base, records, config.windowS);
   await slots.start();
   if (restored && !restored.expired) slots.apply(restored.desired);
+  await outbox.opened;
   records.vitalsEvery(config.windowS);
 
   const { link, session } = connect(base, records, slots, config);
@@ -100,10 +101,8 @@ async function open(start: Start): Promise<{ base: Base; restored: Awaited<Retur
   const anchor = { directorKey: identity.directorKey, device: identity.device, keyThumbprint: thumbprint };
   const trust = new Trust({ anchor, file: join(config.data, 'desired.jws'), clock, onAlarm });
   const limits = { maxBytes: config.limits.outboxMb * megabyte, maxAgeS: outboxAgeS };
-  const [restored, outbox] = await Promise.all([
-    trust.restore(),
-    Outbox.open({ file: join(config.data, 'outbox.db'), thumbprint, limits, onAlarm, onDeath: onFatal }),
-  ]);
+  const outbox = new Outbox({ file: join(config.data, 'outbox.db'), thumbprint, limits, onAlarm, onDeath: onFatal });
+  const restored = await trust.restore();
   alarms.deliverTo((event) => outbox.append(event));
   return { base: { ...start, boot, current, clock, trust, outbox, onAlarm }, restored };
 }

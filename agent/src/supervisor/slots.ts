@@ -38,6 +38,8 @@ export type SlotsOptions = {
   now?: () => number;
   deadlines?: Partial<Deadlines>;
 };
+/** The whole store is read only when the slots are up. */
+const checkAfterMs = 10_000;
 type Built = { slot: Slot; runners: SlotRunners };
 
 /** All slots of this device: brings what the desired state asks to each, and says what is. */
@@ -46,6 +48,7 @@ export class Slots {
   readonly #built = new Map<SlotName, Built>();
   readonly #unknown = new Map<SlotName, DesiredSlot>();
   readonly #store: ArtifactStore;
+  #check: NodeJS.Timeout | undefined;
   readonly #releases: ReleaseFetch;
 
   constructor(options: SlotsOptions) {
@@ -70,7 +73,7 @@ export class Slots {
     this.#options.headStart.endRunners();
     // All are known before the first begins: what one slot pins, another must not clear away.
     for (const begin of ready) begin();
-    void this.#verify();
+    this.#check = setTimeout(() => void this.#verify(), checkAfterMs).unref();
   }
 
   apply(desired: Pick<DesiredState, 'slots' | 'config'>): void {
@@ -99,6 +102,7 @@ export class Slots {
   /** Runners answer what came and send their last windows; what was under way goes on at the next start. */
   async stop(): Promise<void> {
     const built = [...this.#built.values()];
+    clearTimeout(this.#check);
     for (const { slot } of built) slot.close();
     await Promise.all(built.map(({ runners }) => runners.stop()));
     this.#options.headStart.close();
@@ -161,7 +165,7 @@ export class Slots {
     }
   }
 
-  /** Beside the first inferences: what is about to be served was hashed before it was loaded. */
+  /** Not beside the first inferences: what is about to be served was hashed before it was loaded. */
   async #verify(): Promise<void> {
     try {
       for (const digest of await this.#store.verify()) {

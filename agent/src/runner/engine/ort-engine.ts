@@ -18,12 +18,18 @@ export class OrtEngine implements Engine {
   #failures = 0;
   #model: LoadedModel | undefined;
   #broken: Error | undefined;
+  #onDeath: (error: Error) => void = () => undefined;
 
-  /** `onDeath`: the thread is gone and with it every later answer; the process had better follow. */
-  constructor(onDeath: (error: Error) => void = () => undefined) {
+  constructor() {
     this.#worker.on('message', (answer: FromWorker) => this.#settle(answer));
-    this.#worker.on('error', (error) => this.#die(new Error(`the engine's thread failed: ${messageOf(error)}`), onDeath));
-    this.#worker.on('exit', (code) => this.#die(new Error(`the engine's thread ended with ${code}`), onDeath));
+    this.#worker.on('error', (error) => this.#die(new Error(`the engine's thread failed: ${messageOf(error)}`)));
+    this.#worker.on('exit', (code) => this.#die(new Error(`the engine's thread ended with ${code}`)));
+  }
+
+  /** The thread is gone and with it every later answer; the process had better follow. Told at once where it is gone already. */
+  onDeath(listener: (error: Error) => void): void {
+    this.#onDeath = listener;
+    if (this.#broken) listener(this.#broken);
   }
 
   async load(model: EngineModel): Promise<LoadedModel> {
@@ -73,11 +79,11 @@ export class OrtEngine implements Engine {
     this.#pending.delete(answer.id);
   }
 
-  #die(error: Error, onDeath: (error: Error) => void): void {
+  #die(error: Error): void {
     if (this.#broken) return;
     this.#broken = error;
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
-    onDeath(error);
+    this.#onDeath(error);
   }
 }
