@@ -15,12 +15,15 @@ export class RequestError extends Error {
   }
 }
 
-export type Reply = { status?: number; body: unknown };
+/** `body`: bytes go out as they are, under the content type in `headers`; anything else as JSON. */
+export type Reply = { status?: number; headers?: Record<string, string>; body: unknown };
+/** The handler writes the response itself, for as long as it likes. */
+export type Streamed = { stream: (response: ServerResponse) => void };
 export type Route = {
   method: 'GET' | 'POST';
   /** Segments; `:name` takes any one and hands it over under its name. */
   path: string;
-  handle: (params: Readonly<Record<string, string>>, request: IncomingMessage) => Promise<Reply> | Reply;
+  handle: (params: Readonly<Record<string, string>>, request: IncomingMessage) => Promise<Reply | Streamed> | Reply | Streamed;
 };
 
 export const maxBodyBytes = 64 * 1024 * 1024;
@@ -29,10 +32,10 @@ export const maxBodyBytes = 64 * 1024 * 1024;
 export function httpHandler(routes: readonly Route[], log: Logger): (request: IncomingMessage, response: ServerResponse) => void {
   const parsed = routes.map((route) => ({ route, segments: route.path.split('/') }));
   return (request, response) => {
-    void answer(request).then((reply) => send(response, reply));
+    void answer(request).then((reply) => ('stream' in reply ? reply.stream(response) : send(response, reply)));
   };
 
-  async function answer(request: IncomingMessage): Promise<Reply & { headers?: Record<string, string> }> {
+  async function answer(request: IncomingMessage): Promise<Reply | Streamed> {
     try {
       const { route, params } = find(request);
       return await route.handle(params, request);
@@ -55,7 +58,7 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
     throw new RequestError(405, `${path} takes ${allow}, not ${request.method}`, { allow });
   }
 
-  function refusal(error: unknown): Reply & { headers?: Record<string, string> } {
+  function refusal(error: unknown): Reply {
     const body = { error: messageOf(error) };
     if (isCut(error)) return { status: 400, body: { error: 'the body ended before it was whole' } };
     if (error instanceof RequestError) return { status: error.status, body, headers: error.headers };
@@ -85,20 +88,17 @@ function match(pattern: readonly string[], segments: readonly string[]): Record<
   return params;
 }
 
-function send(
-  response: ServerResponse,
-  { status = 200, body, headers = {} }: Reply & { headers?: Record<string, string> },
-): void {
-  const text = JSON.stringify(body);
+function send(response: ServerResponse, { status = 200, body, headers = {} }: Reply): void {
+  const bytes = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
   // A body that nobody read would be taken for the next request.
   const unread = !response.req.complete ? { connection: 'close' } : {};
   response.writeHead(status, {
     'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
+    'content-length': bytes.length,
     ...unread,
     ...headers,
   });
-  response.end(text);
+  response.end(bytes);
 }
 
 /** The whole body, or a refusal as soon as it is known to be too large. */
