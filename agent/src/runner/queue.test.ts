@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { EngineRun } from './engine/engine.js';
 import { InferenceQueue, Overloaded } from './queue.js';
 import type { Tensor } from './tensor.js';
@@ -112,4 +112,131 @@ test('idle waits for what waits and what runs', async () => {
   asked[1]!.finish();
   await waited;
   await results[1];
+});
+
+test('a caller that asks again as soon as it is answered is answered again', async () => {
+  const queue = new InferenceQueue(async () => done, { length: 1, bytes: 1000 });
+  for (let i = 0; i < 3; i++) await expect(queue.submit(input())).resolves.toMatchObject(done);
+});
+
+describe('urgency', () => {
+  const small = { length: 2, bytes: 1000 };
+  const settled = () => new Promise(setImmediate);
+
+  test('the more urgent goes first, equals in order of arrival', async () => {
+    const { asked, run } = aSlowEngine();
+    const queue = new InferenceQueue(run, { length: 8, bytes: 1000 });
+    const results = ([2, 3, 2, 1, 2] as const).map((priority, i) => queue.submit(input(i + 1), { priority }));
+    for (let i = 0; i < results.length; i++) {
+      asked[i]!.finish();
+      await settled();
+    }
+    await Promise.all(results);
+    expect(asked.map(({ bytes }) => bytes)).toEqual([1, 4, 3, 5, 2]);
+  });
+
+  test('in a full queue the newest of the least urgent gives way, and an equal does not', async () => {
+    const { asked, run } = aSlowEngine();
+    const queue = new InferenceQueue(run, small);
+    const running = queue.submit(input(1));
+    const first = queue.submit(input(2), { priority: 3 });
+    const second = queue.submit(input(3), { priority: 3 });
+    const urgent = queue.submit(input(4), { priority: 1 });
+    await expect(second).rejects.toThrow('more urgent inferences took its place');
+    await expect(queue.submit(input(5), { priority: 3 })).rejects.toThrow('the queue is full (2 inferences of 6 bytes wait)');
+    for (const turn of [0, 1, 2]) {
+      asked[turn]!.finish();
+      await settled();
+    }
+    await Promise.all([running, urgent, first]);
+    expect(asked.map(({ bytes }) => bytes)).toEqual([1, 4, 2]);
+  });
+
+  test('nobody is displaced for one that finds no room even so', async () => {
+    const { asked, run } = aSlowEngine();
+    const queue = new InferenceQueue(run, { length: 8, bytes: 10 });
+    const results = [queue.submit(input(1)), queue.submit(input(9), { priority: 1 }), queue.submit(input(1), { priority: 3 })];
+    await expect(queue.submit(input(5), { priority: 2 })).rejects.toThrow(Overloaded);
+    for (const turn of [0, 1, 2]) {
+      asked[turn]!.finish();
+      await settled();
+    }
+    await Promise.all(results);
+  });
+});
+
+describe('a timeout', () => {
+  /** Each inference takes 10 ms of a clock that only moves with them. */
+  const aClock = () => {
+    let ms = 0;
+    const run = async () => {
+      await new Promise(setImmediate);
+      ms += 10;
+      return done;
+    };
+    return { run, now: () => ms, pass: (more: number) => (ms += more) };
+  };
+  const room = { length: 100, bytes: 1e6 };
+
+  test('that the queue cannot keep is refused at once, with the time after which to come again', async () => {
+    const { run, now } = aClock();
+    const queue = new InferenceQueue(run, room, now);
+    await queue.submit(input());
+    const results = [1, 2, 3, 4].map(() => queue.submit(input()));
+    expect(queue.depth).toBe(3);
+    const refused = queue.submit(input(), { timeoutMs: 40 });
+    await expect(refused).rejects.toThrow('an answer would take about 50 ms, and is wanted within 40 ms; try again later');
+    await expect(refused).rejects.toMatchObject({ retryAfterMs: 40 });
+    await expect(queue.submit(input(), { timeoutMs: 40, priority: 1 })).resolves.toMatchObject(done);
+    await Promise.all(results);
+  });
+
+  test('shorter than an inference took once does not keep the queue from learning better', async () => {
+    const { run, now, pass } = aClock();
+    let slow = 1000;
+    const queue = new InferenceQueue((inputs) => (pass(slow), void inputs, run()), room, now);
+    await queue.submit(input());
+    slow = 0;
+    const impatient = () => queue.submit(input(), { timeoutMs: 50 });
+    for (let i = 0; i < 20; i++) await impatient();
+    const [running, waiting] = [impatient(), impatient()];
+    await expect(running).resolves.toMatchObject(done);
+    await expect(waiting).resolves.toMatchObject(done);
+  });
+
+  test('that is over when its turn comes costs no inference', async () => {
+    const { run, now, pass } = aClock();
+    let runs = 0;
+    const queue = new InferenceQueue((inputs) => ((runs += 1), void inputs, run()), room, now);
+    const first = queue.submit(input());
+    const late = queue.submit(input(), { timeoutMs: 100 });
+    pass(100);
+    await expect(late).rejects.toThrow('it waited 110 ms, and its time was over before its turn');
+    await first;
+    expect(runs).toBe(1);
+  });
+
+  test('at five times its capacity the queue answers as many as it can, each in time', async () => {
+    const { run, now } = aClock();
+    const queue = new InferenceQueue(run, room, now);
+    await queue.submit(input());
+    const outcomes = { inTime: 0, late: 0, refused: 0 };
+    const asks: Promise<void>[] = [];
+    const from = now();
+    while (now() - from < 2000) {
+      const asked = now();
+      for (let i = 0; i < 5; i++)
+        asks.push(
+          queue.submit(input(), { timeoutMs: 50 }).then(
+            () => void (now() - asked <= 50 ? (outcomes.inTime += 1) : (outcomes.late += 1)),
+            () => void (outcomes.refused += 1),
+          ),
+        );
+      await new Promise(setImmediate);
+    }
+    await Promise.all(asks);
+    expect(outcomes.late).toBe(0);
+    expect(outcomes.inTime).toBeGreaterThanOrEqual(0.9 * 200);
+    expect(outcomes.refused).toBeGreaterThan(outcomes.inTime);
+  });
 });
