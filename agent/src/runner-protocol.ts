@@ -26,6 +26,12 @@ const load = {
   maxRssBytes: z.int().min(1),
 };
 
+const drain = z.object({ type: z.literal('drain'), graceMs: z.int().min(0) });
+
+/** The stub, which stands in where no runner can serve: answer every request with the reason, then `activated`. */
+export const ToStub = z.discriminatedUnion('type', [z.object({ type: z.literal('refuse'), reason: z.string() }), drain]);
+export type ToStub = z.infer<typeof ToStub>;
+
 export const ToRunner = z.discriminatedUnion('type', [
   /** Load, warm up, then `ready` (serve) or golden set and figures, then `preflighted` and exit. */
   z.object({ type: z.literal('preflight'), ...load }),
@@ -41,7 +47,7 @@ export const ToRunner = z.discriminatedUnion('type', [
   z.object({ type: z.literal('activate') }),
   z.object({ type: z.literal('stop-source') }),
   /** Stop accepting, answer what came, send the last window, exit 0 at the latest after graceMs. */
-  z.object({ type: z.literal('drain'), graceMs: z.int().min(0) }),
+  drain,
   z.object({ type: z.literal('configure'), windowS: z.number().gt(0) }),
 ]);
 export type ToRunner = z.infer<typeof ToRunner>;

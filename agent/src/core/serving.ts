@@ -11,6 +11,7 @@ import type {
   Step,
   Target,
   Update,
+  Wait,
 } from './slot-state.js';
 
 /** So many healthy inferences, or so many seconds without a death, and a committed runner counts as steady. */
@@ -18,12 +19,12 @@ const steady = { inferences: 20, seconds: 60 } as const;
 const loop = { deaths: 3, withinS: 60 } as const;
 const restart = { baseMs: 500, capMs: 30_000 } as const;
 const atOnce = { minS: 0, maxS: 0 } as const;
-const slowly = { minS: 60, maxS: 300 } as const;
+const slowly = (why: string): Wait => ({ minS: 60, maxS: 300, why: `safe mode: ${why}` });
 /** More starts of the supervisor than this without a steady runner between: the release may be what brings the machine down. */
 const bootsBeforeSafeMode = 5;
 
 /** Brings the committed release up under a new number; what an earlier runner still says comes late. */
-export function bringUp(state: SlotState, committed: Committed, wait: { minS: number; maxS: number } = atOnce) {
+export function bringUp(state: SlotState, committed: Committed, wait: Wait = atOnce) {
   const run = state.runs + 1;
   const serve: SlotEffect = { type: 'serve', run, release: committed, wait };
   return {
@@ -39,8 +40,9 @@ export function bootServing(state: SlotState, boots: number): { state: SlotState
     const up = bringUp(rested, state.committed);
     return { state: up.state, effects: [up.serve] };
   }
-  const up = bringUp({ ...rested, serving: { ...rested.serving, safe: true } }, state.committed, slowly);
-  return { state: up.state, effects: [safeModeAlarm(`${boots} starts without a steady runner between them`), up.serve] };
+  const why = `${boots} starts without a steady runner between them`;
+  const up = bringUp({ ...rested, serving: { ...rested.serving, safe: true } }, state.committed, slowly(why));
+  return { state: up.state, effects: [safeModeAlarm(why), up.serve] };
 }
 
 export function servingUp(state: SlotState, event: Served): Step {
@@ -83,7 +85,7 @@ export function servingDied(state: SlotState, event: Died): Step {
   if (event.run !== serving.run || !committed) return late(event);
   const deaths = [...serving.deaths.filter((at) => event.at - at < loop.withinS), event.at];
   const noted: SlotState = { ...state, serving: { ...serving, deaths } };
-  if (serving.safe) return again(noted, committed, slowly);
+  if (serving.safe) return again(noted, committed, slowly(event.death.reason));
   if (deaths.length < loop.deaths) {
     return again(noted, committed, { minS: 0, maxS: ceilingMs(deaths.length - 1, restart) / 1000 });
   }
@@ -91,7 +93,7 @@ export function servingDied(state: SlotState, event: Died): Step {
   return previous ? fallBack(noted, committed, previous, event, reason) : enterSafeMode(noted, committed, event, reason);
 }
 
-function again(state: SlotState, committed: Committed, wait: { minS: number; maxS: number }): Step {
+function again(state: SlotState, committed: Committed, wait: Wait): Step {
   const up = bringUp(state, committed, wait);
   return { state: up.state, effects: [up.serve] };
 }
@@ -107,7 +109,7 @@ function fallBack(state: SlotState, loops: Committed, lastGood: Committed, { dea
 }
 
 function enterSafeMode(state: SlotState, loops: Committed, { death }: Died, why: string): Step {
-  const up = bringUp({ ...state, serving: { ...state.serving, safe: true } }, loops, slowly);
+  const up = bringUp({ ...state, serving: { ...state.serving, safe: true } }, loops, slowly(why));
   const reason = `safe mode: ${why}`;
   const lost = { failure: death.failure, reason, variant: loops.variant };
   const update = judged(state.update, loops, (target) => ({ state: 'failed', target, ...lost }));

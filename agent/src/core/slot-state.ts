@@ -80,12 +80,14 @@ export type Report = Readonly<{
   variant?: string | undefined;
   committed?: Digest | undefined;
 }>;
+/** Seconds until the next try, at random between the two. `why`: what a client is told meanwhile. */
+export type Wait = Readonly<{ minS: number; maxS: number; why?: string }>;
 /** Every effect may run twice. `serve` brings the committed release up, whatever serves now; it starts within `wait`. */
 export type SlotEffect =
   | Readonly<{ type: 'resolve'; run: number; target: Target }>
   | Readonly<{ type: 'download' | 'preflight'; run: number; target: Target; variants: readonly string[] }>
   | Readonly<{ type: 'activate'; run: number; target: Target; variant: string }>
-  | Readonly<{ type: 'serve'; run: number; release: Committed; wait: { minS: number; maxS: number } }>
+  | Readonly<{ type: 'serve'; run: number; release: Committed; wait: Wait }>
   | Readonly<{ type: 'cancel' | 'stop-runner' | 'clear-boots' | 'collect' }>
   | Readonly<{ type: 'alarm'; name: string; message: string }>
   | Report;

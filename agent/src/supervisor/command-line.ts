@@ -13,7 +13,8 @@ import { createLogging, type Logger } from './logger.js';
 import { exitCodes, messageOf, StartError } from './start-error.js';
 import { printStatus } from './status.js';
 
-const runnerPath = fileURLToPath(new URL('../runner/main.js', import.meta.url));
+const programOf = (name: string) => fileURLToPath(new URL(`../runner/${name}.js`, import.meta.url));
+const programs = { path: programOf('main'), stubPath: programOf('stub-main') };
 
 interface Options {
   config: string;
@@ -90,7 +91,7 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
     lock.release();
     process.exit(0);
   });
-  const program = { path: runnerPath, env: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel }, log: logging.log };
+  const program = { ...programs, env: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel }, log: logging.log };
   const headStart = await HeadStart.of({ dataDir: config.data, slots: listens(config), program });
   stop = async () => headStart.close();
   const hardware = hardwareOf(config);

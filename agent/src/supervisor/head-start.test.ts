@@ -3,10 +3,10 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fakeRunner, inspection, publish, quiet, FleetOfOne, temporaryFolder } from './fixtures/fleet-of-one.js';
+import { fakeRunner, inspection, publish, quiet, stubPath, FleetOfOne, temporaryFolder } from './fixtures/fleet-of-one.js';
 import { HeadStart, journalFolder } from './head-start.js';
 
-const program = { path: fakeRunner, log: quiet };
+const program = { path: fakeRunner, stubPath, log: quiet };
 const anywhere = { listen: { host: '127.0.0.1', port: 0 } };
 let dataDir: string;
 let begun: HeadStart | undefined;

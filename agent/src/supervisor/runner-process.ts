@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { causeOfDeath, type Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
-import { FromRunner, type ToRunner } from '../runner-protocol.js';
+import { FromRunner, type ToRunner, type ToStub } from '../runner-protocol.js';
 import { isErrno, messageOf } from './durable-rename.js';
 
 type Of<T extends FromRunner['type']> = Extract<FromRunner, { type: T }>;
@@ -13,6 +13,8 @@ type Of<T extends FromRunner['type']> = Extract<FromRunner, { type: T }>;
 export type Log = Record<'debug' | 'info' | 'warn' | 'error', (fields: object, message: string) => void>;
 export type RunnerProgram = {
   path: string;
+  /** The program that stands in where no runner can serve. */
+  stubPath: string;
   /** What a runner finds in its environment, besides the limits that every runner gets. */
   env?: NodeJS.ProcessEnv | undefined;
   log: Log;
@@ -53,7 +55,7 @@ export class RunnerProcess {
   #watchdog: NodeJS.Timeout | undefined;
   #lastLine = '';
 
-  constructor({ path, env, log }: RunnerProgram, { listenFd, lowPriority = false }: RunnerOptions = {}) {
+  constructor({ path, env, log }: Omit<RunnerProgram, 'stubPath'>, { listenFd, lowPriority = false }: RunnerOptions = {}) {
     this.#log = log;
     this.#child = fork(path, {
       // Its own process group: Ctrl-C in a terminal is the supervisor's business. It ends with the channel.
@@ -74,7 +76,7 @@ export class RunnerProcess {
     this.#oversight = oversight;
   }
 
-  send(message: ToRunner): void {
+  send(message: ToRunner | ToStub): void {
     if (!this.#child.connected) return;
     // Its end is told by `exited`.
     this.#child.send(

@@ -1,7 +1,7 @@
 import { isArtifactFailure } from '@flotilla/protocol';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
-import type { Committed, Report, SlotEffect, SlotEvent, Target } from '../core/slot-state.js';
+import type { Committed, Report, SlotEffect, SlotEvent, Target, Wait } from '../core/slot-state.js';
 import { type Capability, compatibleVariants } from '../core/variant.js';
 import { isErrno, messageOf } from './durable-rename.js';
 import type { Journal } from './journal.js';
@@ -85,11 +85,11 @@ async function serve(
   { runners, random, now }: HandlerParts,
   run: number,
   release: Committed,
-  wait: { minS: number; maxS: number },
+  wait: Wait,
 ): Promise<SlotEvent | void> {
   const waitMs = (wait.minS + random() * (wait.maxS - wait.minS)) * 1000;
   try {
-    return (await runners.serve(run, release, waitMs)) ? { type: 'served', run, at: now() } : undefined;
+    return (await runners.serve(run, release, { ms: waitMs, why: wait.why })) ? { type: 'served', run, at: now() } : undefined;
   } catch (error) {
     return { type: 'died', run, at: now(), death: deathOf(error) };
   }

@@ -7,6 +7,7 @@ import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../ru
 import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+import { Stub } from './stub.js';
 
 export type Deadlines = {
   readyMs: number;
@@ -56,10 +57,12 @@ export class SlotRunners {
   #waiting = new AbortController();
   #closed = new AbortController();
   readonly #leaving = new Set<Promise<void>>();
+  readonly #stub: Stub;
 
   constructor(options: RunnersOptions) {
     this.#options = options;
     this.#windowS = options.windowS;
+    this.#stub = new Stub(options.program, options.listenFd);
     this.#begun = options.begun;
     void this.#begun?.exited.then(() => (this.#begun = undefined));
   }
@@ -107,11 +110,12 @@ export class SlotRunners {
   }
 
   /** Brings a committed release up, whatever serves now. False: something newer came while it waited. */
-  serve(run: number, release: Committed, waitMs: number): Promise<boolean> {
+  serve(run: number, release: Committed, wait: { ms: number; why?: string | undefined }): Promise<boolean> {
     this.#waiting.abort();
     const waiting = (this.#waiting = new AbortController());
     return this.#inTurn(async () => {
-      if (!(await waited(waitMs, AbortSignal.any([waiting.signal, this.#closed.signal])))) return false;
+      if (wait.why !== undefined && !this.#active) this.#stub.begin(wait.why);
+      if (!(await waited(wait.ms, AbortSignal.any([waiting.signal, this.#closed.signal])))) return false;
       if (this.#active?.digest === release.digest && !this.#active.sourceStopped) {
         Object.assign(this.#active, { run, deployment: release.deployment });
         return true;
@@ -131,7 +135,7 @@ export class SlotRunners {
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
       if (this.#closed === closed) this.#closed = new AbortController();
-      await Promise.all(this.#leaving);
+      await Promise.all([...this.#leaving, this.#stub.end()]);
     });
   }
 
@@ -185,6 +189,7 @@ export class SlotRunners {
       await next.process.exited;
       throw error;
     }
+    void this.#stub.end();
     next.process.watch();
     this.#active = next;
     void next.process.exited.then((death) => this.#ended(next, death));

@@ -1,0 +1,33 @@
+import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+
+/** Requests that a stub still answers when a runner takes over. */
+const graceMs = 500;
+
+/** One slot's stub: while no runner can serve, clients are told so on the slot's socket, within a second. */
+export class Stub {
+  #process: RunnerProcess | undefined;
+
+  /** `listenFd`: the slot's socket; without one there is nobody to tell. */
+  constructor(
+    private readonly program: RunnerProgram,
+    private readonly listenFd: number | undefined,
+  ) {}
+
+  /** The reason of one that stands in already is replaced. */
+  begin(reason: string): void {
+    void this.end();
+    if (this.listenFd === undefined) return;
+    const stub = new RunnerProcess({ ...this.program, path: this.program.stubPath }, { listenFd: this.listenFd });
+    this.#process = stub;
+    stub.send({ type: 'refuse', reason });
+    void stub.exited.then(() => {
+      if (this.#process === stub) this.#process = undefined;
+    });
+  }
+
+  async end(): Promise<void> {
+    const stub = this.#process;
+    this.#process = undefined;
+    await stub?.drain(graceMs);
+  }
+}
