@@ -6,7 +6,7 @@ import type { Ranked } from './pipeline/answer.js';
 import { type InferenceQueue, Overloaded } from './queue.js';
 import type { Tensor } from './tensor.js';
 
-/** One picture's labelled answer: a line of the prediction file, and what the slot's API returns. */
+/** One picture's labelled answer: a line of the prediction file. */
 export type Prediction = {
   at: string;
   seq: number;
@@ -19,6 +19,11 @@ export type Prediction = {
   computeMs: number;
   totalMs: number;
 };
+
+/** `stale`: too old to say something about what lies before the camera now. */
+export type Quality = 'good' | 'stale';
+/** What the slot's API returns. */
+export type GradedPrediction = Prediction & { quality: Quality };
 
 /** The picture is at fault, not the model. */
 export class BadPicture extends Error {
@@ -34,7 +39,6 @@ type Answer<T> = { value: T; computeUs: number; totalUs: number };
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
 export class Inferences {
   #seq = 0;
-  #latest: Prediction | undefined;
 
   constructor(
     readonly release: LoadedRelease,
@@ -42,10 +46,6 @@ export class Inferences {
     private readonly queue: InferenceQueue,
     private readonly monitor: Monitor,
   ) {}
-
-  get latest(): Prediction | undefined {
-    return this.#latest;
-  }
 
   /** Raw tensors. `encode` makes the caller's answer; where it throws, the inference has failed. `since` is when the request came. */
   async infer<T>(inputs: readonly Tensor[], encode: (outputs: readonly Tensor[]) => T, since = performance.now()): Promise<T> {
@@ -68,7 +68,7 @@ export class Inferences {
       return { value: ranked, top: ranked[0] };
     });
     const { digest, deployment } = this.served;
-    this.#latest = {
+    return {
       at: new Date().toISOString(),
       seq: this.#seq++,
       release: this.release.name,
@@ -79,7 +79,6 @@ export class Inferences {
       computeMs: computeUs / 1000,
       totalMs: totalUs / 1000,
     };
-    return this.#latest;
   }
 
   async #preprocess(encoded: Uint8Array): Promise<Tensor> {

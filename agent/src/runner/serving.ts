@@ -1,13 +1,17 @@
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { FromRunner, SourceConfig } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
 import { messageOf } from './fault.js';
-import { httpHandler } from './http.js';
-import { BadPicture, Inferences } from './inferences.js';
+import { type Route, httpHandler } from './http.js';
+import { BadPicture, Inferences, type Prediction } from './inferences.js';
+import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
 import { Listener } from './listener.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from './log.js';
+import { metricsRoute } from './metrics.js';
 import { Monitor } from './monitor/monitor.js';
 import { oipRoutes } from './oip/rest.js';
+import { PredictionStreams } from './prediction-stream.js';
 import { PredictionLog } from './predictions.js';
 import { InferenceQueue, Overloaded } from './queue.js';
 import { slotRoutes } from './slot-api.js';
@@ -23,6 +27,8 @@ type Surroundings = {
 
 const queueLimits = { length: 64, bytes: 128 * 1024 * 1024 };
 const heartbeatMs = 1000;
+/** How long the streams stay for what is still computed when the runner drains. */
+const lastPredictionsMs = 500;
 
 /** A loaded release at work: ready, then active from `activate` to `drain`. */
 export class Serving {
@@ -30,6 +36,8 @@ export class Serving {
   readonly #monitor: Monitor;
   readonly #inferences: Inferences;
   readonly #predictions: PredictionLog;
+  readonly #latest: LatestPrediction;
+  readonly #streams = new PredictionStreams();
   readonly #source: DirectorySource | undefined;
   readonly #listener: Listener;
   readonly #heartbeat: NodeJS.Timeout;
@@ -50,13 +58,9 @@ export class Serving {
     this.#monitor = new Monitor(served);
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new PredictionLog(order.predictions, around.log);
+    this.#latest = new LatestPrediction(staleAfterMs(order.source));
     this.#source = order.source && this.#openSource(order.source);
-    const isReady = () => this.#state === 'active';
-    const routes = [
-      ...oipRoutes(this.#inferences, isReady),
-      ...slotRoutes(this.#inferences, isReady, (p) => this.#predictions.append(p)),
-    ];
-    this.#listener = new Listener(httpHandler(routes, around.log));
+    this.#listener = new Listener(httpHandler(this.#routes(), around.log));
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }
 
@@ -94,10 +98,37 @@ export class Serving {
   }
 
   async #fallQuiet(graceMs: number): Promise<void> {
-    await Promise.all([this.stopSource(), this.#listening ? this.#listener.drain(graceMs) : undefined]);
+    await Promise.all([this.#endStreams(), this.#listening ? this.#listener.drain(graceMs) : undefined]);
     // A client that went away may have left its inference behind.
     await this.#queue.idle();
     await this.#predictions.flush();
+  }
+
+  /** What is still computed goes out first, where that is soon; then the readers are sent to the runner that follows. */
+  async #endStreams(): Promise<void> {
+    const stopped = this.stopSource();
+    // The queue is idle before its last caller has recorded the answer, but that comes within the same turn.
+    const recorded = stopped.then(() => this.#queue.idle()).then(() => setImmediate());
+    await Promise.race([recorded, delay(lastPredictionsMs, undefined, { ref: false })]);
+    this.#streams.end();
+    await stopped;
+  }
+
+  #routes(): Route[] {
+    const [inferences, streams] = [this.#inferences, this.#streams];
+    const isReady = () => this.#state === 'active';
+    const record = (prediction: Prediction) => this.#record(prediction);
+    return [
+      ...oipRoutes(inferences, isReady),
+      ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, record }),
+      metricsRoute({ inferences, streams, monitor: this.#monitor, queue: this.#queue, predictions: this.#predictions }),
+    ];
+  }
+
+  #record(prediction: Prediction): void {
+    this.#latest.set(prediction);
+    this.#predictions.append(prediction);
+    this.#streams.publish(prediction);
   }
 
   #openSource(config: SourceConfig): DirectorySource {
@@ -106,7 +137,7 @@ export class Serving {
 
   async #inferFromSource(encoded: Uint8Array, name: string): Promise<InferOutcome> {
     try {
-      this.#predictions.append(await this.#inferences.predict(encoded, name));
+      this.#record(await this.#inferences.predict(encoded, name));
       return 'inferred';
     } catch (error) {
       if (error instanceof Overloaded) return 'busy';

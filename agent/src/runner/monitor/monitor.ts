@@ -1,14 +1,17 @@
 import type { DeploymentId, Digest, SlotName } from '@flotilla/protocol';
 import type { FromRunner } from '../../runner-protocol.js';
+import { InferenceCounters } from './counters.js';
+import type { Family } from './exposition.js';
 import { type Timing, type TopClass, WindowAccumulator } from './window.js';
 
 export type Served = { slot: SlotName; deployment: DeploymentId; digest: Digest; variant: string };
 export type Totals = { ok: number; errors: number; consecutiveErrors: number };
 type CutWindow = Omit<Extract<FromRunner, { type: 'window' }>, 'type'>;
 
-/** Counts since activation for the heartbeat, and since the last cut for the window. `now` is in milliseconds and never goes back. */
+/** Counts since activation for the heartbeat and for scrapers, and since the last cut for the window. `now` is in milliseconds and never goes back. */
 export class Monitor {
   readonly #window = new WindowAccumulator();
+  #counters = new InferenceCounters();
   #totals: Totals = { ok: 0, errors: 0, consecutiveErrors: 0 };
   #cutAt: number;
 
@@ -23,24 +26,33 @@ export class Monitor {
     return this.#totals;
   }
 
+  /** Since activation, as Prometheus wants them. */
+  families(): Family[] {
+    return this.#counters.families({ slot: this.served.slot });
+  }
+
   /** What happened before activation, in warm-up say, belongs to no window. */
   begin(): void {
     this.#totals = { ok: 0, errors: 0, consecutiveErrors: 0 };
+    this.#counters = new InferenceCounters();
     this.cut(0);
   }
 
   succeeded(timing: Timing, top?: TopClass): void {
     this.#totals = { ...this.#totals, ok: this.#totals.ok + 1, consecutiveErrors: 0 };
+    this.#counters.succeeded(timing);
     this.#window.succeeded(timing, top);
   }
 
   failed(): void {
     const { ok, errors, consecutiveErrors } = this.#totals;
     this.#totals = { ok, errors: errors + 1, consecutiveErrors: consecutiveErrors + 1 };
+    this.#counters.failed();
     this.#window.failed();
   }
 
   shed(): void {
+    this.#counters.shed();
     this.#window.shed();
   }
 

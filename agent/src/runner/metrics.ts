@@ -1,0 +1,47 @@
+import type { Route } from './http.js';
+import type { Inferences } from './inferences.js';
+import { type Family, exposition, expositionType, single } from './monitor/exposition.js';
+import type { Monitor } from './monitor/monitor.js';
+import type { PredictionStreams } from './prediction-stream.js';
+import type { PredictionLog } from './predictions.js';
+import type { InferenceQueue } from './queue.js';
+
+type Measured = {
+  inferences: Inferences;
+  monitor: Monitor;
+  queue: InferenceQueue;
+  predictions: PredictionLog;
+  streams: PredictionStreams;
+};
+
+/** One slot's own figures for a Prometheus nearby; the fleet's go through telemetry. */
+export function metricsRoute(measured: Measured): Route {
+  const headers = { 'content-type': expositionType };
+  return {
+    method: 'GET',
+    path: '/metrics',
+    handle: () => ({ headers, body: Buffer.from(exposition([...measured.monitor.families(), ...gauges(measured)])) }),
+  };
+}
+
+function gauges({ inferences, queue, predictions, streams }: Measured): Family[] {
+  const { slot, deployment, digest, variant } = inferences.served;
+  const { name, manifest } = inferences.release;
+  const about = { release: name, version: manifest.version, digest, deployment, variant, slot };
+  const of = { slot };
+  return [
+    single('gauge', 'flotilla_inference_queue_depth', 'Inferences that wait now.', queue.depth, of),
+    single('gauge', 'flotilla_prediction_stream_readers', 'Open streams of predictions.', streams.readers, of),
+    single('counter', 'flotilla_prediction_stream_dropped_total', 'Events that a slow reader did not get.', streams.dropped, of),
+    single(
+      'counter',
+      'flotilla_prediction_lines_lost_total',
+      'Predictions that could not be written to the file.',
+      predictions.lost,
+      of,
+    ),
+    single('gauge', 'flotilla_release_info', 'Always 1; the labels say what this slot serves.', 1, about),
+    // Prometheus' own name for it, which dashboards know.
+    single('gauge', 'process_resident_memory_bytes', 'Resident memory of the runner.', process.memoryUsage.rss()),
+  ];
+}
