@@ -30,7 +30,10 @@ describe('the surface of a slot', () => {
     slot.post(path, typeof request === 'string' ? request : JSON.stringify(request));
 
   test('tells of itself as the protocol asks', async () => {
-    expect(await get('/v2')).toEqual({ status: 200, body: { name: 'flotilla', version: '0.1.0', extensions: [] } });
+    expect(await get('/v2')).toEqual({
+      status: 200,
+      body: { name: 'flotilla', version: '0.1.0', extensions: ['binary_tensor_data'] },
+    });
     expect(await get('/v2/health/live')).toEqual({ status: 200, body: { live: true } });
     expect(await get('/v2/health/ready')).toEqual({ status: 200, body: { ready: true } });
     expect(await get('/v2/models/inspection/ready')).toEqual({ status: 200, body: { name: 'inspection', ready: true } });
@@ -94,7 +97,11 @@ describe('the surface of a slot', () => {
       /data\[0\] is 1e\+39, which is no FP32$/,
     ],
     ['ragged data', { inputs: [images({ data: [[[1], [2, 3]]] })] }, /does not have shape \[1,3,8,8\] at depth 1$/],
-    ['no data', { inputs: [images({ data: undefined })] }, /^input "images" has no "data" array$/],
+    [
+      'no data',
+      { inputs: [images({ data: undefined })] },
+      /^input "images" has no "data" array, and no parameters.binary_data_size either$/,
+    ],
     [
       'an unknown output',
       { inputs: [images()], outputs: [{ name: 'y' }] },
@@ -262,7 +269,9 @@ describe('other models', () => {
       await slot.post('/v2/models/inspection/infer', JSON.stringify({ inputs: [images()] })),
     );
     expect(status).toBe(500);
-    expect(error).toBe("the inference failed: the output scores holds NaN or infinity at index 0, which JSON can't carry");
+    expect(error).toBe(
+      'the inference failed: the output scores holds NaN or infinity at index 0, which JSON can\'t carry; ask for this output with "parameters": {"binary_data": true}',
+    );
     await slot.close();
     expect(sum(slot.sent, 'errors')).toBe(1);
   });

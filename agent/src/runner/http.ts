@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Coding, codingNamed, codings, decompressor } from './compression.js';
 import { messageOf } from './fault.js';
 import type { Logger } from './log.js';
 import { Overloaded } from './queue.js';
@@ -62,11 +63,14 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
     const body = { error: messageOf(error) };
     if (isCut(error)) return { status: 400, body: { error: 'the body ended before it was whole' } };
     if (error instanceof RequestError) return { status: error.status, body, headers: error.headers };
-    if (error instanceof Overloaded) return { status: 429, body, headers: { 'retry-after': '1' } };
+    if (error instanceof Overloaded) return { status: 429, body, headers: { 'retry-after': retryAfter(error) } };
     log.error({ reason: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'a request failed');
     return { status: 500, body };
   }
 }
+
+/** Whole seconds, which is all that the header knows. */
+const retryAfter = ({ retryAfterMs }: Overloaded) => String(Math.max(1, Math.ceil(retryAfterMs / 1000)));
 
 const isCut = (error: unknown) => (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET';
 
@@ -101,17 +105,46 @@ function send(response: ServerResponse, { status = 200, body, headers = {} }: Re
   response.end(bytes);
 }
 
-/** The whole body, or a refusal as soon as it is known to be too large. */
+/** The whole body, decompressed where it is compressed, or a refusal as soon as it is known to be too large. */
 export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  if (request.headers['content-encoding']) throw new RequestError(415, 'a compressed body is not taken; send it plain');
-  const tooLarge = () => new RequestError(413, `the body is larger than ${maxBodyBytes} bytes`);
+  const coding = codingOf(request);
   if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge();
+  // Left whole when refused: destroying the request would take the socket, and with it the answer.
+  return coding ? await readCompressed(request, coding) : await collect(request.iterator({ destroyOnReturn: false }), tooLarge);
+}
+
+const tooLarge = (how = '') => new RequestError(413, `the body is larger than ${maxBodyBytes} bytes${how}`);
+
+function codingOf(request: IncomingMessage): Coding | undefined {
+  const named = request.headers['content-encoding'];
+  if (!named || named.toLowerCase() === 'identity') return undefined;
+  const coding = codingNamed(named);
+  if (coding) return coding;
+  const taken = codings.join(' or ');
+  throw new RequestError(415, `a body in content-encoding "${named}" is not taken; send it as ${taken}, or plain`, {
+    'accept-encoding': codings.join(', '),
+  });
+}
+
+async function readCompressed(request: IncomingMessage, coding: Coding): Promise<Buffer> {
+  const decoder = decompressor(coding);
+  // A pipe hands on data and its end, not the client's going away.
+  request.once('error', (error) => decoder.destroy(error));
+  try {
+    return await collect(request.pipe(decoder), () => tooLarge(' once decompressed'));
+  } catch (error) {
+    if (!(error as NodeJS.ErrnoException).code?.startsWith('Z_')) throw error;
+    throw new RequestError(400, `the body is no whole ${coding}: ${messageOf(error)}`);
+  }
+}
+
+/** Stops reading at the limit, so that little of a zip bomb is ever unpacked. */
+async function collect(source: AsyncIterable<Buffer>, tooMuch: () => RequestError): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  // Left whole when refused: destroying the request would take the socket, and with it the answer.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const chunk of source) {
     bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw tooLarge();
+    if (bytes > maxBodyBytes) throw tooMuch();
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

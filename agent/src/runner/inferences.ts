@@ -3,8 +3,8 @@ import { messageOf } from './fault.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
 import type { Ranked } from './pipeline/answer.js';
-import { type InferenceQueue, Overloaded } from './queue.js';
-import type { Tensor } from './tensor.js';
+import { type InferenceQueue, Overloaded, type Submission } from './queue.js';
+import { type Tensor, firstNonFinite } from './tensor.js';
 
 /** One picture's labelled answer: a line of the prediction file. */
 export type Prediction = {
@@ -34,6 +34,8 @@ export class InferenceFailed extends Error {
   override readonly name = 'InferenceFailed';
 }
 
+/** `counted`: a failure is held against the release. */
+type Run = { inputs: readonly Tensor[]; since: number; submission: Submission; counted: boolean };
 type Answer<T> = { value: T; computeUs: number; totalUs: number };
 
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
@@ -48,11 +50,18 @@ export class Inferences {
   ) {}
 
   /** Raw tensors. `encode` makes the caller's answer; where it throws, the inference has failed. `since` is when the request came. */
-  async infer<T>(inputs: readonly Tensor[], encode: (outputs: readonly Tensor[]) => T, since = performance.now()): Promise<T> {
-    const { value } = await this.#run(inputs, since, (outputs) => ({
+  async infer<T>(
+    inputs: readonly Tensor[],
+    encode: (outputs: readonly Tensor[]) => T,
+    { since = performance.now(), ...submission }: Submission & { since?: number } = {},
+  ): Promise<T> {
+    // What a client's NaN leads to says nothing about the release.
+    const counted = inputs.every((tensor) => firstNonFinite(tensor) < 0);
+    const finish = (outputs: readonly Tensor[]) => ({
       value: encode(outputs),
       top: this.release.pipeline.postprocess(outputs)[0],
-    }));
+    });
+    const { value } = await this.#run({ inputs, since, submission, counted }, finish);
     return value;
   }
 
@@ -63,7 +72,7 @@ export class Inferences {
       value: top,
       computeUs,
       totalUs,
-    } = await this.#run([tensor], since, (outputs) => {
+    } = await this.#run({ inputs: [tensor], since, submission: {}, counted: true }, (outputs) => {
       const ranked = this.release.pipeline.postprocess(outputs);
       return { value: ranked, top: ranked[0] };
     });
@@ -92,12 +101,11 @@ export class Inferences {
   }
 
   async #run<T>(
-    inputs: readonly Tensor[],
-    since: number,
+    { inputs, since, submission, counted }: Run,
     finish: (outputs: readonly Tensor[]) => { value: T; top: Ranked | undefined },
   ): Promise<Answer<T>> {
     try {
-      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs);
+      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, submission);
       const { value, top } = finish(outputs);
       const totalUs = Math.round((performance.now() - since) * 1000);
       this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top);
@@ -107,7 +115,7 @@ export class Inferences {
         this.monitor.shed();
         throw error;
       }
-      this.monitor.failed();
+      if (counted) this.monitor.failed();
       throw new InferenceFailed(`the inference failed: ${messageOf(error)}`, { cause: error });
     }
   }

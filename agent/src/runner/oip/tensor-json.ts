@@ -2,26 +2,19 @@ import type { Datatype, TensorSignature } from '@flotilla/protocol';
 import { RequestError } from '../http.js';
 import { type Tensor, type TensorData, describeTensor, elementsOf, emptyData, firstNonFinite } from '../tensor.js';
 
-export type JsonTensor = { name: string; datatype: string; shape: readonly number[]; data?: unknown };
+export type JsonTensor = { name: string; datatype: Datatype; shape: readonly number[]; data: unknown[] };
 
 const refuse = (message: string) => new RequestError(400, message);
-const fits = (expected: readonly number[], actual: readonly number[]) =>
-  expected.length === actual.length && expected.every((dimension, i) => dimension === -1 || dimension === actual[i]);
 
-/** A request's tensor, or a refusal that names the input, what came and what was expected. */
-export function tensorFromJson({ name, datatype, shape, data }: JsonTensor, { type, shape: expected }: TensorSignature): Tensor {
-  if (datatype !== type) throw refuse(`input "${name}" came as ${datatype}, expected ${type}`);
-  if (!fits(expected, shape))
-    throw refuse(`input "${name}" came with shape [${shape.join(',')}], expected [${expected.join(',')}] (-1 is free)`);
-  if (elementsOf(shape) === 0)
-    throw refuse(`input "${name}" came with shape [${shape.join(',')}]: a dimension of 0 holds nothing to infer`);
-  if (!Array.isArray(data)) throw refuse(`input "${name}" has no "data" array`);
+/** Flat or nested, as the protocol lets a client choose. */
+export function dataFromJson({ name, type, shape }: TensorSignature, data: unknown): TensorData {
+  if (!Array.isArray(data)) throw refuse(`input "${name}" has no "data" array, and no parameters.binary_data_size either`);
   const values = data.some(Array.isArray) ? flatten(name, data, shape) : data;
   if (values.length !== elementsOf(shape))
     throw refuse(
       `input "${name}" came with ${values.length} values, expected ${elementsOf(shape)} for shape [${shape.join(',')}]`,
     );
-  return { name, type, shape, data: typed(name, type, values) };
+  return typed(name, type, values);
 }
 
 function flatten(name: string, data: readonly unknown[], shape: readonly number[]): unknown[] {
@@ -45,7 +38,10 @@ function typed(name: string, type: Datatype, values: readonly unknown[]): Tensor
   const target = type === 'FP16' ? new Float16Array((data as Uint16Array<ArrayBuffer>).buffer) : data;
   for (let i = 0; i < values.length; i++) {
     const value = read(values[i]);
-    if (value === undefined) throw refuse(`input "${name}": data[${i}] is ${shown(values[i])}, which is no ${type}`);
+    if (value === undefined)
+      throw refuse(
+        `input "${name}": data[${i}] is ${shown(values[i])}, which is no ${type}${type === 'BYTES' ? ' (UTF-8 text without NUL)' : ''}`,
+      );
     target[i] = value as never;
   }
   return data;
@@ -81,14 +77,17 @@ const readers: Readonly<Record<Datatype, Reader>> = {
   FP16: float(65504),
   FP32: float(3.4028234663852886e38),
   FP64: float(Number.MAX_VALUE),
-  BYTES: (value) => (typeof value === 'string' ? value : undefined),
+  BYTES: (value) => (typeof value === 'string' && value.isWellFormed() && !value.includes('\0') ? value : undefined),
 };
 
+const askForBinary = 'ask for this output with "parameters": {"binary_data": true}';
+
 /** Throws where JSON can't carry a value: NaN and infinity have no form in it, integers beyond 2^53 would come out altered. */
-export function tensorToJson(tensor: Tensor): Required<JsonTensor> {
+export function tensorToJson(tensor: Tensor): JsonTensor {
   const { name, type, shape, data } = tensor;
   const bad = firstNonFinite(tensor);
-  if (bad >= 0) throw new Error(`the output ${name} holds NaN or infinity at index ${bad}, which JSON can't carry`);
+  if (bad >= 0)
+    throw new Error(`the output ${name} holds NaN or infinity at index ${bad}, which JSON can't carry; ${askForBinary}`);
   return { name, datatype: type, shape, data: plain(tensor, data) };
 }
 
@@ -105,6 +104,6 @@ function plain(tensor: Tensor, data: TensorData): unknown[] {
 function safe(tensor: Tensor, value: bigint): number {
   const number = Number(value);
   if (!Number.isSafeInteger(number))
-    throw new Error(`the output ${describeTensor(tensor)} holds ${value}, beyond what JSON carries exactly`);
+    throw new Error(`the output ${describeTensor(tensor)} holds ${value}, beyond what JSON carries exactly; ${askForBinary}`);
   return number;
 }

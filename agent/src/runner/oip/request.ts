@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { RequestError } from '../http.js';
+import { priorities, type Submission } from '../queue.js';
+
+const refuse = (message: string) => new RequestError(400, message);
+
+/** As Triton has them: `priority` 1 goes first and 0 is the default; `timeout` is in microseconds, and 0 is none. */
+const RequestParameters = z.object({
+  binary_data_output: z.boolean().optional(),
+  priority: z
+    .int()
+    .min(0)
+    .max(Math.max(...priorities))
+    .optional(),
+  timeout: z.int().min(0).optional(),
+});
+
+// Parameters that are not named here are dropped, as are fields.
+const Head = z.object({
+  id: z.string().max(1024).optional(),
+  parameters: RequestParameters.optional(),
+  inputs: z.array(
+    z.object({
+      name: z.string(),
+      datatype: z.string(),
+      shape: z.array(z.int().min(0)).max(8),
+      parameters: z.object({ binary_data_size: z.unknown().optional() }).optional(),
+      data: z.unknown().optional(),
+    }),
+  ),
+  outputs: z
+    .array(
+      z.object({
+        name: z.string(),
+        parameters: z.object({ binary_data: z.boolean().optional(), classification: z.unknown().optional() }).optional(),
+      }),
+    )
+    .optional(),
+});
+type Head = z.infer<typeof Head>;
+
+/** `data` as JSON or `binary` as bytes of the body, never both; neither where the client forgot. */
+export type RequestInput = { name: string; datatype: string; shape: readonly number[]; data?: unknown; binary?: Buffer };
+export type WantedOutput = { name: string; binary: boolean };
+export type InferRequest = {
+  id: string | undefined;
+  inputs: readonly RequestInput[];
+  /** None named: all are wanted. */
+  outputs: readonly WantedOutput[];
+  /** Where an output does not say. */
+  binaryOutput: boolean;
+  submission: Submission;
+};
+
+/** `headerLength` is Inference-Header-Content-Length: how much of the (decompressed) body is JSON; without it, all. */
+export function parseInferRequest(body: Buffer, headerLength: string | undefined): InferRequest {
+  const split = headerLength === undefined ? body.length : splitAt(headerLength, body.length);
+  const { id, parameters, inputs, outputs = [] } = parseHead(body.subarray(0, split));
+  const binaryOutput = parameters?.binary_data_output ?? false;
+  return {
+    id,
+    inputs: withBinary(inputs, headerLength === undefined ? undefined : body.subarray(split)),
+    outputs: outputs.map((output) => wanted(output, binaryOutput)),
+    binaryOutput,
+    submission: {
+      priority: priorities.find((priority) => priority === parameters?.priority),
+      timeoutMs: parameters?.timeout ? parameters.timeout / 1000 : undefined,
+    },
+  };
+}
+
+function splitAt(headerLength: string, bodyBytes: number): number {
+  const what = `the header inference-header-content-length is "${headerLength}"`;
+  if (!/^\d+$/.test(headerLength)) throw refuse(`${what}, expected the number of bytes of the JSON before the binary data`);
+  if (Number(headerLength) > bodyBytes) throw refuse(`${what}, but the whole body has ${bodyBytes} bytes`);
+  return Number(headerLength);
+}
+
+function parseHead(bytes: Buffer): Head {
+  let json: unknown;
+  try {
+    json = JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    throw refuse(`the body is no JSON: ${(error as Error).message}`);
+  }
+  const head = Head.safeParse(json);
+  if (head.success) return head.data;
+  throw refuse(head.error.issues.map(({ path, message }) => `${path.join('.') || 'the body'}: ${message}`).join('; '));
+}
+
+function wanted({ name, parameters }: NonNullable<Head['outputs']>[number], binaryOutput: boolean): WantedOutput {
+  if (parameters?.classification !== undefined)
+    throw refuse(`output "${name}": classification is not offered; leave the parameter out and rank the scores yourself`);
+  return { name, binary: parameters?.binary_data ?? binaryOutput };
+}
+
+/** Hands each input its bytes: they follow the JSON in the order of the inputs that name a size. */
+function withBinary(inputs: Head['inputs'], binary: Buffer | undefined): RequestInput[] {
+  let offset = 0;
+  let last: string | undefined;
+  const read = inputs.map(({ parameters, ...input }): RequestInput => {
+    const size = binarySize(input, parameters?.binary_data_size);
+    if (size === undefined) return input;
+    const rest = binary?.subarray(offset);
+    if (!rest) throw refuse(`${sized(input.name, size)}, but the request has no header inference-header-content-length`);
+    if (size > rest.length) throw refuse(`${sized(input.name, size)}, but ${rest.length} bytes of the body are left for it`);
+    offset += size;
+    last = input.name;
+    return { ...input, binary: rest.subarray(0, size) };
+  });
+  const left = (binary?.length ?? 0) - offset;
+  if (left === 0) return read;
+  const after =
+    last === undefined ? 'the JSON, and no input has parameters.binary_data_size' : `the binary data of input "${last}"`;
+  throw refuse(`the body goes on for ${left} bytes after ${after}`);
+}
+
+const sized = (name: string, size: number) => `input "${name}" says binary_data_size ${size}`;
+
+function binarySize({ name, data }: RequestInput, size: unknown): number | undefined {
+  if (size === undefined) return undefined;
+  if (!Number.isSafeInteger(size) || (size as number) < 0)
+    throw refuse(`input "${name}" says binary_data_size ${JSON.stringify(size).slice(0, 60)}, expected a number of bytes`);
+  if (data !== undefined) throw refuse(`input "${name}" has both "data" and parameters.binary_data_size; send one of them`);
+  return size as number;
+}
