@@ -1,12 +1,12 @@
 import { DeploymentId, type DesiredSlot, SlotName } from '@flotilla/protocol';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { ask, freePort } from './fixtures/loopback.js';
 import { answering, ArtifactServer } from './fixtures/artifact-server.js';
-import { FleetOfOne, inspection, type Overrides, publish, stubPath, until } from './fixtures/fleet-of-one.js';
+import { FleetOfOne, inspection, type Overrides, publish, until } from './fixtures/fleet-of-one.js';
 
 let device: FleetOfOne;
 const aDevice = async (overrides?: Overrides) => (device = await FleetOfOne.make(overrides));
@@ -336,43 +336,6 @@ describe('a power cut', () => {
   });
 });
 
-// The stub is built by `npm test` before anything is run.
-describe.skipIf(!existsSync(stubPath))('a slot in safe mode', () => {
-  it('answers each request with the reason within a second, and hands over to what serves next', async () => {
-    const port = await freePort();
-    await aDevice({ random: () => 0.1, slots: { inspection: { listen: { host: '127.0.0.1', port }, source: everything } } });
-    const first = await committed();
-    const request = () => fetch(`http://127.0.0.1:${port}/v2/models/${inspection}/infer`, { method: 'POST', body: '{}' });
-    await device.restart(() => {
-      const file = join(device.folder, 'journal', `${inspection}.json`);
-      const journal = JSON.parse(readFileSync(file, 'utf8')) as object;
-      writeFileSync(file, JSON.stringify({ ...journal, bootCount: 6 }));
-    });
-    await until(
-      () =>
-        request().then(
-          () => true,
-          () => false,
-        ),
-      () => 'nobody answers',
-    );
-    const refused = await request();
-    expect(refused.status).toBe(503);
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect(await refused.json()).toEqual({
-      error: 'no model serves here: safe mode: 7 starts without a steady runner between them',
-    });
-    const alive = await fetch(`http://127.0.0.1:${port}/v2/health/live`);
-    expect([alive.status, await alive.json()]).toEqual([200, { live: true }]);
-    const next = await committed({ is: 'another' });
-    expect(next.manifestDigest).not.toBe(first.manifestDigest);
-    await until(
-      async () => (await Promise.race([ask(port), delay(300)]).catch(() => '')) === next.manifestDigest,
-      () => 'the stub still answers',
-    );
-  });
-});
-
 describe('the slots of a device', () => {
   it('do not start on an address that another program has', async () => {
     const other = createServer().listen(0, '127.0.0.1');
@@ -392,19 +355,4 @@ async function elsewhere() {
   const server = await ArtifactServer.start();
   await server.stop();
   return server;
-}
-
-/** What whoever has the connection says unasked; a refusal or a reset throws. */
-async function ask(port: number): Promise<string> {
-  let answer = '';
-  for await (const chunk of connect(port, '127.0.0.1')) answer += String(chunk);
-  return answer.trim();
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
