@@ -31,7 +31,7 @@ function refuse(listen: ListenOptions | { fd: number }, reason: string): Listene
 /** The slot tries again by itself; a client may as well. */
 const retryAfterS = 10;
 
-export const unavailable =
+const unavailable =
   (reason: string): RequestListener =>
   (request, response) => {
     const fine = alive.get(request.url!.split('?')[0]!);

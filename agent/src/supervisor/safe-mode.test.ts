@@ -35,6 +35,10 @@ describe.skipIf(!existsSync(stubPath))('a slot in safe mode', () => {
         ),
       () => 'nobody answers',
     );
+    await until(
+      () => device.runners().length === 0,
+      () => 'the runner that was begun still holds memory',
+    );
     const refused = await request();
     expect(refused.status).toBe(503);
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);

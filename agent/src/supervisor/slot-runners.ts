@@ -114,7 +114,7 @@ export class SlotRunners {
     this.#waiting.abort();
     const waiting = (this.#waiting = new AbortController());
     return this.#inTurn(async () => {
-      if (wait.why !== undefined && !this.#active) this.#stub.begin(wait.why);
+      if (wait.why !== undefined && !this.#active) this.#standIn(wait.why);
       if (!(await waited(wait.ms, AbortSignal.any([waiting.signal, this.#closed.signal])))) return false;
       if (this.#active?.digest === release.digest && !this.#active.sourceStopped) {
         Object.assign(this.#active, { run, deployment: release.deployment });
@@ -131,7 +131,7 @@ export class SlotRunners {
     this.#closed.abort(new Error('the slot is being stopped'));
     const closed = this.#closed;
     await this.#inTurn(async () => {
-      this.#begun?.end('crash', 'it was not needed');
+      this.#begunOrNone()?.end('crash', 'it was not needed');
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
       if (this.#closed === closed) this.#closed = new AbortController();
@@ -218,11 +218,21 @@ export class SlotRunners {
     return { slot, deployment, digest, variant, ...(await open(digest, variant)), ...limits };
   }
 
-  #begunOrNew(): RunnerProcess {
+  /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
+  #standIn(why: string): void {
+    this.#begunOrNone()?.end('crash', 'it was not needed');
+    this.#stub.begin(why);
+  }
+
+  #begunOrNone(): RunnerProcess | undefined {
     const begun = this.#begun;
     this.#begun = undefined;
+    return begun;
+  }
+
+  #begunOrNew(): RunnerProcess {
     const { program, listenFd } = this.#options;
-    return begun ?? new RunnerProcess(program, { listenFd });
+    return this.#begunOrNone() ?? new RunnerProcess(program, { listenFd });
   }
 }
 
