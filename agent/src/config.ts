@@ -19,7 +19,12 @@ const Address = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const SlotFile = z.strictObject({ listen: z.strictObject({ http: Address }), source: SourceConfig.optional() });
+const SlotFile = z.strictObject({
+  listen: z.strictObject({ http: Address }),
+  source: SourceConfig.optional(),
+  /** Inferences side by side, each with its own copy of the weights; the profile's number where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
+});
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */

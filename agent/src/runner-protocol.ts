@@ -1,4 +1,12 @@
-import { ArtifactFailure, DeploymentId, Digest, InferenceWindow, Manifest, SlotName } from '@flotilla/protocol';
+import {
+  ArtifactFailure,
+  DeploymentId,
+  Digest,
+  ExecutionProvider,
+  InferenceWindow,
+  Manifest,
+  SlotName,
+} from '@flotilla/protocol';
 import { z } from 'zod';
 
 /** What supervisor and runner say to each other over the child's IPC channel; both sides parse what they receive. */
@@ -21,6 +29,10 @@ const load = {
   /** `file` of the chosen variant. */
   variant: z.string(),
   intraOpThreads: z.int().min(1),
+  /** Sessions side by side; one where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
+  /** What this device offers of the variant's execution providers, best first; the CPU where it is not said. */
+  providers: z.array(ExecutionProvider).optional(),
   /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
   maxComputeMs: z.number().gt(0),
   maxRssBytes: z.int().min(1),

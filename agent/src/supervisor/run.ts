@@ -117,6 +117,7 @@ function buildSlots(
     slots: config.slots,
     headStart,
     limits: hardware.limits,
+    threads: hardware.threads,
     capability: capabilityOf(hardware, versions),
     hardwareClass: hardware.hardwareClass,
     downloads: new Downloads({

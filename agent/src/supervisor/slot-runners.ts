@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
+import type { ThreadShare } from '../core/thread-budget.js';
 import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
@@ -33,7 +34,7 @@ export type RunnersOptions = {
   listenFd?: number | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
-  limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
+  limits: { maxComputeMs: number; maxRssBytes: number } & ThreadShare;
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
   windowS: number;

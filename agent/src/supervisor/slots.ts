@@ -1,6 +1,7 @@
 import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, SlotName } from '@flotilla/protocol';
 import { join } from 'node:path';
 import type { Report, SlotState, Target } from '../core/slot-state.js';
+import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
 import type { SourceConfig } from '../runner-protocol.js';
 import { ArtifactStore } from './artifact-store.js';
@@ -21,7 +22,9 @@ export type SlotsOptions = {
   dataDir: string;
   slots: Readonly<Record<string, { source?: SourceConfig | undefined }>>;
   headStart: HeadStart;
-  limits: RunnersOptions['limits'];
+  limits: Pick<RunnersOptions['limits'], 'maxComputeMs' | 'maxRssBytes'>;
+  /** By slot; one worker with one thread where it is not said. */
+  threads?: ThreadShares<string>;
   capability: Capability;
   hardwareClass: string;
   downloads: Downloads;
@@ -138,11 +141,11 @@ export class Slots {
   }
 
   #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
-    const { dataDir, program, limits, windowS, predictions, slots, onWindow, deadlines } = this.#options;
+    const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, deadlines } = this.#options;
     return {
       slot,
       program,
-      limits,
+      limits: { ...limits, ...(threads?.[slot] ?? { workers: 1, intraOpThreads: 1 }) },
       windowS,
       onWindow,
       source: slots[slot]?.source,

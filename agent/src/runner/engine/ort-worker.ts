@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { Datatype, TensorSignature } from '@flotilla/protocol';
+import type { Datatype, ExecutionProvider, TensorSignature } from '@flotilla/protocol';
 import type { Tensor, TensorData } from '../tensor.js';
 import type { FromWorker, ToWorker } from './worker-messages.js';
 
@@ -30,11 +30,47 @@ const ortTypes = new Map(Object.entries(datatypes).map(([type, datatype]) => [da
 let session: InferenceSession | undefined;
 let intraOpThreads = 1;
 
-async function load({ id, path, intraOpThreads: threads }: Extract<ToWorker, { type: 'load' }>): Promise<FromWorker> {
+type LoadOrder = Extract<ToWorker, { type: 'load' }>;
+
+async function load(order: LoadOrder): Promise<FromWorker> {
   const started = performance.now();
-  intraOpThreads = threads;
-  session = await ort.InferenceSession.create(path, {
-    executionProviders: ['cpu'],
+  intraOpThreads = order.intraOpThreads;
+  const { created, ...used } = await createOn(order);
+  session = created;
+  const loadMs = performance.now() - started;
+  const { inputMetadata, outputMetadata } = session;
+  return {
+    type: 'loaded',
+    id: order.id,
+    inputs: signatures(inputMetadata),
+    outputs: signatures(outputMetadata),
+    loadMs,
+    ...used,
+  };
+}
+
+type Created = { created: InferenceSession; provider: ExecutionProvider; shortfall?: string };
+
+/** The first provider that takes the model. That this build lists it says little: its libraries may be missing. */
+async function createOn(order: LoadOrder): Promise<Created> {
+  const built = new Set(ort.listSupportedBackends().map(({ name }) => name));
+  const obstacles: string[] = [];
+  const shortfall = () => (obstacles.length > 0 ? { shortfall: obstacles.join('; ') } : {});
+  for (const provider of order.providers) {
+    if (provider === 'cpu') break;
+    try {
+      if (!built.has(provider)) throw new Error('this build of ONNX Runtime does not have it');
+      return { created: await create(order, [provider, 'cpu']), provider, ...shortfall() };
+    } catch (error) {
+      obstacles.push(`${provider}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { created: await create(order, ['cpu']), provider: 'cpu', ...shortfall() };
+}
+
+const create = ({ path, intraOpThreads: threads }: LoadOrder, executionProviders: string[]) =>
+  ort.InferenceSession.create(path, {
+    executionProviders,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
@@ -45,9 +81,6 @@ async function load({ id, path, intraOpThreads: threads }: Extract<ToWorker, { t
     // Idle threads that spin cost a fixed-rate source most of a core and gain it nothing.
     extra: { session: { 'intra_op.allow_spinning': '0' } },
   });
-  const loadMs = performance.now() - started;
-  return { type: 'loaded', id, inputs: signatures(session.inputMetadata), outputs: signatures(session.outputMetadata), loadMs };
-}
 
 const signatures = (metadata: readonly InferenceSession.ValueMetadata[]) => metadata.map(signature);
 
