@@ -23,13 +23,13 @@ export function readInputs(inputs: readonly RequestInput[], expected: readonly T
 }
 
 function readInput(input: RequestInput, { type, shape: expected }: TensorSignature): Tensor {
-  const { name, datatype, shape, data, binary } = input;
+  const { name, datatype, shape, data, binary, ours } = input;
   if (datatype !== type) throw refuse(`input "${name}" came as ${datatype}, expected ${type}`);
   const came = `input "${name}" came with shape [${shape.join(',')}]`;
   if (!fits(expected, shape)) throw refuse(`${came}, expected [${expected.join(',')}] (-1 is free)`);
   if (elementsOf(shape) === 0) throw refuse(`${came}: a dimension of 0 holds nothing to infer`);
   const tensor = { name, type, shape: [...shape] };
-  return { ...tensor, data: binary ? dataFromBinary(tensor, binary) : dataFromJson(tensor, data) };
+  return { ...tensor, data: binary ? dataFromBinary(tensor, binary, ours) : dataFromJson(tensor, data) };
 }
 
 const fits = (expected: readonly number[], actual: readonly number[]) =>

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Body } from '../body.js';
 import { RequestError } from '../http.js';
 import { priorities, type Submission } from '../queue.js';
 
@@ -40,7 +41,15 @@ const Head = z.object({
 type Head = z.infer<typeof Head>;
 
 /** `data` as JSON or `binary` as bytes of the body, never both; neither where the client forgot. */
-export type RequestInput = { name: string; datatype: string; shape: readonly number[]; data?: unknown; binary?: Buffer };
+export type RequestInput = {
+  name: string;
+  datatype: string;
+  shape: readonly number[];
+  data?: unknown;
+  binary?: Buffer;
+  /** The buffer under `binary` may be given away. */
+  ours?: boolean;
+};
 export type WantedOutput = { name: string; binary: boolean };
 export type InferRequest = {
   id: string | undefined;
@@ -53,13 +62,13 @@ export type InferRequest = {
 };
 
 /** `headerLength` is Inference-Header-Content-Length: how much of the (decompressed) body is JSON; without it, all. */
-export function parseInferRequest(body: Buffer, headerLength: string | undefined): InferRequest {
+export function parseInferRequest({ bytes: body, ours }: Body, headerLength: string | undefined): InferRequest {
   const split = headerLength === undefined ? body.length : splitAt(headerLength, body.length);
   const { id, parameters, inputs, outputs = [] } = parseHead(body.subarray(0, split));
   const binaryOutput = parameters?.binary_data_output ?? false;
   return {
     id,
-    inputs: withBinary(inputs, headerLength === undefined ? undefined : body.subarray(split)),
+    inputs: withBinary(inputs, headerLength === undefined ? undefined : { bytes: body.subarray(split), ours }),
     outputs: outputs.map((output) => wanted(output, binaryOutput)),
     binaryOutput,
     submission: {
@@ -95,20 +104,20 @@ function wanted({ name, parameters }: NonNullable<Head['outputs']>[number], bina
 }
 
 /** Hands each input its bytes: they follow the JSON in the order of the inputs that name a size. */
-function withBinary(inputs: Head['inputs'], binary: Buffer | undefined): RequestInput[] {
+function withBinary(inputs: Head['inputs'], binary: Body | undefined): RequestInput[] {
   let offset = 0;
   let last: string | undefined;
   const read = inputs.map(({ parameters, ...input }): RequestInput => {
     const size = binarySize(input, parameters?.binary_data_size);
     if (size === undefined) return input;
-    const rest = binary?.subarray(offset);
+    const rest = binary?.bytes.subarray(offset);
     if (!rest) throw refuse(`${sized(input.name, size)}, but the request has no header inference-header-content-length`);
     if (size > rest.length) throw refuse(`${sized(input.name, size)}, but ${rest.length} bytes of the body are left for it`);
     offset += size;
     last = input.name;
-    return { ...input, binary: rest.subarray(0, size) };
+    return { ...input, binary: rest.subarray(0, size), ours: binary!.ours };
   });
-  const left = (binary?.length ?? 0) - offset;
+  const left = (binary?.bytes.length ?? 0) - offset;
   if (left === 0) return read;
   const after =
     last === undefined ? 'the JSON, and no input has parameters.binary_data_size' : `the binary data of input "${last}"`;

@@ -1,5 +1,6 @@
+import { readAligned } from '../body.js';
 import { compressed } from '../compression.js';
-import { type Reply, type Route, readBody } from '../http.js';
+import type { Reply, Route } from '../http.js';
 import type { Inferences } from '../inferences.js';
 import { infer } from './infer.js';
 import { encodeResponse } from './outputs.js';
@@ -31,9 +32,12 @@ export function oipRoutes(inferences: Inferences, isReady: () => boolean): Route
     ...ofModel('/ready', 'GET', () => ready({ name: model.name, ready: isReady() })),
     ...ofModel('/infer', 'POST', async (_params, request) => {
       const since = performance.now();
-      const { 'inference-header-content-length': headerLength, 'accept-encoding': accepted } = request.headers;
-      const asked = parseInferRequest(await readBody(request), headerLength as string | undefined);
-      return compressed(await infer(inferences, asked, since, encodeResponse), accepted as string | undefined);
+      const headerLength = request.headers['inference-header-content-length'] as string | undefined;
+      const asked = parseInferRequest(await readAligned(request, Number(headerLength) || 0), headerLength);
+      return compressed(
+        await infer(inferences, asked, since, encodeResponse),
+        request.headers['accept-encoding'] as string | undefined,
+      );
     }),
   ];
 }
