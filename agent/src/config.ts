@@ -41,6 +41,8 @@ export const AgentFile = z.strictObject({
       storeMb: megabytes(10, 500),
       outboxMb: megabytes(1, 50),
       predictionsMb: megabytes(1, 50),
+      /** Seconds of one inference; one that takes longer hangs, and its runner is ended. */
+      maxRunS: z.number().gt(0).max(3600).default(30),
     })
     .prefault({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -61,6 +63,7 @@ const numericOverrides: Record<string, string> = {
   FLOTILLA_STORE_MB: 'storeMb',
   FLOTILLA_OUTBOX_MB: 'outboxMb',
   FLOTILLA_PREDICTIONS_MB: 'predictionsMb',
+  FLOTILLA_MAX_RUN_S: 'maxRunS',
 };
 
 /** Reads the file, lays `FLOTILLA_*` over it, and resolves relative paths against the file's folder. */

@@ -86,6 +86,8 @@ export const FromRunner = z.discriminatedUnion('type', [
   z.object({ type: z.literal('source-stopped') }),
   /** Each second while serving. Counts since activation. `consecutiveErrors` is the run of failures that lasts now. */
   z.object({ type: z.literal('heartbeat'), ok: z.int(), errors: z.int(), consecutiveErrors: z.int(), rssBytes: z.int() }),
+  /** One inference has lasted so long and is not done; said again and again, in whatever state the runner is. */
+  z.object({ type: z.literal('computing'), forMs: z.number() }),
   /** The supervisor adds boot, start and end. */
   z.object({
     type: z.literal('window'),

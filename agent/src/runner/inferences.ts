@@ -62,7 +62,8 @@ export class Inferences {
       value: encode(outputs),
       top: this.release.pipeline.postprocess(outputs)[0],
     });
-    const { value } = await this.#run({ inputs, since, submission, counted }, finish);
+    // Nor shall it touch the answers of others.
+    const { value } = await this.#run({ inputs, since, submission: { ...submission, alone: !counted }, counted }, finish);
     return value;
   }
 

@@ -22,7 +22,7 @@ export interface Hardware {
   readonly hardwareClass: string;
   readonly providers: readonly ExecutionProvider[];
   readonly notes: readonly string[];
-  readonly limits: { readonly maxComputeMs: number; readonly maxRssBytes: number };
+  readonly limits: { readonly maxComputeMs: number; readonly maxRssBytes: number; readonly minFreeBytes: number };
   /** By slot. */
   readonly threads: ThreadShares<string>;
 }
@@ -32,6 +32,10 @@ export interface Versions {
   /** The runner's; the supervisor itself never loads it. */
   readonly onnxRuntime: string;
 }
+
+/** What a runner that loads must leave to everything else: below it the kernel begins to evict the programs that run. */
+const leastFreeBytes = 48 * 2 ** 20;
+const leastFreeShare = 0.02;
 
 type AskedSlots = Readonly<Record<string, { readonly workers?: number | undefined }>>;
 
@@ -49,6 +53,7 @@ export function detectHardware(override: string | undefined, slots: AskedSlots, 
       maxComputeMs: profile.maxComputeMs,
       // Room for one candidate beside all incumbents.
       maxRssBytes: Math.floor(slotMemoryBytes(profile, facts) / (Object.keys(slots).length + 1)),
+      minFreeBytes: Math.max(leastFreeBytes, leastFreeShare * facts.totalMemoryBytes),
     },
     threads: threadsOf(profile, facts, slots),
   };

@@ -1,4 +1,4 @@
-import type { Digest, SlotName } from '@flotilla/protocol';
+import type { Digest, Manifest, SlotName } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
@@ -7,7 +7,8 @@ import type { ThreadShare } from '../core/thread-budget.js';
 import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
-import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+import type { MemoryLimits } from './memory-watch.js';
+import { type Oversight, RunnerProcess, type RunnerProgram } from './runner-process.js';
 import { Stub } from './stub.js';
 
 export type Deadlines = {
@@ -27,6 +28,8 @@ export const usualDeadlines: Deadlines = {
   preflightMs: 600_000,
   graceMs: 5000,
 };
+/** `maxRunMs`: of one inference; a release may ask for less. */
+export type Limits = MemoryLimits & { maxComputeMs: number; maxRunMs?: number | undefined };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = {
   slot: SlotName;
@@ -34,7 +37,7 @@ export type RunnersOptions = {
   listenFd?: number | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
-  limits: { maxComputeMs: number; maxRssBytes: number } & ThreadShare;
+  limits: Limits & ThreadShare;
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
   windowS: number;
@@ -82,6 +85,7 @@ export class SlotRunners {
     const message = { type: 'preflight', ...(await this.#load(release)) } as const;
     const process = new RunnerProcess(this.#options.program, { lowPriority: true });
     try {
+      process.oversee(this.#oversight(message.manifest));
       process.send(message);
       const { figures } = await process.expect('preflighted', this.#options.deadlines.preflightMs, signal);
       await process.leave();
@@ -148,14 +152,13 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, limits } = this.#options;
+    const { predictions, source, deadlines } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
     runner.process = this.#begunOrNew();
     runner.process.oversee({
-      maxRssBytes: limits.maxRssBytes,
-      heartbeatMs: deadlines.heartbeatMs,
+      ...this.#oversight(load.manifest),
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
@@ -212,6 +215,12 @@ export class SlotRunners {
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
     if (!runner.leaving) this.#options.onDied(runner.run, death);
+  }
+
+  #oversight({ limits: asked }: Manifest): Oversight {
+    const { limits, deadlines } = this.#options;
+    const maxRunMs = Math.min(limits.maxRunMs ?? Infinity, asked?.maxRunMs ?? Infinity);
+    return { ...limits, maxRunMs, heartbeatMs: deadlines.heartbeatMs };
   }
 
   async #load({ deployment, digest, variant }: Committed): Promise<Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>> {

@@ -12,7 +12,14 @@ import { Journal } from './journal.js';
 import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
 import { slotHandlers } from './slot-handlers.js';
-import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
+import {
+  type Deadlines,
+  type Limits,
+  type RunnersOptions,
+  SlotRunners,
+  usualDeadlines,
+  type WindowMessage,
+} from './slot-runners.js';
 import { Slot } from './slot.js';
 import { VariantChoice } from './variant-choice.js';
 
@@ -22,7 +29,7 @@ export type SlotsOptions = {
   dataDir: string;
   slots: Readonly<Record<string, { source?: SourceConfig | undefined }>>;
   headStart: HeadStart;
-  limits: Pick<RunnersOptions['limits'], 'maxComputeMs' | 'maxRssBytes'>;
+  limits: Limits;
   /** By slot; one worker with one thread where it is not said. */
   threads?: ThreadShares<string>;
   capability: Capability;
