@@ -1,7 +1,7 @@
 import { rssMb } from './process-use.js';
 import { LoadClient, unfailing } from './load.js';
 import type { Figure } from './main.js';
-import { bytesOf, wideMlp } from './models.js';
+import { bytesOf, deepMlp } from './models.js';
 import type { PartOptions } from './predict-part.js';
 import { benchSlot, serveModel } from './served-model.js';
 import { estimate, quantile } from './statistics.js';
@@ -14,8 +14,8 @@ const connections = 256;
 
 /** Five times the capacity in an open loop: how much of the capacity still comes in time. */
 export async function overload({ log, rounds }: PartOptions): Promise<Record<string, Figure>> {
-  const served = await serveModel(wideMlp, log);
-  const call = { slot: benchSlot, inputs: wideMlp.inputs, outputBytes: bytesOf(wideMlp.outputs) };
+  const served = await serveModel(deepMlp, log);
+  const call = { slot: benchSlot, inputs: deepMlp.inputs, outputBytes: bytesOf(deepMlp.outputs) };
   const steady = await LoadClient.connected('rest', served.target, call, 2);
   const flood = await LoadClient.connected('rest', served.target, { ...call, timeoutMs: deadlineMs }, connections);
   try {
