@@ -1,5 +1,4 @@
 import type { Figure } from './main.js';
-import { Manifest } from '@flotilla/protocol';
 import { LoadClient, unfailing } from './load.js';
 import { bytesOf, wideMlp } from './models.js';
 import type { PartOptions } from './predict-part.js';
@@ -12,10 +11,9 @@ const batched = { batching: { maxBatch: 8, maxDelayMs: 0 } };
 
 /** Throughput of a release that declares batching, over the same without, with many clients. */
 export async function batching({ log, rounds }: PartOptions): Promise<Record<string, Figure>> {
-  if (!('batching' in Manifest.shape)) return { batching_gain: { skipped: 'a release can not declare batching yet' } };
-  const served = [await serveModel(wideMlp, log), await serveModel(wideMlp, log, { overrides: batched })];
+  const served = [await serveModel(wideMlp, log), await serveModel(wideMlp, log, batched)];
   const call = { slot: benchSlot, inputs: wideMlp.inputs, outputBytes: bytesOf(wideMlp.outputs) };
-  const loads = await Promise.all(served.map(({ target }) => LoadClient.connected('rest', target, call, clients)));
+  const loads = await Promise.all(served.map(({ targets }) => LoadClient.connected('rest', targets.rest, call, clients)));
   try {
     for (const load of loads) await load.closedLoop(clients, roundMs);
     const gains: number[] = [];

@@ -16,8 +16,8 @@ const connections = 256;
 export async function overload({ log, rounds }: PartOptions): Promise<Record<string, Figure>> {
   const served = await serveModel(deepMlp, log);
   const call = { slot: benchSlot, inputs: deepMlp.inputs, outputBytes: bytesOf(deepMlp.outputs) };
-  const steady = await LoadClient.connected('rest', served.target, call, 2);
-  const flood = await LoadClient.connected('rest', served.target, { ...call, timeoutMs: deadlineMs }, connections);
+  const steady = await LoadClient.connected('rest', served.targets.rest, call, 2);
+  const flood = await LoadClient.connected('rest', served.targets.rest, { ...call, timeoutMs: deadlineMs }, connections);
   try {
     const capacity = unfailing(await steady.closedLoop(2, roundMs)).perSecond;
     await flood.openLoop(capacity * times, roundMs);

@@ -7,15 +7,15 @@ import type { Figure } from './main.js';
 import { blazeface, bytesOf, type ModelUnderTest, smallMlp } from './models.js';
 import { join } from 'node:path';
 import type { PartOptions } from './predict-part.js';
-import { type ServedModel, benchSlot, serveModel } from './served-model.js';
+import { type ServedModel, type Targets, benchSlot, serveModel } from './served-model.js';
 import { type Estimate, estimate } from './statistics.js';
-import type { Call, Target, TransportName } from './transports/transport.js';
+import type { Call, Target } from './transports/transport.js';
 
 const roundMs = 400;
 const warmUpMs = 1000;
 
 export async function restFigures(options: PartOptions): Promise<Record<string, Figure>> {
-  const { ratio, addedMs } = await compare(options, { transport: 'rest', model: blazeface, unix: false });
+  const { ratio, addedMs } = await compare(options, { via: 'rest', model: blazeface });
   return {
     rest_ratio: { ...figure(ratio), unit: 'ratio', reach: '>= 0.95' },
     rest_added_p50_ms: { ...figure(addedMs), unit: 'ms', reach: '<= 0.5' },
@@ -23,26 +23,29 @@ export async function restFigures(options: PartOptions): Promise<Record<string, 
 }
 
 export async function grpcFigures(options: PartOptions): Promise<Record<string, Figure>> {
-  const skipped = { skipped: 'the runner has no gRPC listener yet' };
-  options.log(skipped.skipped);
-  return { grpc_ratio: skipped, grpc_added_p50_ms: skipped };
+  const { ratio, addedMs } = await compare(options, { via: 'grpc', model: blazeface });
+  return {
+    grpc_ratio: { ...figure(ratio), unit: 'ratio', reach: '>= 0.95' },
+    grpc_added_p50_ms: { ...figure(addedMs), unit: 'ms', reach: '<= 1.0' },
+  };
 }
 
 export async function unixFigures(options: PartOptions): Promise<Record<string, Figure>> {
-  const { addedMs } = await compare(options, { transport: 'rest', model: smallMlp, unix: true });
+  const { addedMs } = await compare(options, { via: 'unix', model: smallMlp });
   return { uds_added_p50_ms: { ...figure(addedMs), unit: 'ms', reach: '<= 0.25' } };
 }
 
 const figure = ({ median, interval }: Estimate) => ({ value: median, interval });
 
-type Contest = { transport: TransportName; model: ModelUnderTest; unix: boolean };
+type Contest = { via: keyof Targets; model: ModelUnderTest };
 type Sides = { bare: BareLoop; ours: LoadClient; echo: LoadClient };
 type Round = { ratio: number; addedMs: number; echoMs: number };
 
 /** Bare loop, two clients, one client and echo in turn, in the other order every second round, so that a drift of the machine falls on all alike. */
 async function compare({ log, rounds }: PartOptions, contest: Contest): Promise<{ ratio: Estimate; addedMs: Estimate }> {
-  const { transport, model, unix } = contest;
-  const served = await serveModel(model, log, { unix });
+  const { via, model } = contest;
+  const transport = via === 'grpc' ? 'grpc' : 'rest';
+  const served = await serveModel(model, log);
   const echoServer = new Child(new URL('echo-main.js', import.meta.url));
   const bare = await BareLoop.of(model);
   const clients: LoadClient[] = [];
@@ -54,8 +57,8 @@ async function compare({ log, rounds }: PartOptions, contest: Contest): Promise<
       return client;
     };
     const echo: EchoQuestion = { serve: transport, answerBytes: bytesOf(model.outputs) };
-    if (unix) echo.path = join(served.release.folder, 'e');
-    const sides = { bare, ours: await connected(served.target), echo: await connected(await echoServer.ask<Target>(echo)) };
+    if (via === 'unix') echo.path = join(served.release.folder, 'e');
+    const sides = { bare, ours: await connected(served.targets[via]), echo: await connected(await echoServer.ask<Target>(echo)) };
     await Promise.all([sides.ours.closedLoop(2, warmUpMs), sides.echo.closedLoop(1, warmUpMs), bare.run(warmUpMs)]);
     const measured: Round[] = [];
     for (let round = 0; round < rounds; round++) measured.push(await measure(sides, round % 2 === 1));

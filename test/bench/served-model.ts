@@ -1,9 +1,8 @@
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bindSocket } from '@flotilla/agent/supervisor/listening-socket';
 import { type Log, RunnerProcess } from '@flotilla/agent/supervisor/runner-process';
+import { SlotSockets } from '@flotilla/agent/supervisor/slot-sockets';
 import { canonicalJson, DeploymentId, type Digest, Manifest, sha256, SlotName } from '@flotilla/protocol';
 import { agentFile } from './agent-files.js';
 import type { ModelUnderTest } from './models.js';
@@ -50,27 +49,37 @@ export const runnerProgram = (log: (line: string) => void) => ({
 
 export const limits = { maxComputeMs: 60_000, maxRssBytes: 4e9, intraOpThreads: 1 };
 
-export type ServedModel = { pid: number; target: Target; release: BenchRelease; end: () => Promise<void> };
+/** Where a slot is reached over each transport. */
+export type Targets = { rest: Target; grpc: Target; unix: Target };
+export type ServedModel = { pid: number; targets: Targets; release: BenchRelease; end: () => Promise<void> };
+
+/** On free ports, and on a UNIX socket in `folder`. */
+export async function bindAll(folder: string): Promise<{ sockets: SlotSockets; targets: Targets }> {
+  const path = join(folder, 's');
+  const anywhere = { host: '127.0.0.1', port: 0 };
+  const sockets = await SlotSockets.bind(benchSlot, { http: anywhere, grpc: anywhere, unix: path });
+  return { sockets, targets: { rest: { port: sockets.port('http')! }, grpc: { port: sockets.port('grpc')! }, unix: { path } } };
+}
 
 /** The runner's own program, started and told what to do as a supervisor does. */
 export async function serveModel(
   model: ModelUnderTest,
   log: (line: string) => void,
-  { overrides = {}, unix = false }: { overrides?: Record<string, unknown>; unix?: boolean } = {},
+  overrides: Record<string, unknown> = {},
 ): Promise<ServedModel> {
   const release = await releaseOf(model, overrides);
-  const socket = unix ? bindUnix(join(release.folder, 's')) : await bindTcp();
-  const runner = new RunnerProcess(runnerProgram(log), { listenFd: socket.fd });
   const { manifest, digest, folder, variant } = release;
+  const { sockets, targets } = await bindAll(folder);
+  const runner = new RunnerProcess(runnerProgram(log), { sockets });
   const predictions = { file: join(folder, 'predictions.jsonl'), maxBytes: 1e6, keep: 1 };
   const served = { slot: benchSlot, deployment, digest, manifest, folder, variant };
   const end = async () => {
     await runner.drain(1000);
-    socket.close();
+    sockets.close();
     await release.remove();
   };
   try {
-    runner.send({ type: 'serve', ...served, ...limits, windowS: 10, predictions });
+    runner.send({ type: 'serve', ...served, ...limits, listen: sockets.listen, windowS: 10, predictions });
     await runner.expect('ready', 60_000);
     runner.send({ type: 'activate' });
     await runner.expect('activated', 10_000);
@@ -78,22 +87,5 @@ export async function serveModel(
     await end();
     throw error;
   }
-  return { pid: runner.pid!, target: socket.target, release, end };
-}
-
-type Bound = { fd: number; target: Target; close: () => void };
-
-async function bindTcp(): Promise<Bound> {
-  const { fd, port, close } = await bindSocket(benchSlot, { host: '127.0.0.1', port: 0 });
-  return { fd, target: { port }, close };
-}
-
-type CreateHandle = (path: string, port: number, addressType: number) => { fd: number; close: () => void } | number;
-
-/** Bound and not listening, like the TCP one. */
-function bindUnix(path: string): Bound {
-  const create = (net as unknown as { _createServerHandle: CreateHandle })._createServerHandle;
-  const handle = create(path, -1, -1);
-  if (typeof handle === 'number') throw new Error(`no socket can be bound at ${path}`);
-  return { fd: handle.fd, target: { path }, close: () => handle.close() };
+  return { pid: runner.pid!, targets, release, end };
 }
