@@ -86,10 +86,16 @@ export class Runner {
       log,
       ...(listenFd === undefined ? {} : { listen: { fd: listenFd } }),
     });
-    send({ type: 'ready', loadMs: release.model.loadMs, rssBytes: process.memoryUsage.rss() });
+    const { loadMs, provider, shortfall } = release.model;
+    send({ type: 'ready', loadMs, rssBytes: process.memoryUsage.rss(), provider, shortfall });
   }
 
-  #tell({ name, batching }: LoadedRelease): void {
+  #tell({ name, batching, model }: LoadedRelease): void {
+    if (model.shortfall)
+      this.around.log.warn(
+        { release: name, provider: model.provider, reason: model.shortfall },
+        'a provider that was asked for is not used',
+      );
     if (batching?.on) this.around.log.info({ release: name, ...batching }, 'requests are batched');
     else if (batching) this.around.log.warn({ release: name, reason: batching.why }, 'requests are not batched');
   }

@@ -38,6 +38,14 @@ describe('a slot', () => {
     expect(device.slots.runnerRssBytes()).toBe(1000);
   });
 
+  it('that computes on less than what was asked for says so', async () => {
+    await aDevice();
+    await committed({ ready: { provider: 'cpu', shortfall: 'cuda: no device was found' } });
+    expect(device.alarms).toContain(
+      'provider-not-used: classifier@1.0.0 computes on cpu, for want of a better one: cuda: no device was found',
+    );
+  });
+
   it('swaps to another release, and the first one sends its last window', async () => {
     await aDevice();
     const first = await committed();
