@@ -69,6 +69,8 @@ const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string
 
 export const PreflightFigures = z.object({
   ...computesOn,
+  /** Throughput in full batches over one by one, where batching is declared and possible. */
+  batchingGain: z.number().optional(),
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),

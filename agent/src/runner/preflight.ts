@@ -14,7 +14,13 @@ const mostRuns = 400;
 export async function preflight(order: LoadOrder, engine: Engine, peakRssBytes: () => number): Promise<PreflightFigures> {
   const release = await loadRelease(order, engine);
   const { loadMs, provider, shortfall } = release.model;
-  const figures: Partial<PreflightFigures> = { loadMs, provider, shortfall, goldenCases: 0 };
+  const figures: Partial<PreflightFigures> = {
+    loadMs,
+    provider,
+    shortfall,
+    batchingGain: release.batching?.gain,
+    goldenCases: 0,
+  };
   try {
     // Golden first: a broken model that is slow too is broken above all.
     const golden = await runGolden(release.manifest, order.folder, release.pipeline, engine);
