@@ -29,12 +29,13 @@ const ortTypes = new Map(Object.entries(datatypes).map(([type, datatype]) => [da
 
 let session: InferenceSession | undefined;
 let intraOpThreads = 1;
+let workers = 1;
 
 type LoadOrder = Extract<ToWorker, { type: 'load' }>;
 
 async function load(order: LoadOrder): Promise<FromWorker> {
   const started = performance.now();
-  intraOpThreads = order.intraOpThreads;
+  ({ intraOpThreads, workers } = order);
   const { created, ...used } = await createOn(order);
   session = created;
   const loadMs = performance.now() - started;
@@ -128,10 +129,14 @@ async function run({ id, inputs }: Extract<ToWorker, { type: 'run' }>): Promise<
   return { type: 'ran', id, outputs: Object.entries(results).map(([name, value]) => output(name, value)), ...spent };
 }
 
-/** With one thread only this thread computes; more of them are ORT's own and only the process's clock sees them. */
+/**
+ * With one thread only this thread computes; more of them are ORT's own and only the process's clock sees them. That clock counts other
+ * workers too: beside them, ORT's threads are taken to do as much each as this one does.
+ */
 function cpuUs(): number {
-  const { user, system } = intraOpThreads === 1 ? process.threadCpuUsage() : process.cpuUsage();
-  return user + system;
+  const own = intraOpThreads === 1 || workers > 1;
+  const { user, system } = own ? process.threadCpuUsage() : process.cpuUsage();
+  return (user + system) * (own ? intraOpThreads : 1);
 }
 
 const feed = ({ type, data, shape }: Tensor) => new ort.Tensor(ortTypes.get(type)!, data as never, shape);
