@@ -5,15 +5,13 @@ const weight = 0.2;
 export class RunTimes {
   /** Milliseconds by ⌈log₂ rows⌉. */
   readonly #means = new Map<number, number>();
+  /** What follows from them, until there is a newer one. */
+  readonly #expected: number[] = [];
 
   /** 0 until the first run is done: what nothing is known of is tried. More rows are never expected to take less. */
   expectedMs(rows: number): number {
     const size = sizeOf(rows);
-    const known = [...this.#means];
-    const atLeast = Math.max(0, ...known.filter(([other]) => other <= size).map(([, ms]) => ms));
-    const larger = known.filter(([other]) => other >= size).map(([, ms]) => ms);
-    if (larger.length > 0) return Math.max(atLeast, Math.min(...larger));
-    return Math.max(0, ...known.map(([other, ms]) => ms * 2 ** (size - other)));
+    return (this.#expected[size] ??= this.#expect(size));
   }
 
   learn(rows: number, ms: number): void {
@@ -23,6 +21,15 @@ export class RunTimes {
     // A stall at one size would otherwise keep that size from being tried again: fewer rows take no longer, more at most in proportion.
     for (const [other, known] of this.#means) this.#means.set(other, Math.min(known, mean * 2 ** Math.max(0, other - size)));
     this.#means.set(size, mean);
+    this.#expected.length = 0;
+  }
+
+  #expect(size: number): number {
+    const known = [...this.#means];
+    const atLeast = Math.max(0, ...known.filter(([other]) => other <= size).map(([, ms]) => ms));
+    const larger = known.filter(([other]) => other >= size).map(([, ms]) => ms);
+    if (larger.length > 0) return Math.max(atLeast, Math.min(...larger));
+    return Math.max(0, ...known.map(([other, ms]) => ms * 2 ** (size - other)));
   }
 }
 
