@@ -137,8 +137,8 @@ export class InferenceQueue {
     this.#backlog.remove(next);
     for (const { begun, rows: computed } of this.#running)
       work += Math.max(0, this.#times.expectedMs(computed) - (since - begun));
-    const own = this.#times.expectedMs(rows);
-    const takesMs = Math.max(0, work - own) / this.#concurrency + own;
+    const others = Math.max(0, work - this.#times.expectedMs(rows));
+    const takesMs = others / this.#concurrency + this.#times.cautiousMs(rows);
     if (since + takesMs <= deadline) return undefined;
     const within = `${Math.round(deadline - since)} ms`;
     return this.#refusal(`an answer would take about ${Math.round(takesMs)} ms, and is wanted within ${within}`);
@@ -207,7 +207,7 @@ export class InferenceQueue {
 
   #situation(now: number) {
     const delayMs = this.#vain < vainHolds ? this.#batching.delayMs : 0;
-    return { ...this.#batching, delayMs, now, expectedMs: (rows: number) => this.#times.expectedMs(rows) };
+    return { ...this.#batching, delayMs, now, expectedMs: (rows: number) => this.#times.cautiousMs(rows) };
   }
 
   #take(members: readonly Waiting[]): void {
