@@ -47,7 +47,7 @@ export const AgentFile = z.strictObject({
       outboxMb: megabytes(1, 50),
       predictionsMb: megabytes(1, 50),
       /** Seconds of one inference; one that takes longer hangs, and its runner is ended. */
-      maxRunS: z.number().gt(0).max(3600).default(30),
+      maxRunS: z.number().min(0.5).max(3600).default(30),
     })
     .prefault({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

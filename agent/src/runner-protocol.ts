@@ -73,7 +73,13 @@ export const ToRunner = z.discriminatedUnion('type', [
 ]);
 export type ToRunner = z.infer<typeof ToRunner>;
 
+/** What really computes, and why none of the better providers that were asked for does. */
+const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string().optional() };
+
 export const PreflightFigures = z.object({
+  ...computesOn,
+  /** Throughput in full batches over one by one, where batching is declared and possible. */
+  batchingGain: z.number().optional(),
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),
@@ -87,7 +93,7 @@ export type PreflightFigures = z.infer<typeof PreflightFigures>;
 
 const failure = { failure: ArtifactFailure, reason: z.string() };
 export const FromRunner = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int() }),
+  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int(), ...computesOn }),
   z.object({ type: z.literal('preflighted'), figures: PreflightFigures }),
   /** The release is at fault: the runner exits with 0 after it. */
   z.object({ type: z.literal('failed'), ...failure, figures: PreflightFigures.partial().optional() }),

@@ -112,7 +112,7 @@ const common = {
   limits: z
     .strictObject({
       /** One inference that takes longer hangs: its runner is ended. The device has a limit of its own; the lower one counts. */
-      maxRunMs: z.int().min(10).max(3_600_000).optional(),
+      maxRunMs: z.int().min(500).max(3_600_000).optional(),
     })
     .optional(),
   lineage: z.record(z.string().max(64), z.unknown()).optional(),

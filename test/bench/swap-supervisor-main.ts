@@ -46,11 +46,13 @@ class SwappingSupervisor {
       limits: { ...limits, workers: 1 },
       predictions: { file: join(folder, 'predictions.jsonl'), maxBytes: 1e6, keep: 1 },
       windowS: 10,
+      providers: ['cpu'],
       deadlines: usualDeadlines,
       open: async (digest) => releases.find((release) => release.digest === digest)!,
       onHeartbeat: () => undefined,
       onDied: (_run, { reason }) => deaths.push(reason),
       onWindow: () => undefined,
+      onAlarm: (name, message) => console.log(`  ${name}: ${message}`),
     });
     return new SwappingSupervisor(folder, releases, runners, targets, () => sockets.close(), deaths);
   }

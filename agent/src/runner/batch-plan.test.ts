@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Member, planNext, rowsOf, workMs } from './batch-plan.js';
+import { type Member, planNext, rowsOf } from './batch-plan.js';
 
 type Named = Member & { name: string };
 const member = (name: string, overrides: Partial<Member> = {}): Named => ({
@@ -55,13 +55,6 @@ describe('a delay', () => {
     expect(plan.holdUntil).toBe(until);
     expect(plan.batch.length > 0).toBe(until === undefined);
   });
-});
-
-test('the work of those that wait is counted in batches, kind by kind', () => {
-  const six = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => member(name));
-  expect(workMs(six, situation)).toBe(14 + 12);
-  expect(workMs([...six, member('g', { key: 'other' })], situation)).toBe(14 + 12 + 11);
-  expect(workMs(six, { maxRows: 1, expectedMs })).toBe(66);
 });
 
 const aMember = fc.record({

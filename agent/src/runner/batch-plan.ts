@@ -53,14 +53,4 @@ function heldUntil(batch: readonly Member[], { maxRows, delayMs, expectedMs }: S
   return Math.min(oldest + delayMs, ...batch.map(({ deadline }) => deadline - expectedMs(maxRows)));
 }
 
-/** Pure: how long one worker computes at all of these. */
-export function workMs(members: readonly Member[], { maxRows, expectedMs }: Pick<Situation, 'maxRows' | 'expectedMs'>): number {
-  const groups = Map.groupBy(members, ({ key }) => key);
-  return [...groups].reduce((sum, [key, group]) => {
-    if (key === undefined || maxRows === 1) return sum + group.reduce((ms, { rows }) => ms + expectedMs(rows), 0);
-    const rows = rowsOf(group);
-    return sum + Math.floor(rows / maxRows) * expectedMs(maxRows) + (rows % maxRows > 0 ? expectedMs(rows % maxRows) : 0);
-  }, 0);
-}
-
 export const rowsOf = (members: readonly Pick<Member, 'rows'>[]) => members.reduce((sum, { rows }) => sum + rows, 0);

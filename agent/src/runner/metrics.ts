@@ -26,8 +26,8 @@ export function metricsRoute(measured: Measured): Route {
 
 function gauges({ inferences, queue, predictions, streams }: Measured): Family[] {
   const { slot, deployment, digest, variant } = inferences.served;
-  const { name, manifest, batching } = inferences.release;
-  const about = { release: name, version: manifest.version, digest, deployment, variant, slot };
+  const { name, manifest, batching, model } = inferences.release;
+  const about = { release: name, version: manifest.version, digest, deployment, variant, provider: model.provider, slot };
   const of = { slot };
   return [
     single('gauge', 'flotilla_inference_queue_depth', 'Inferences that wait now.', queue.depth, of),

@@ -1,4 +1,5 @@
-import { type Batching, type Member, planNext, rowsOf, workMs } from './batch-plan.js';
+import { Backlog } from './backlog.js';
+import { type Batching, type Member, planNext, rowsOf } from './batch-plan.js';
 import { type Run, runBatch } from './batch-run.js';
 import { groupingOf } from './batch-tensors.js';
 import type { EngineRun } from './engine/engine.js';
@@ -20,6 +21,7 @@ export type QueueLimits = {
 export type QueuedRun = EngineRun & { queueUs: number };
 /** 1 goes before 2, and 2 before 3. */
 export const priorities = [1, 2, 3] as const;
+const leastUrgent = 3;
 export type Priority = (typeof priorities)[number];
 export type Submission = {
   priority?: Priority | undefined;
@@ -64,6 +66,7 @@ const vainHolds = 3;
 export class InferenceQueue {
   readonly #waiting: Waiting[] = [];
   readonly #running = new Set<Job>();
+  readonly #backlog = new Backlog();
   readonly #times = new RunTimes();
   readonly #concurrency: number;
   readonly #batching: Batching;
@@ -92,8 +95,9 @@ export class InferenceQueue {
     const { key, rows } = this.#batching.maxRows === 1 ? { key: undefined, rows: 1 } : groupingOf(inputs);
     const grouping = { key: alone ? undefined : key, rows };
     const next: Waiting = { ...grouping, inputs, bytes: bytesOf(inputs), priority, since, deadline, resolve, reject };
-    const refusal = this.#tooLate(next) ?? this.#makeRoom(next);
+    const refusal = this.#overfull(next) ?? this.#tooLate(next);
     if (refusal) return Promise.reject(refusal);
+    this.#makeRoom(next);
     this.#add(next);
     this.#dispatch();
     return promise;
@@ -130,42 +134,60 @@ export class InferenceQueue {
     const after = this.#waiting.findIndex(({ priority }) => priority > next.priority);
     this.#waiting.splice(after < 0 ? this.#waiting.length : after, 0, next);
     this.#bytes += next.bytes;
+    this.#backlog.add(next);
     this.#depthMax = Math.max(this.#depthMax, this.#waiting.length);
   }
 
   #tooLate(next: Waiting): Overloaded | undefined {
-    if (next.deadline === Infinity) return undefined;
-    const { since, deadline } = next;
-    const ahead = this.#waiting.filter(({ priority }) => priority <= next.priority);
-    const running = [...this.#running].reduce((sum, job) => sum + this.#leftMs(job, since), 0);
-    const own = this.#times.expectedMs(next.rows);
-    const takesMs = Math.max(own, (running + this.#workMs([...ahead, next]) - own) / this.#concurrency + own);
+    const { priority, rows, since, deadline } = next;
+    if (deadline === Infinity) return undefined;
+    // With it, for it may find a place in a batch that would be computed anyway.
+    this.#backlog.add(next);
+    let work = this.#workMs(priority);
+    this.#backlog.remove(next);
+    for (const job of this.#running) work += this.#leftMs(job, since);
+    const others = Math.max(0, work - this.#times.expectedMs(rows));
+    const takesMs = others / this.#concurrency + this.#times.cautiousMs(rows);
     if (since + takesMs <= deadline) return undefined;
     const within = `${Math.round(deadline - since)} ms`;
     return this.#refusal(`an answer would take about ${Math.round(takesMs)} ms, and is wanted within ${within}`);
   }
 
-  /** Less urgent ones give way, the newest first. */
-  #makeRoom(next: Waiting): Overloaded | undefined {
-    const fits = (kept: readonly Waiting[]) =>
-      kept.length < this.limits.length && (kept.length === 0 || sum(kept) + next.bytes <= this.limits.bytes);
-    const kept = [...this.#waiting];
-    while (!fits(kept) && (kept.at(-1)?.priority ?? 0) > next.priority) kept.pop();
-    if (!fits(kept)) return this.#refusal(`the queue is full (${this.#waiting.length} inferences of ${this.#bytes} bytes wait)`);
-    for (const displaced of this.#waiting.splice(kept.length)) {
-      this.#bytes -= displaced.bytes;
+  #overfull(next: Waiting): Overloaded | undefined {
+    if (this.#keptFor(next) !== undefined) return undefined;
+    return this.#refusal(`the queue is full (${this.#waiting.length} inferences of ${this.#bytes} bytes wait)`);
+  }
+
+  /** How many may stay when this one comes: less urgent ones give way, the newest first. Undefined where even that is not enough. */
+  #keptFor({ priority, bytes: more }: Waiting): number | undefined {
+    let [kept, bytes] = [this.#waiting.length, this.#bytes];
+    while (kept >= this.limits.length || (kept > 0 && bytes + more > this.limits.bytes)) {
+      const last = this.#waiting[kept - 1];
+      if (!last || last.priority <= priority) return undefined;
+      [kept, bytes] = [kept - 1, bytes - last.bytes];
+    }
+    return kept;
+  }
+
+  #makeRoom(next: Waiting): void {
+    for (const displaced of this.#waiting.splice(this.#keptFor(next)!)) {
+      this.#forget(displaced);
       displaced.reject(this.#refusal('more urgent inferences took its place in the full queue'));
     }
-    return undefined;
+  }
+
+  #forget(member: Waiting): void {
+    this.#bytes -= member.bytes;
+    this.#backlog.remove(member);
   }
 
   #refusal(why: string): Overloaded {
-    const ms = this.#workMs(this.#waiting) / this.#concurrency + this.#times.expectedMs(1);
+    const ms = this.#workMs(leastUrgent) / this.#concurrency + this.#times.expectedMs(1);
     return new Overloaded(`${why}; try again later`, Math.ceil(ms));
   }
 
-  #workMs(members: readonly Member[]): number {
-    return workMs(members, { ...this.#batching, expectedMs: (rows) => this.#times.expectedMs(rows) });
+  #workMs(priority: Priority): number {
+    return this.#backlog.workMs(priority, this.#batching, (rows) => this.#times.expectedMs(rows));
   }
 
   /** In the same step as a run's end: a caller that asks again on its answer finds the queue as it then is. */
@@ -211,13 +233,13 @@ export class InferenceQueue {
 
   #situation(now: number) {
     const delayMs = this.#vain < vainHolds ? this.#batching.delayMs : 0;
-    return { ...this.#batching, delayMs, now, expectedMs: (rows: number) => this.#times.expectedMs(rows) };
+    return { ...this.#batching, delayMs, now, expectedMs: (rows: number) => this.#times.cautiousMs(rows) };
   }
 
   #take(members: readonly Waiting[]): void {
     for (const member of members) {
       this.#waiting.splice(this.#waiting.indexOf(member), 1);
-      this.#bytes -= member.bytes;
+      this.#forget(member);
     }
   }
 
@@ -250,8 +272,6 @@ export class InferenceQueue {
     return this.run(inputs);
   }
 }
-
-const sum = (waiting: readonly Waiting[]) => waiting.reduce((bytes, next) => bytes + next.bytes, 0);
 
 function timer(ms: number, then: () => void): () => void {
   const set = setTimeout(then, ms);

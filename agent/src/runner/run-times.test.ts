@@ -39,3 +39,15 @@ test('more rows are never expected to take less', () => {
     }),
   );
 });
+
+test('the margin is none where runs are alike, follows those that take longer, and is bounded by the mean', () => {
+  const [steady, wild, stalled] = [new RunTimes(), new RunTimes(), new RunTimes()];
+  for (let i = 0; i < 40; i++) {
+    steady.learn(1, 10);
+    wild.learn(1, i % 10 ? 10 : 20);
+  }
+  expect(steady.cautiousMs(1)).toBe(10);
+  expect(wild.cautiousMs(1) - wild.expectedMs(1)).toBeGreaterThan(5);
+  for (const ms of [10, 5000, 10]) stalled.learn(1, ms);
+  expect(stalled.cautiousMs(1)).toBeLessThanOrEqual(4 * stalled.expectedMs(1));
+});

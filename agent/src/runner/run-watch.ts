@@ -3,7 +3,7 @@ import type { Engine } from './engine/engine.js';
 
 const everyMs = 250;
 /** What is shorter is no news. */
-const worthTellingMs = 500;
+const worthTellingMs = 250;
 
 /** A computation can't be cut from inside, nor does it keep this thread from its heartbeats: who can end the process is told how long it lasts. */
 export function watchRuns(engine: Pick<Engine, 'stats'>, send: (message: FromRunner) => void): void {

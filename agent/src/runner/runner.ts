@@ -83,10 +83,16 @@ export class Runner {
     const { engine, send, log } = this.around;
     this.#tell(release);
     this.#serving = new Serving(order, release, { engine, send, log, listen: inherited(order.listen) });
-    send({ type: 'ready', loadMs: release.model.loadMs, rssBytes: process.memoryUsage.rss() });
+    const { loadMs, provider, shortfall } = release.model;
+    send({ type: 'ready', loadMs, rssBytes: process.memoryUsage.rss(), provider, shortfall });
   }
 
-  #tell({ name, batching }: LoadedRelease): void {
+  #tell({ name, batching, model }: LoadedRelease): void {
+    if (model.shortfall)
+      this.around.log.warn(
+        { release: name, provider: model.provider, reason: model.shortfall },
+        'a provider that was asked for is not used',
+      );
     if (batching?.on) this.around.log.info({ release: name, ...batching }, 'requests are batched');
     else if (batching) this.around.log.warn({ release: name, reason: batching.why }, 'requests are not batched');
   }

@@ -5,7 +5,7 @@ import { isErrno } from './durable-rename.js';
 export type MemoryLimits = { maxRssBytes: number; minFreeBytes?: number | undefined };
 
 /** Often enough that a model which takes some gigabytes a second is stopped within a few hundred megabytes. */
-const everyMs = 100;
+const everyMs = 50;
 const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
 
 /** Looks at a process from outside, whatever it is busy with. Gives what ends the watch. Where there is no /proc, heartbeats have to do. */
@@ -35,9 +35,14 @@ export function offerToOutOfMemoryKiller(pid: number): void {
 }
 
 function tooMuch(pid: number, limits: MemoryLimits): string | undefined {
-  const rssBytes = bytesIn(`/proc/${pid}/status`, 'VmRSS');
-  return rssBytes === undefined ? undefined : overCeiling(rssBytes, limits);
+  const own = bytesIn(`/proc/${pid}/status`, 'VmRSS');
+  if (own === undefined) return undefined;
+  const others = childrenOf(pid).reduce((sum, child) => sum + (bytesIn(`/proc/${child}/status`, 'VmRSS') ?? 0), 0);
+  return overCeiling(own + others, limits);
 }
+
+/** An engine may be a process of its own. */
+const childrenOf = (pid: number) => (textOf(`/proc/${pid}/task/${pid}/children`) ?? '').split(' ').filter(Boolean);
 
 function tooLittleLeft({ minFreeBytes }: MemoryLimits): string | undefined {
   const free = minFreeBytes === undefined ? undefined : bytesIn('/proc/meminfo', 'MemAvailable');
@@ -47,9 +52,13 @@ function tooLittleLeft({ minFreeBytes }: MemoryLimits): string | undefined {
 
 /** In kB there, whatever the size of a page. */
 function bytesIn(file: string, name: string): number | undefined {
+  const found = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(textOf(file) ?? '');
+  return found ? Number(found[1]) * 1024 : undefined;
+}
+
+function textOf(file: string): string | undefined {
   try {
-    const found = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(file, 'utf8'));
-    return found ? Number(found[1]) * 1024 : undefined;
+    return readFileSync(file, 'utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'EACCES', 'ESRCH')) return undefined;
     throw error;

@@ -1,6 +1,6 @@
 import { Digest, Manifest, sha256 } from '@flotilla/protocol';
 import { existsSync, readFileSync } from 'node:fs';
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
@@ -112,6 +112,23 @@ describe.skipIf(!existsSync(runnerPath))('a real runner', () => {
     await expect(runner.expect('preflighted', 20_000)).rejects.toMatchObject({
       failure: 'memory',
       message: expect.stringMatching(/^the machine had \d+ MB of memory left while the runner loaded, 1000000000 MB must remain/),
+    });
+  });
+
+  it('answers for the memory of the engine that it began as a process', async () => {
+    const engine = `const held = Buffer.alloc(400e6, 1); process.stdin.on('end', () => process.exit(held[0])).resume();`;
+    const script = join(folder, 'runner.mjs');
+    await writeFile(
+      script,
+      `import { spawn } from 'node:child_process';
+       spawn(process.execPath, ['-e', ${JSON.stringify(engine)}], { stdio: ['pipe', 'ignore', 'ignore'] });
+       process.on('disconnect', () => process.exit(0));`,
+    );
+    runner = new RunnerProcess({ path: script, log: quiet });
+    runner.oversee({ maxRssBytes: 350e6, heartbeatMs: 20_000 });
+    await expect(runner.exited).resolves.toMatchObject({
+      failure: 'memory',
+      reason: expect.stringContaining('its ceiling is 350 MB'),
     });
   });
 

@@ -1,4 +1,4 @@
-import type { Digest, Manifest, SlotName } from '@flotilla/protocol';
+import type { Digest, ExecutionProvider, Manifest, SlotName } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
@@ -39,6 +39,8 @@ export type RunnersOptions = {
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
   limits: Limits & ThreadShare;
+  /** What this device offers, best first. */
+  providers: readonly ExecutionProvider[];
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
   windowS: number;
@@ -47,6 +49,7 @@ export type RunnersOptions = {
   onHeartbeat: (heartbeat: Omit<Heartbeat, 'at'>) => void;
   onDied: (run: number, death: Death) => void;
   onWindow: (window: WindowMessage) => void;
+  onAlarm: (name: string, message: string) => void;
 };
 type Runner = Committed & { run: number; process: RunnerProcess; sourceStopped: boolean; leaving: boolean; rssBytes: number };
 export type Activation = { type: 'activated' } | { type: 'failed' | 'swap-failed'; error: unknown };
@@ -166,8 +169,13 @@ export class SlotRunners {
     });
     try {
       runner.process.send({ type: 'serve', ...load, listen: sockets?.listen ?? {}, windowS: this.#windowS, source, predictions });
-      const { rssBytes } = await runner.process.expect('ready', deadlines.readyMs, signal);
+      const { rssBytes, provider, shortfall } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
+      if (shortfall !== undefined)
+        this.#options.onAlarm(
+          'provider-not-used',
+          `${release.release} computes on ${provider}, for want of a better one: ${shortfall}`,
+        );
       return runner;
     } catch (error) {
       runner.process.end('crash', 'it was not ready');
@@ -225,8 +233,11 @@ export class SlotRunners {
   }
 
   async #load({ deployment, digest, variant }: Committed): Promise<Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>> {
-    const { slot, limits, open } = this.#options;
-    return { slot, deployment, digest, variant, ...(await open(digest, variant)), ...limits };
+    const { slot, limits, open, providers } = this.#options;
+    const stored = await open(digest, variant);
+    const made = stored.manifest.variants.find(({ file }) => file === variant)?.providers ?? [];
+    const usable = providers.filter((provider) => made.includes(provider));
+    return { slot, deployment, digest, variant, ...stored, ...limits, providers: usable };
   }
 
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */

@@ -148,13 +148,15 @@ export class Slots {
   }
 
   #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
-    const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, deadlines } = this.#options;
+    const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,
       program,
       limits: { ...limits, ...(threads?.[slot] ?? { workers: 1, intraOpThreads: 1 }) },
       windowS,
+      providers: this.#options.capability.providers,
       onWindow,
+      onAlarm: (name, message) => onAlarm(name, message, slot),
       source: slots[slot]?.source,
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },

@@ -112,6 +112,16 @@ describe('what is refused', () => {
     await rm(folder, { recursive: true });
   });
 
+  test.each([
+    ['bf16', "an input or output has the type BF16, which can't be served; put a Cast inside the graph"],
+    ['fp8', "an input or output has the type FP8 (E4M3FN), which can't be served; put a Cast inside the graph"],
+    ['sequence', 'y is a sequence, a map or optional; only tensors can be served'],
+  ])('a model with %s at its boundary, and the way out is told', async (model, reason) => {
+    const refused = engine.load({ path: fixture(model), intraOpThreads: 1 });
+    await expect(refused).rejects.toThrow(ModelRefused);
+    await expect(refused).rejects.toThrow(reason);
+  });
+
   test('a file that is not there', async () => {
     await expect(engine.load({ path: '/nowhere/model.onnx', intraOpThreads: 1 })).rejects.toThrow(/doesn't exist|No such file/);
   });

@@ -1,6 +1,7 @@
 import { type Tensor, probe } from '../tensor.js';
 import { type Engine, type EngineModel, type EngineRun, type EngineStats, type LoadedModel, ModelRefused } from './engine.js';
 import { OrtThread } from './ort-thread.js';
+import type { FromWorker } from './worker-messages.js';
 
 /** ONNX Runtime on worker threads, a session each, so that probes, queue and heartbeat stay live while it computes. */
 export class OrtEngine implements Engine {
@@ -28,11 +29,11 @@ export class OrtEngine implements Engine {
     if (this.#broken) listener(this.#broken);
   }
 
-  async load({ workers = 1, providers = ['cpu'], ...model }: EngineModel): Promise<LoadedModel> {
+  async load({ workers = 1, fixedShapes = false, providers = ['cpu'], ...model }: EngineModel): Promise<LoadedModel> {
     this.#begin(workers);
     let loaded: LoadedModel | undefined;
     // One after the other: while it becomes a session a model takes about twice the memory that it keeps.
-    for (const thread of this.#threads) loaded = await loadInto(thread, { ...model, providers });
+    for (const thread of this.#threads) loaded = await loadInto(thread, { ...model, workers, fixedShapes, providers });
     this.#model = loaded!;
     return this.#model;
   }
@@ -97,7 +98,7 @@ export class OrtEngine implements Engine {
   }
 }
 
-async function loadInto(thread: OrtThread, model: Omit<EngineModel, 'workers'> & Required<Pick<EngineModel, 'providers'>>) {
+async function loadInto(thread: OrtThread, model: Required<EngineModel>): Promise<Extract<FromWorker, { type: 'loaded' }>> {
   const answer = await thread.ask({ type: 'load', ...model });
   if (answer.type === 'failed') throw new ModelRefused(answer.reason);
   if (answer.type !== 'loaded') throw new Error(`the engine answered "${answer.type}" to load`);

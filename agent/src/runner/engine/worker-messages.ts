@@ -7,6 +7,7 @@ export type ToWorker =
       id: number;
       path: string;
       intraOpThreads: number;
+      workers: number;
       fixedShapes?: boolean | undefined;
       providers: readonly ExecutionProvider[];
     }
