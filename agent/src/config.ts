@@ -19,7 +19,12 @@ const Address = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const SlotFile = z.strictObject({ listen: z.strictObject({ http: Address }), source: SourceConfig.optional() });
+const SlotFile = z.strictObject({
+  listen: z.strictObject({ http: Address }),
+  source: SourceConfig.optional(),
+  /** Inferences side by side, each with its own copy of the weights; the profile's number where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
+});
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
@@ -36,6 +41,8 @@ export const AgentFile = z.strictObject({
       storeMb: megabytes(10, 500),
       outboxMb: megabytes(1, 50),
       predictionsMb: megabytes(1, 50),
+      /** Seconds of one inference; one that takes longer hangs, and its runner is ended. */
+      maxRunS: z.number().min(0.5).max(3600).default(30),
     })
     .prefault({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -56,6 +63,7 @@ const numericOverrides: Record<string, string> = {
   FLOTILLA_STORE_MB: 'storeMb',
   FLOTILLA_OUTBOX_MB: 'outboxMb',
   FLOTILLA_PREDICTIONS_MB: 'predictionsMb',
+  FLOTILLA_MAX_RUN_S: 'maxRunS',
 };
 
 /** Reads the file, lays `FLOTILLA_*` over it, and resolves relative paths against the file's folder. */

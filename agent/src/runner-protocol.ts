@@ -1,4 +1,12 @@
-import { ArtifactFailure, DeploymentId, Digest, InferenceWindow, Manifest, SlotName } from '@flotilla/protocol';
+import {
+  ArtifactFailure,
+  DeploymentId,
+  Digest,
+  ExecutionProvider,
+  InferenceWindow,
+  Manifest,
+  SlotName,
+} from '@flotilla/protocol';
 import { z } from 'zod';
 
 /** What supervisor and runner say to each other over the child's IPC channel; both sides parse what they receive. */
@@ -21,6 +29,10 @@ const load = {
   /** `file` of the chosen variant. */
   variant: z.string(),
   intraOpThreads: z.int().min(1),
+  /** Sessions side by side; one where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
+  /** What this device offers of the variant's execution providers, best first; the CPU where it is not said. */
+  providers: z.array(ExecutionProvider).optional(),
   /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
   maxComputeMs: z.number().gt(0),
   maxRssBytes: z.int().min(1),
@@ -52,7 +64,13 @@ export const ToRunner = z.discriminatedUnion('type', [
 ]);
 export type ToRunner = z.infer<typeof ToRunner>;
 
+/** What really computes, and why none of the better providers that were asked for does. */
+const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string().optional() };
+
 export const PreflightFigures = z.object({
+  ...computesOn,
+  /** Throughput in full batches over one by one, where batching is declared and possible. */
+  batchingGain: z.number().optional(),
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),
@@ -66,7 +84,7 @@ export type PreflightFigures = z.infer<typeof PreflightFigures>;
 
 const failure = { failure: ArtifactFailure, reason: z.string() };
 export const FromRunner = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int() }),
+  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int(), ...computesOn }),
   z.object({ type: z.literal('preflighted'), figures: PreflightFigures }),
   /** The release is at fault: the runner exits with 0 after it. */
   z.object({ type: z.literal('failed'), ...failure, figures: PreflightFigures.partial().optional() }),
@@ -74,6 +92,8 @@ export const FromRunner = z.discriminatedUnion('type', [
   z.object({ type: z.literal('source-stopped') }),
   /** Each second while serving. Counts since activation. `consecutiveErrors` is the run of failures that lasts now. */
   z.object({ type: z.literal('heartbeat'), ok: z.int(), errors: z.int(), consecutiveErrors: z.int(), rssBytes: z.int() }),
+  /** One inference has lasted so long and is not done; said again and again, in whatever state the runner is. */
+  z.object({ type: z.literal('computing'), forMs: z.number() }),
   /** The supervisor adds boot, start and end. */
   z.object({
     type: z.literal('window'),

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type FromRunner, ToRunner } from '../runner-protocol.js';
 import type { OrtEngine } from './engine/ort-engine.js';
 import { messageOf } from './fault.js';
+import { watchRuns } from './run-watch.js';
 import { Runner } from './runner.js';
 
 /** `listenFd`: the slot's socket, bound by the supervisor and handed down. */
@@ -20,6 +21,8 @@ export function startProgram({ engine, logLevel, listenFd }: ProgramOptions): vo
   let sent = Promise.resolve();
   const leave = (code: number) => void sent.then(() => end(code));
   const runner = new Runner({ engine, log, send, leave, ...(isSocket(listenFd) ? { listenFd } : {}) });
+
+  watchRuns(engine, send);
 
   process.on('uncaughtException', (error) => crash(error, 'a bug'));
   process.on('message', (message) => {

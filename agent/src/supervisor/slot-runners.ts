@@ -1,12 +1,14 @@
-import type { Digest, SlotName } from '@flotilla/protocol';
+import type { Digest, ExecutionProvider, Manifest, SlotName } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
+import type { ThreadShare } from '../core/thread-budget.js';
 import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
-import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+import type { MemoryLimits } from './memory-watch.js';
+import { type Oversight, RunnerProcess, type RunnerProgram } from './runner-process.js';
 import { Stub } from './stub.js';
 
 export type Deadlines = {
@@ -26,6 +28,8 @@ export const usualDeadlines: Deadlines = {
   preflightMs: 600_000,
   graceMs: 5000,
 };
+/** `maxRunMs`: of one inference; a release may ask for less. */
+export type Limits = MemoryLimits & { maxComputeMs: number; maxRunMs?: number | undefined };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = {
   slot: SlotName;
@@ -33,7 +37,9 @@ export type RunnersOptions = {
   listenFd?: number | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
-  limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
+  limits: Limits & ThreadShare;
+  /** What this device offers, best first. */
+  providers: readonly ExecutionProvider[];
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
   windowS: number;
@@ -42,6 +48,7 @@ export type RunnersOptions = {
   onHeartbeat: (heartbeat: Omit<Heartbeat, 'at'>) => void;
   onDied: (run: number, death: Death) => void;
   onWindow: (window: WindowMessage) => void;
+  onAlarm: (name: string, message: string) => void;
 };
 type Runner = Committed & { run: number; process: RunnerProcess; sourceStopped: boolean; leaving: boolean; rssBytes: number };
 export type Activation = { type: 'activated' } | { type: 'failed' | 'swap-failed'; error: unknown };
@@ -81,6 +88,7 @@ export class SlotRunners {
     const message = { type: 'preflight', ...(await this.#load(release)) } as const;
     const process = new RunnerProcess(this.#options.program, { lowPriority: true });
     try {
+      process.oversee(this.#oversight(message.manifest));
       process.send(message);
       const { figures } = await process.expect('preflighted', this.#options.deadlines.preflightMs, signal);
       await process.leave();
@@ -147,22 +155,26 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, limits } = this.#options;
+    const { predictions, source, deadlines } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
     runner.process = this.#begunOrNew();
     runner.process.oversee({
-      maxRssBytes: limits.maxRssBytes,
-      heartbeatMs: deadlines.heartbeatMs,
+      ...this.#oversight(load.manifest),
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
       runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions });
-      const { rssBytes } = await runner.process.expect('ready', deadlines.readyMs, signal);
+      const { rssBytes, provider, shortfall } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
+      if (shortfall !== undefined)
+        this.#options.onAlarm(
+          'provider-not-used',
+          `${release.release} computes on ${provider}, for want of a better one: ${shortfall}`,
+        );
       return runner;
     } catch (error) {
       runner.process.end('crash', 'it was not ready');
@@ -213,9 +225,18 @@ export class SlotRunners {
     if (!runner.leaving) this.#options.onDied(runner.run, death);
   }
 
+  #oversight({ limits: asked }: Manifest): Oversight {
+    const { limits, deadlines } = this.#options;
+    const maxRunMs = Math.min(limits.maxRunMs ?? Infinity, asked?.maxRunMs ?? Infinity);
+    return { ...limits, maxRunMs, heartbeatMs: deadlines.heartbeatMs };
+  }
+
   async #load({ deployment, digest, variant }: Committed): Promise<Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>> {
-    const { slot, limits, open } = this.#options;
-    return { slot, deployment, digest, variant, ...(await open(digest, variant)), ...limits };
+    const { slot, limits, open, providers } = this.#options;
+    const stored = await open(digest, variant);
+    const made = stored.manifest.variants.find(({ file }) => file === variant)?.providers ?? [];
+    const usable = providers.filter((provider) => made.includes(provider));
+    return { slot, deployment, digest, variant, ...stored, ...limits, providers: usable };
   }
 
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */

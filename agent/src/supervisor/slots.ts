@@ -1,6 +1,7 @@
 import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, SlotName } from '@flotilla/protocol';
 import { join } from 'node:path';
 import type { Report, SlotState, Target } from '../core/slot-state.js';
+import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
 import type { SourceConfig } from '../runner-protocol.js';
 import { ArtifactStore } from './artifact-store.js';
@@ -11,7 +12,14 @@ import { Journal } from './journal.js';
 import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
 import { slotHandlers } from './slot-handlers.js';
-import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
+import {
+  type Deadlines,
+  type Limits,
+  type RunnersOptions,
+  SlotRunners,
+  usualDeadlines,
+  type WindowMessage,
+} from './slot-runners.js';
 import { Slot } from './slot.js';
 import { VariantChoice } from './variant-choice.js';
 
@@ -21,7 +29,9 @@ export type SlotsOptions = {
   dataDir: string;
   slots: Readonly<Record<string, { source?: SourceConfig | undefined }>>;
   headStart: HeadStart;
-  limits: RunnersOptions['limits'];
+  limits: Limits;
+  /** By slot; one worker with one thread where it is not said. */
+  threads?: ThreadShares<string>;
   capability: Capability;
   hardwareClass: string;
   downloads: Downloads;
@@ -138,13 +148,15 @@ export class Slots {
   }
 
   #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
-    const { dataDir, program, limits, windowS, predictions, slots, onWindow, deadlines } = this.#options;
+    const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,
       program,
-      limits,
+      limits: { ...limits, ...(threads?.[slot] ?? { workers: 1, intraOpThreads: 1 }) },
       windowS,
+      providers: this.#options.capability.providers,
       onWindow,
+      onAlarm: (name, message) => onAlarm(name, message, slot),
       source: slots[slot]?.source,
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
