@@ -9,6 +9,7 @@ import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
 import type { MemoryLimits } from './memory-watch.js';
 import { type Oversight, RunnerProcess, type RunnerProgram } from './runner-process.js';
+import type { SlotSockets } from './slot-sockets.js';
 import { Stub } from './stub.js';
 
 export type Deadlines = {
@@ -34,7 +35,7 @@ export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = {
   slot: SlotName;
   program: RunnerProgram;
-  listenFd?: number | undefined;
+  sockets?: SlotSockets | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
   limits: Limits & ThreadShare;
@@ -69,7 +70,7 @@ export class SlotRunners {
   constructor(options: RunnersOptions) {
     this.#options = options;
     this.#windowS = options.windowS;
-    this.#stub = new Stub(options.program, options.listenFd);
+    this.#stub = new Stub(options.program, options.sockets);
     this.#begun = options.begun;
     void this.#begun?.exited.then(() => (this.#begun = undefined));
   }
@@ -155,7 +156,7 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines } = this.#options;
+    const { predictions, source, deadlines, sockets } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
@@ -167,7 +168,7 @@ export class SlotRunners {
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions });
+      runner.process.send({ type: 'serve', ...load, listen: sockets?.listen ?? {}, windowS: this.#windowS, source, predictions });
       const { rssBytes, provider, shortfall } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
       if (shortfall !== undefined)
@@ -252,8 +253,8 @@ export class SlotRunners {
   }
 
   #begunOrNew(): RunnerProcess {
-    const { program, listenFd } = this.#options;
-    return this.#begunOrNone() ?? new RunnerProcess(program, { listenFd });
+    const { program, sockets } = this.#options;
+    return this.#begunOrNone() ?? new RunnerProcess(program, { sockets });
   }
 }
 
