@@ -20,6 +20,8 @@ export type Deadlines = {
   preflightMs: number;
   /** For an incumbent to answer what came. */
   graceMs: number;
+  /** For which clients may wait in the backlog while nothing serves: then a stub tells them. */
+  standInMs: number;
 };
 export const usualDeadlines: Deadlines = {
   readyMs: 120_000,
@@ -28,6 +30,7 @@ export const usualDeadlines: Deadlines = {
   heartbeatMs: 10_000,
   preflightMs: 600_000,
   graceMs: 5000,
+  standInMs: 500,
 };
 /** `maxRunMs`: of one inference; a release may ask for less. */
 export type Limits = MemoryLimits & { maxComputeMs: number; maxRunMs?: number | undefined };
@@ -66,6 +69,7 @@ export class SlotRunners {
   #closed = new AbortController();
   readonly #leaving = new Set<Promise<void>>();
   readonly #stub: Stub;
+  #gap: NodeJS.Timeout | undefined;
 
   constructor(options: RunnersOptions) {
     this.#options = options;
@@ -129,7 +133,12 @@ export class SlotRunners {
         Object.assign(this.#active, { run, deployment: release.deployment });
         return true;
       }
-      await this.#swap(await this.#launch(run, release, this.#closed.signal));
+      try {
+        await this.#swap(await this.#launch(run, release, this.#closed.signal));
+      } catch (error) {
+        this.#standInSoon(messageOf(error));
+        throw error;
+      }
       return true;
     });
   }
@@ -143,6 +152,7 @@ export class SlotRunners {
       this.#begunOrNone()?.end('crash', 'it was not needed');
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
+      clearTimeout(this.#gap);
       if (this.#closed === closed) this.#closed = new AbortController();
       await Promise.all([...this.#leaving, this.#stub.end()]);
     });
@@ -202,6 +212,7 @@ export class SlotRunners {
       await next.process.exited;
       throw error;
     }
+    clearTimeout(this.#gap);
     void this.#stub.end();
     next.process.watch();
     this.#active = next;
@@ -223,7 +234,9 @@ export class SlotRunners {
 
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
-    if (!runner.leaving) this.#options.onDied(runner.run, death);
+    if (runner.leaving) return;
+    this.#standInSoon(death.reason);
+    this.#options.onDied(runner.run, death);
   }
 
   #oversight({ limits: asked }: Manifest): Oversight {
@@ -240,8 +253,18 @@ export class SlotRunners {
     return { slot, deployment, digest, variant, ...stored, ...limits, providers: usable };
   }
 
+  /** Nothing serves, and the next start may have to wait. One that stands in already has a better reason. */
+  #standInSoon(why: string): void {
+    clearTimeout(this.#gap);
+    if (this.#closed.signal.aborted) return;
+    this.#gap = setTimeout(() => {
+      if (!this.#active && !this.#stub.standsIn) this.#stub.begin(`restarting: ${why}`);
+    }, this.#options.deadlines.standInMs);
+  }
+
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
   #standIn(why: string): void {
+    clearTimeout(this.#gap);
     this.#begunOrNone()?.end('crash', 'it was not needed');
     this.#stub.begin(why);
   }
