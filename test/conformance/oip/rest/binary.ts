@@ -26,7 +26,10 @@ function binaryAnswer(came: Came): Binary {
     const size = parameters?.['binary_data_size'];
     if (size === undefined) continue;
     hold(data === undefined, `output ${name} has both "data" and binary_data_size`);
-    hold(typeof size === 'number' && size <= rest.length, `output ${name} says ${String(size)} bytes, ${rest.length} are left`);
+    hold(
+      typeof size === 'number' && size <= rest.length,
+      `output ${name} says ${JSON.stringify(size)} bytes, ${rest.length} are left`,
+    );
     blobs.set(name, rest.subarray(0, size));
     rest = rest.subarray(size);
   }
@@ -160,8 +163,10 @@ function lyingSize(by: number): Spoiler {
   return (context) => {
     const body = context.body();
     const blobs = body.inputs.map(({ datatype, data }) => toBytes(datatype as Datatype, data!));
-    const inputs = body.inputs.map(({ data: _, ...tensor }, i) => ({
-      ...tensor,
+    const inputs = body.inputs.map(({ name, shape, datatype }, i) => ({
+      name,
+      shape,
+      datatype,
       parameters: { binary_data_size: blobs[i]!.length + (i === 0 ? by : 0) },
     }));
     return postBinary(context, withBytes({ inputs }, [...blobs, Buffer.alloc(Math.max(0, by))]));

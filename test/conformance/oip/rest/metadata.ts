@@ -46,7 +46,8 @@ export const metadataChecks: Check<RestContext>[] = [
     clause: 'JSON comes as application/json',
     run: async ({ client }) => {
       const { headers } = await client.send({ path: '/v2' });
-      hold(String(headers['content-type']).startsWith('application/json'), `content-type ${headers['content-type']}`);
+      const type = String(headers['content-type']);
+      hold(type.startsWith('application/json'), `content-type ${type}`);
     },
   },
   {
