@@ -79,7 +79,9 @@ describe('preflight', () => {
 describe('serving', () => {
   test('one runner takes over from another on the same socket and no request is lost', async () => {
     const socket = boundSocket();
-    const order = served(await workshop.smallRelease('colour'), join(await workshop.folder(), 'p.jsonl'));
+    const order = served(await workshop.smallRelease('colour'), join(await workshop.folder(), 'p.jsonl'), {
+      listen: { http: 4 },
+    });
     const activate = async () => {
       const runner = start(socket.fd);
       runner.send(order);
@@ -142,7 +144,7 @@ describe('serving', () => {
     const socket = boundSocket();
     const runner = start(socket.fd);
     const order = await workshop.smallRelease('slow');
-    runner.send(served(order, join(order.folder, 'p.jsonl')));
+    runner.send(served(order, join(order.folder, 'p.jsonl'), { listen: { http: 4 } }));
     await runner.hears('ready');
     runner.send({ type: 'activate' });
     await runner.hears('activated');

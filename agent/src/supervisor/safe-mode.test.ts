@@ -19,7 +19,10 @@ describe.skipIf(!existsSync(stubPath))('a slot in safe mode', () => {
   it('answers each request with the reason within a second, and hands over to what serves next', async () => {
     const port = await freePort();
     const source = { directory: '.', perSecond: 100, then: 'repeat' } as const;
-    device = await FleetOfOne.make({ random: () => 0.1, slots: { inspection: { listen: { host: '127.0.0.1', port }, source } } });
+    device = await FleetOfOne.make({
+      random: () => 0.1,
+      slots: { inspection: { listen: { http: { host: '127.0.0.1', port } }, source } },
+    });
     const first = await committed('good');
     const request = () => fetch(`http://127.0.0.1:${port}/v2/models/${inspection}/infer`, { method: 'POST', body: '{}' });
     await device.restart(() => {

@@ -7,6 +7,7 @@ import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../ru
 import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+import type { SlotSockets } from './slot-sockets.js';
 import { Stub } from './stub.js';
 
 export type Deadlines = {
@@ -30,7 +31,7 @@ export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = {
   slot: SlotName;
   program: RunnerProgram;
-  listenFd?: number | undefined;
+  sockets?: SlotSockets | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
   limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
@@ -62,7 +63,7 @@ export class SlotRunners {
   constructor(options: RunnersOptions) {
     this.#options = options;
     this.#windowS = options.windowS;
-    this.#stub = new Stub(options.program, options.listenFd);
+    this.#stub = new Stub(options.program, options.sockets);
     this.#begun = options.begun;
     void this.#begun?.exited.then(() => (this.#begun = undefined));
   }
@@ -147,7 +148,7 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, limits } = this.#options;
+    const { predictions, source, deadlines, limits, sockets } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
@@ -160,7 +161,7 @@ export class SlotRunners {
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions });
+      runner.process.send({ type: 'serve', ...load, listen: sockets?.listen ?? {}, windowS: this.#windowS, source, predictions });
       const { rssBytes } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
       return runner;
@@ -231,8 +232,8 @@ export class SlotRunners {
   }
 
   #begunOrNew(): RunnerProcess {
-    const { program, listenFd } = this.#options;
-    return this.#begunOrNone() ?? new RunnerProcess(program, { listenFd });
+    const { program, sockets } = this.#options;
+    return this.#begunOrNone() ?? new RunnerProcess(program, { sockets });
   }
 }
 

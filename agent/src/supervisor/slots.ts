@@ -121,7 +121,7 @@ export class Slots {
     });
     const runners = new SlotRunners({
       ...this.#runnersOptions(name),
-      listenFd: options.headStart.socket(name)?.fd,
+      sockets: options.headStart.sockets(name),
       begun: state.committed && options.headStart.takeRunner(name),
       onHeartbeat: (heartbeat) => slot.dispatch({ ...heartbeat, at: now() }),
       onDied: (run, death) => slot.dispatch({ type: 'died', run, at: now(), death }),
@@ -137,7 +137,7 @@ export class Slots {
     };
   }
 
-  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
+  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
     const { dataDir, program, limits, windowS, predictions, slots, onWindow, deadlines } = this.#options;
     return {
       slot,

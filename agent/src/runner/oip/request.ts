@@ -1,11 +1,13 @@
+import type { TensorSignature } from '@flotilla/protocol';
 import { z } from 'zod';
 import { RequestError } from '../http.js';
 import { priorities, type Submission } from '../queue.js';
+import type { TensorData } from '../tensor.js';
 
 const refuse = (message: string) => new RequestError(400, message);
 
 /** As Triton has them: `priority` 1 goes first and 0 is the default; `timeout` is in microseconds, and 0 is none. */
-const RequestParameters = z.object({
+export const RequestParameters = z.object({
   binary_data_output: z.boolean().optional(),
   priority: z
     .int()
@@ -14,6 +16,8 @@ const RequestParameters = z.object({
     .optional(),
   timeout: z.int().min(0).optional(),
 });
+
+export type RequestParameters = z.infer<typeof RequestParameters>;
 
 // Parameters that are not named here are dropped, as are fields.
 const Head = z.object({
@@ -39,8 +43,17 @@ const Head = z.object({
 });
 type Head = z.infer<typeof Head>;
 
-/** `data` as JSON or `binary` as bytes of the body, never both; neither where the client forgot. */
-export type RequestInput = { name: string; datatype: string; shape: readonly number[]; data?: unknown; binary?: Buffer };
+/** `data` as JSON, or `binary` as bytes, or `contents` as gRPC's typed values: one of them; none where the client forgot. */
+export type RequestInput = {
+  name: string;
+  datatype: string;
+  shape: readonly number[];
+  data?: unknown;
+  binary?: Buffer;
+  contents?: TypedContents;
+};
+/** Writes down the values of a tensor whose type and shape are known to be the model's. */
+export type TypedContents = (tensor: TensorSignature) => TensorData;
 export type WantedOutput = { name: string; binary: boolean };
 export type InferRequest = {
   id: string | undefined;
@@ -62,12 +75,18 @@ export function parseInferRequest(body: Buffer, headerLength: string | undefined
     inputs: withBinary(inputs, headerLength === undefined ? undefined : body.subarray(split)),
     outputs: outputs.map((output) => wanted(output, binaryOutput)),
     binaryOutput,
-    submission: {
-      priority: priorities.find((priority) => priority === parameters?.priority),
-      timeoutMs: parameters?.timeout ? parameters.timeout / 1000 : undefined,
-    },
+    submission: submissionOf(parameters),
   };
 }
+
+export const submissionOf = (parameters: RequestParameters | undefined): Submission => ({
+  priority: priorities.find((priority) => priority === parameters?.priority),
+  timeoutMs: parameters?.timeout ? parameters.timeout / 1000 : undefined,
+});
+
+/** What zod found wrong, each with its place. */
+export const complaints = (error: z.ZodError, place: readonly string[] = []) =>
+  error.issues.map(({ path, message }) => `${[...place, ...path].join('.') || 'the body'}: ${message}`).join('; ');
 
 function splitAt(headerLength: string, bodyBytes: number): number {
   const what = `the header inference-header-content-length is "${headerLength}"`;
@@ -85,14 +104,16 @@ function parseHead(bytes: Buffer): Head {
   }
   const head = Head.safeParse(json);
   if (head.success) return head.data;
-  throw refuse(head.error.issues.map(({ path, message }) => `${path.join('.') || 'the body'}: ${message}`).join('; '));
+  throw refuse(complaints(head.error));
 }
 
 function wanted({ name, parameters }: NonNullable<Head['outputs']>[number], binaryOutput: boolean): WantedOutput {
-  if (parameters?.classification !== undefined)
-    throw refuse(`output "${name}": classification is not offered; leave the parameter out and rank the scores yourself`);
+  if (parameters?.classification !== undefined) throw noClassification(name);
   return { name, binary: parameters?.binary_data ?? binaryOutput };
 }
+
+export const noClassification = (output: string) =>
+  refuse(`output "${output}": classification is not offered; leave the parameter out and rank the scores yourself`);
 
 /** Hands each input its bytes: they follow the JSON in the order of the inputs that name a size. */
 function withBinary(inputs: Head['inputs'], binary: Buffer | undefined): RequestInput[] {
