@@ -16,9 +16,6 @@ const connectionWindowBytes = 16 * 1024 * 1024;
 const settings = { initialWindowSize: streamWindowBytes, maxConcurrentStreams: 256, enablePush: false };
 /** What is queued for a slow client counts against it, and an answer may be large. */
 const maxSessionMemoryMb = 512;
-/** The highest stream there could be: whatever the client has sent meanwhile is still taken. */
-const anyStream = 2 ** 31 - 1;
-const noError = 0;
 
 /** gRPC over HTTP/2 on connections that are handed to it; several runners may share the socket that these come from. */
 export class GrpcServer {
@@ -48,7 +45,8 @@ export class GrpcServer {
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
     for (const call of this.#streaming) call.drain();
-    for (const session of this.#sessions) part(session);
+    // GOAWAY: what crosses it on the way was not begun, and each client knows that it may send it again elsewhere.
+    for (const session of this.#sessions) session.close();
     const end = setTimeout(() => this.#sessions.forEach((session) => session.destroy()), graceMs);
     if (this.#sessions.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
     clearTimeout(end);
@@ -64,7 +62,7 @@ export class GrpcServer {
       this.#sessions.delete(session);
       if (this.#sessions.size === 0) this.#onEmpty();
     });
-    if (this.#draining) part(session);
+    if (this.#draining) session.close();
   }
 
   #open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -95,11 +93,4 @@ export class GrpcServer {
     call.onClose(() => this.#streaming.delete(streaming));
     if (this.#draining) streaming.drain();
   }
-}
-
-/** In two steps (RFC 9113, 6.8): what the client sent before it heard is taken, and comes before its answer to the ping. */
-function part(session: ServerHttp2Session): void {
-  if (session.closed || session.destroyed) return;
-  session.goaway(noError, anyStream);
-  if (!session.ping(() => session.close())) session.close();
 }
