@@ -69,12 +69,16 @@ export const triton: Check<GrpcContext>[] = [
   {
     id: 'grpc.triton.stream-error',
     level: 'MAY',
-    clause: 'a refused request in a stream is an error_message, and the stream goes on',
+    clause: 'a refused request in a stream is an error_message that can be told apart, and the stream goes on',
     run: async (context) => {
-      const broken = { ...context.raw(), raw_input_contents: [Buffer.alloc(3)] };
-      const answers = await context.client.stream([context.raw(), broken, context.raw()]);
-      const refused = answers.map(({ error_message: message }) => (message ? 'refused' : 'answered'));
-      hold(refused.join() === 'answered,refused,answered', `the answers are ${refused.join()}`);
+      const ids = ['first', 'broken', 'third'];
+      const requests = ids.map((id) => ({ ...context.raw(), id }));
+      requests[1]!.raw_input_contents = [Buffer.alloc(3)];
+      const answers = await context.client.stream(requests);
+      const refused = answers.filter(({ error_message: message }) => message);
+      hold(answers.length === 3 && refused.length === 1, `${answers.length} answers came, ${refused.length} of them refusals`);
+      const known = refused[0] === answers[1] || refused[0]!.infer_response?.id === 'broken';
+      hold(known, 'the refusal comes neither in the order of the requests nor with the id of its own');
     },
   },
   {
