@@ -13,11 +13,11 @@ import { freePorts } from '../support/ports.js';
 const patienceMs = 120_000;
 
 const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-clients-'));
-const [http, deviceApi, mqtt, port] = (await freePorts(4)) as [number, number, number, number];
+const [http, deviceApi, mqtt, port, grpcPort] = (await freePorts(5)) as [number, number, number, number, number];
 const [device] = localDevices(port);
 const log = (line: string) => console.error(line);
 const fleet = new Fleet(
-  { dataDir, ports: { http, deviceApi, mqtt }, devices: [device!] },
+  { dataDir, ports: { http, deviceApi, mqtt }, devices: [{ ...device!, grpcPort }] },
   { line: log, update: () => undefined, settle: () => undefined },
 );
 
@@ -34,7 +34,7 @@ process.stdin.resume().once('end', () => void end().then(() => process.exit()));
 try {
   await fleet.start();
   await runRelease();
-  console.log(JSON.stringify({ http: `127.0.0.1:${port}` }));
+  console.log(JSON.stringify({ http: `127.0.0.1:${port}`, grpc: `127.0.0.1:${grpcPort}` }));
 } catch (error) {
   console.error(error);
   await end();

@@ -2,6 +2,7 @@
 import atexit
 import functools
 import json
+import os
 import pathlib
 import subprocess
 
@@ -15,13 +16,22 @@ MODEL = "inspection"
 @functools.cache
 def echo():
     """Runners around small models: {name: {"http": "host:port", "grpc": "host:port"}}."""
-    return started([*FROM_SOURCE, "agent/src/runner/fixtures/serve-echo.ts"])
+    return already("FLOTILLA_TEST_ECHO") or started([*FROM_SOURCE, "agent/src/runner/fixtures/serve-echo.ts"])
 
 
 @functools.cache
 def agent():
     """A whole device: enrolled, its release delivered, verified, proven and committed."""
-    return started(["test/dist/clients/serve-agent.js"])
+    return already("FLOTILLA_TEST_AGENT") or started(["test/dist/clients/serve-agent.js"])
+
+
+def shared():
+    """Both, for processes that are to use them instead of starting their own."""
+    return {"FLOTILLA_TEST_ECHO": json.dumps(echo()), "FLOTILLA_TEST_AGENT": json.dumps(agent())}
+
+
+def already(name):
+    return json.loads(os.environ[name]) if name in os.environ else None
 
 
 def started(arguments):

@@ -4,6 +4,7 @@ import unittest
 import urllib.request
 
 import numpy as np
+import tritonclient.grpc
 import tritonclient.http
 
 import servers
@@ -17,6 +18,14 @@ class Agent(unittest.TestCase):
         self.assertTrue(client.is_model_ready(MODEL))
         self.assertEqual(client.get_model_metadata(MODEL)["versions"], ["1.0.0"])
         tensor = tritonclient.http.InferInput("images", [1, 3, 224, 224], "FP32")
+        tensor.set_data_from_numpy(noise())
+        for _ in range(5):
+            assert_scores(client.infer(MODEL, [tensor]).as_numpy("scores"))
+
+    def test_triton_grpc(self):
+        client = tritonclient.grpc.InferenceServerClient(servers.agent()["grpc"])
+        self.assertTrue(client.is_model_ready(MODEL, "1.0.0"))
+        tensor = tritonclient.grpc.InferInput("images", [1, 3, 224, 224], "FP32")
         tensor.set_data_from_numpy(noise())
         for _ in range(5):
             assert_scores(client.infer(MODEL, [tensor]).as_numpy("scores"))

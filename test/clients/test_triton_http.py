@@ -78,6 +78,20 @@ class TritonHttp(unittest.TestCase):
         for i, request in enumerate(pending):
             np.testing.assert_allclose(request.get_result().as_numpy("scores"), [[i / 8] * 3], rtol=1e-6)
 
+    def test_configuration_statistics_and_index(self):
+        client = client_of("colour")
+        missing = {"model_configuration", "statistics", "model_repository"} - set(client.get_server_metadata()["extensions"])
+        if missing:
+            self.skipTest(f"the server does not list {', '.join(sorted(missing))}")
+        self.assertEqual(client.get_model_config(MODEL)["input"][0]["dims"], [1, 3, 8, 8])
+        counts = []
+        for _ in range(2):
+            counts.append(client.get_inference_statistics(MODEL)["model_stats"][0]["inference_count"])
+            client.infer(MODEL, picture())
+        self.assertEqual(counts[1] - counts[0], 1)
+        (model,) = client.get_model_repository_index()
+        self.assertEqual((model["name"], model["state"]), (MODEL, "READY"))
+
     def test_refusals(self):
         client = client_of("colour")
         with self.assertRaisesRegex(InferenceServerException, "classification is not offered"):

@@ -8,6 +8,7 @@ import { health } from './health.js';
 import { infer } from './infer.js';
 import { metadataChecks } from './metadata.js';
 import { transport } from './transport.js';
+import { triton } from './triton.js';
 
 export type Target = { url: string; model?: string; shapes?: ReadonlyMap<string, number[]> };
 
@@ -18,6 +19,7 @@ export const restChecks: readonly Check<RestContext>[] = [
   ...errors,
   ...binary,
   ...transport,
+  ...triton,
 ];
 
 /** All of REST against one model of one server. */
