@@ -25,7 +25,9 @@ export function oipRoutes(inferences: Inferences, isReady: () => boolean): Route
     }));
 
   return [
+    // The protocol's prose has the first path, its OpenAPI document the second.
     { method: 'GET', path: '/v2', handle: () => ({ body: server }) },
+    { method: 'GET', path: '/v2/', handle: () => ({ body: server }) },
     { method: 'GET', path: '/v2/health/live', handle: () => ({ body: { live: true } }) },
     { method: 'GET', path: '/v2/health/ready', handle: () => ready({ ready: isReady() }) },
     ...ofModel('', 'GET', () => ({ body: model.metadata })),
