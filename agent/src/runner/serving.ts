@@ -3,7 +3,9 @@ import type { FromRunner, SourceConfig } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
 import { messageOf } from './fault.js';
 import { type Route, httpHandler } from './http.js';
-import { BadPicture, Inferences, type Prediction } from './inferences.js';
+import { BadPicture, Inferences } from './inferences.js';
+import { Feedback } from './feedback.js';
+import { JsonLines } from './json-lines.js';
 import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
 import { Listener } from './listener.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
@@ -11,10 +13,12 @@ import type { Logger } from './log.js';
 import { metricsRoute } from './metrics.js';
 import { Monitor } from './monitor/monitor.js';
 import { oipRoutes } from './oip/rest.js';
+import { recordOf } from './output-values.js';
+import { feedbackFile, findPrediction } from './past-predictions.js';
 import { PredictionStreams } from './prediction-stream.js';
-import { PredictionLog } from './predictions.js';
 import { InferenceQueue, Overloaded } from './queue.js';
 import { slotRoutes } from './slot-api.js';
+import type { Prediction } from './slot-schemas.js';
 import { DirectorySource, type InferOutcome } from './source.js';
 
 export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
@@ -35,7 +39,8 @@ export class Serving {
   readonly #queue: InferenceQueue;
   readonly #monitor: Monitor;
   readonly #inferences: Inferences;
-  readonly #predictions: PredictionLog;
+  readonly #predictions: JsonLines;
+  readonly #feedback: Feedback;
   readonly #latest: LatestPrediction;
   readonly #streams = new PredictionStreams();
   readonly #source: DirectorySource | undefined;
@@ -57,7 +62,8 @@ export class Serving {
     this.#queue = new InferenceQueue((inputs) => around.engine.run(inputs), queueLimits);
     this.#monitor = new Monitor(served);
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
-    this.#predictions = new PredictionLog(order.predictions, around.log);
+    this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);
+    this.#feedback = openFeedback(order, this.#predictions, around.log);
     this.#latest = new LatestPrediction(staleAfterMs(order.source));
     this.#source = order.source && this.#openSource(order.source);
     this.#listener = new Listener(httpHandler(this.#routes(), around.log));
@@ -115,20 +121,22 @@ export class Serving {
   }
 
   #routes(): Route[] {
-    const [inferences, streams] = [this.#inferences, this.#streams];
+    const [inferences, streams, feedback, queue] = [this.#inferences, this.#streams, this.#feedback, this.#queue];
     const isReady = () => this.#state === 'active';
     const record = (prediction: Prediction) => this.#record(prediction);
     return [
       ...oipRoutes(inferences, isReady),
-      ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, record }),
-      metricsRoute({ inferences, streams, monitor: this.#monitor, queue: this.#queue, predictions: this.#predictions }),
+      ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, feedback, record }),
+      metricsRoute({ inferences, streams, feedback, queue, monitor: this.#monitor, predictions: this.#predictions }),
     ];
   }
 
   #record(prediction: Prediction): void {
-    this.#latest.set(prediction);
-    this.#predictions.append(prediction);
-    this.#streams.publish(prediction);
+    const record = recordOf(prediction);
+    this.#latest.set(record);
+    void this.#predictions.append(record);
+    this.#feedback.remember(record);
+    this.#streams.publish(record);
   }
 
   #openSource(config: SourceConfig): DirectorySource {
@@ -137,7 +145,7 @@ export class Serving {
 
   async #inferFromSource(encoded: Uint8Array, name: string): Promise<InferOutcome> {
     try {
-      this.#record(await this.#inferences.predict(encoded, name));
+      this.#record(await this.#inferences.predict(encoded, { source: name }));
       return 'inferred';
     } catch (error) {
       if (error instanceof Overloaded) return 'busy';
@@ -160,4 +168,10 @@ export class Serving {
   #cut(): void {
     this.around.send({ type: 'window', ...this.#monitor.cut(this.#queue.takeDepthMax()) });
   }
+}
+
+function openFeedback({ slot, predictions }: ServeOrder, log: JsonLines, logger: Logger): Feedback {
+  const { file, maxBytes, keep } = predictions;
+  const lines = { file: feedbackFile(file), maxBytes: Math.ceil(maxBytes / 10), keep, what: 'feedback', durable: true };
+  return new Feedback(new JsonLines(lines, logger), (id) => findPrediction(id, file, log), slot);
 }

@@ -2,6 +2,7 @@ import type { ListenOptions } from 'node:net';
 import type { RequestListener } from 'node:http';
 import { type FromRunner, ToStub } from '../runner-protocol.js';
 import { Listener } from './listener.js';
+import type { Quality } from './slot-schemas.js';
 
 const json = { 'content-type': 'application/json' };
 /** Alive is what asks whether to restart this device; nothing would get better by it. */
@@ -28,18 +29,19 @@ function refuse(listen: ListenOptions | { fd: number }, reason: string): Listene
   return listener;
 }
 
+/** Where predictions are asked for: a client that reads nothing but the quality must not take silence for good. */
+const quality: Quality = 'safe-mode';
 /** The slot tries again by itself; a client may as well. */
 const retryAfterS = 10;
 
 const unavailable =
   (reason: string): RequestListener =>
   (request, response) => {
-    const fine = alive.get(request.url!.split('?')[0]!);
+    const path = request.url!.split('?')[0]!;
+    const fine = alive.get(path);
+    const body = { error: `no model serves here: ${reason}`, ...(path.startsWith('/v1/slots/') ? { quality } : {}) };
     // A body that nobody read would be taken for the next request.
     if (!request.complete) response.setHeader('connection', 'close');
     if (fine) response.writeHead(200, json).end(JSON.stringify(fine));
-    else
-      response
-        .writeHead(503, { ...json, 'retry-after': String(retryAfterS) })
-        .end(JSON.stringify({ error: `no model serves here: ${reason}` }));
+    else response.writeHead(503, { ...json, 'retry-after': String(retryAfterS) }).end(JSON.stringify(body));
   };

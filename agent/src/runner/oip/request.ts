@@ -1,19 +1,12 @@
 import { z } from 'zod';
 import { RequestError } from '../http.js';
-import { priorities, type Submission } from '../queue.js';
+import { parseJson } from '../json-body.js';
+import type { Submission } from '../queue.js';
+import { SubmissionParameters, submissionOf } from '../submission.js';
 
 const refuse = (message: string) => new RequestError(400, message);
 
-/** As Triton has them: `priority` 1 goes first and 0 is the default; `timeout` is in microseconds, and 0 is none. */
-const RequestParameters = z.object({
-  binary_data_output: z.boolean().optional(),
-  priority: z
-    .int()
-    .min(0)
-    .max(Math.max(...priorities))
-    .optional(),
-  timeout: z.int().min(0).optional(),
-});
+const RequestParameters = SubmissionParameters.extend({ binary_data_output: z.boolean().optional() });
 
 // Parameters that are not named here are dropped, as are fields.
 const Head = z.object({
@@ -55,17 +48,14 @@ export type InferRequest = {
 /** `headerLength` is Inference-Header-Content-Length: how much of the (decompressed) body is JSON; without it, all. */
 export function parseInferRequest(body: Buffer, headerLength: string | undefined): InferRequest {
   const split = headerLength === undefined ? body.length : splitAt(headerLength, body.length);
-  const { id, parameters, inputs, outputs = [] } = parseHead(body.subarray(0, split));
+  const { id, parameters, inputs, outputs = [] } = parseJson(body.subarray(0, split), Head);
   const binaryOutput = parameters?.binary_data_output ?? false;
   return {
     id,
     inputs: withBinary(inputs, headerLength === undefined ? undefined : body.subarray(split)),
     outputs: outputs.map((output) => wanted(output, binaryOutput)),
     binaryOutput,
-    submission: {
-      priority: priorities.find((priority) => priority === parameters?.priority),
-      timeoutMs: parameters?.timeout ? parameters.timeout / 1000 : undefined,
-    },
+    submission: submissionOf(parameters),
   };
 }
 
@@ -74,18 +64,6 @@ function splitAt(headerLength: string, bodyBytes: number): number {
   if (!/^\d+$/.test(headerLength)) throw refuse(`${what}, expected the number of bytes of the JSON before the binary data`);
   if (Number(headerLength) > bodyBytes) throw refuse(`${what}, but the whole body has ${bodyBytes} bytes`);
   return Number(headerLength);
-}
-
-function parseHead(bytes: Buffer): Head {
-  let json: unknown;
-  try {
-    json = JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    throw refuse(`the body is no JSON: ${(error as Error).message}`);
-  }
-  const head = Head.safeParse(json);
-  if (head.success) return head.data;
-  throw refuse(head.error.issues.map(({ path, message }) => `${path.join('.') || 'the body'}: ${message}`).join('; '));
 }
 
 function wanted({ name, parameters }: NonNullable<Head['outputs']>[number], binaryOutput: boolean): WantedOutput {
