@@ -15,6 +15,7 @@ import { Monitor } from './monitor/monitor.js';
 import { oipRoutes } from './oip/rest.js';
 import { recordOf } from './output-values.js';
 import { feedbackFile, findPrediction } from './past-predictions.js';
+import { openApiRoute } from './openapi/route.js';
 import { PredictionStreams } from './prediction-stream.js';
 import { InferenceQueue, Overloaded } from './queue.js';
 import { slotRoutes } from './slot-api.js';
@@ -44,6 +45,8 @@ export class Serving {
   readonly #latest: LatestPrediction;
   readonly #streams = new PredictionStreams();
   readonly #source: DirectorySource | undefined;
+  /** What it answers to. */
+  readonly routes: readonly Route[];
   readonly #listener: Listener;
   readonly #heartbeat: NodeJS.Timeout;
   #windows: NodeJS.Timeout | undefined;
@@ -66,7 +69,8 @@ export class Serving {
     this.#feedback = openFeedback(order, this.#predictions, around.log);
     this.#latest = new LatestPrediction(staleAfterMs(order.source));
     this.#source = order.source && this.#openSource(order.source);
-    this.#listener = new Listener(httpHandler(this.#routes(), around.log));
+    this.routes = this.#routes();
+    this.#listener = new Listener(httpHandler(this.routes, around.log));
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }
 
@@ -127,6 +131,7 @@ export class Serving {
     return [
       ...oipRoutes(inferences, isReady),
       ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, feedback, record }),
+      openApiRoute(),
       metricsRoute({ inferences, streams, feedback, queue, monitor: this.#monitor, predictions: this.#predictions }),
     ];
   }

@@ -9,7 +9,7 @@ const refuse = (message: string) => new RequestError(400, message);
 const RequestParameters = SubmissionParameters.extend({ binary_data_output: z.boolean().optional() });
 
 // Parameters that are not named here are dropped, as are fields.
-const Head = z.object({
+export const InferRequestHead = z.object({
   id: z.string().max(1024).optional(),
   parameters: RequestParameters.optional(),
   inputs: z.array(
@@ -30,7 +30,7 @@ const Head = z.object({
     )
     .optional(),
 });
-type Head = z.infer<typeof Head>;
+type Head = z.infer<typeof InferRequestHead>;
 
 /** `data` as JSON or `binary` as bytes of the body, never both; neither where the client forgot. */
 export type RequestInput = { name: string; datatype: string; shape: readonly number[]; data?: unknown; binary?: Buffer };
@@ -48,7 +48,7 @@ export type InferRequest = {
 /** `headerLength` is Inference-Header-Content-Length: how much of the (decompressed) body is JSON; without it, all. */
 export function parseInferRequest(body: Buffer, headerLength: string | undefined): InferRequest {
   const split = headerLength === undefined ? body.length : splitAt(headerLength, body.length);
-  const { id, parameters, inputs, outputs = [] } = parseJson(body.subarray(0, split), Head);
+  const { id, parameters, inputs, outputs = [] } = parseJson(body.subarray(0, split), InferRequestHead);
   const binaryOutput = parameters?.binary_data_output ?? false;
   return {
     id,
