@@ -42,7 +42,7 @@ export function slotRoutes({ inferences, isReady, latest, streams, feedback, rec
       if (!prediction) throw new RequestError(404, `${slot} has made no prediction yet`);
       return { body: prediction };
     }),
-    ofSlot('GET', '/predictions/stream', () => streams.admit()),
+    { ...ofSlot('GET', '/predictions/stream', () => streams.admit()), head: false },
     ofSlot('POST', '/predict', async (_params, request) => {
       const prediction = await predicted(inferences, request);
       record(prediction);
