@@ -71,7 +71,7 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
   }
 }
 
-const methodsOf = ({ method, head = true }: Route): string[] => (method === 'GET' && head ? ['GET', 'HEAD'] : [method]);
+const methodsOf = ({ method, head }: Route): string[] => (method === 'GET' && head !== false ? ['GET', 'HEAD'] : [method]);
 
 /** Whole seconds, which is all that the header knows. */
 const retryAfter = ({ retryAfterMs }: Overloaded) => String(Math.max(1, Math.ceil(retryAfterMs / 1000)));
