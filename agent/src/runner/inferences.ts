@@ -3,6 +3,7 @@ import { messageOf } from './fault.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
 import { RequestError } from './http.js';
+import { hasBatchDimension } from './oip/model-config.js';
 import { outputValues } from './output-values.js';
 import { type InferenceQueue, Overloaded, type Submission } from './queue.js';
 import type { Prediction, Ranked } from './slot-schemas.js';
@@ -105,11 +106,13 @@ export class Inferences {
     { inputs, since, submission, counted }: Run,
     finish: (outputs: readonly Tensor[]) => Finished<T>,
   ): Promise<Answer<T>> {
+    const elements = hasBatchDimension(this.release.model) ? (inputs[0]?.shape[0] ?? 1) : 1;
     try {
       const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, submission);
+      this.monitor.executed(elements, wallUs);
       const { value, top } = counted ? finish(outputs) : blaming(() => finish(outputs));
-      const totalUs = Math.round((performance.now() - since) * 1000);
-      this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top);
+      const totalUs = microsecondsSince(since);
+      this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top, elements);
       return { value, computeUs: wallUs, totalUs };
     } catch (error) {
       if (error instanceof RequestError) throw error;
@@ -117,7 +120,7 @@ export class Inferences {
         this.monitor.shed();
         throw error;
       }
-      if (counted) this.monitor.failed();
+      if (counted) this.monitor.failed(microsecondsSince(since));
       throw new InferenceFailed(`the inference failed: ${messageOf(error)}`, { cause: error });
     }
   }
@@ -135,3 +138,5 @@ function blaming<T>(finish: () => T): T {
     throw new RequestError(400, `${messageOf(error)} (the inputs held NaN or infinity)`);
   }
 }
+
+const microsecondsSince = (since: number) => Math.round((performance.now() - since) * 1000);

@@ -44,7 +44,7 @@ test(
       seen.set(status, (seen.get(status) ?? 0) + 1);
       if (status === 'cut') expect(isWhole(damage), JSON.stringify(damage)).toBe(false);
       else if (status !== 200) expect(refusals, text).toContain(status);
-      if (status === 400 && !/^HEAD/.test(damage.method ?? '')) expect(text).toMatch(/"error":"./);
+      if (status === 400 && damage.method !== 'HEAD') expect(text).toMatch(/"error":"./);
     };
     const requests = fc.oneof(
       { weight: 4, arbitrary: binaryRequests(echo.inputs).map((request) => ({ request, slot: echo.slot })) },
