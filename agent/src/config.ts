@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { describeIssues, DeviceId, SlotName } from '@flotilla/protocol';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { Exposure, exposureComplaint, exposureFrom } from './exposure.js';
 import { SourceConfig } from './runner-protocol.js';
 
 /** The configuration cannot be used: one line for each thing wrong. */
@@ -19,7 +20,11 @@ const Address = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const SlotFile = z.strictObject({ listen: z.strictObject({ http: Address }), source: SourceConfig.optional() });
+const SlotFile = z.strictObject({
+  listen: z.strictObject({ http: Address }),
+  source: SourceConfig.optional(),
+  expose: Exposure.optional(),
+});
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
@@ -64,8 +69,10 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   const result = AgentFile.safeParse(written);
   if (!result.success) throw new ConfigError(describeIssues(file, AgentFile, result.error));
   const folder = dirname(resolve(file));
-  const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withSourceFrom(folder, slot)] as const);
+  const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withPathsFrom(folder, slot)] as const);
   checkAddresses(file, result.data.slots);
+  const exposed = exposureComplaint(result.data.slots);
+  if (exposed) throw new ConfigError(`${file}: ${exposed}`);
   return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: Object.fromEntries(slots) });
 }
 
@@ -98,8 +105,11 @@ function withEnvironment(written: unknown, env: NodeJS.ProcessEnv): unknown {
 const numberOrText = (text: string) => (Number.isNaN(Number(text)) ? text : Number(text));
 
 type Slot = z.output<typeof SlotFile>;
-const withSourceFrom = (folder: string, slot: Slot): Slot =>
-  slot.source ? { ...slot, source: { ...slot.source, directory: resolve(folder, slot.source.directory) } } : slot;
+const withPathsFrom = (folder: string, { source, expose, ...slot }: Slot): Slot => ({
+  ...slot,
+  ...(source ? { source: { ...source, directory: resolve(folder, source.directory) } } : {}),
+  ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
+});
 
 /** Two slots cannot listen on one address; port 0 is a free one for each. */
 function checkAddresses(file: string, slots: Readonly<Record<string, Slot>>): void {

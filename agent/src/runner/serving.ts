@@ -18,6 +18,7 @@ import { feedbackFile, findPrediction } from './past-predictions.js';
 import { openApiRoute } from './openapi/route.js';
 import { PredictionStreams } from './prediction-stream.js';
 import { InferenceQueue, Overloaded } from './queue.js';
+import type { Security } from './security.js';
 import { slotRoutes } from './slot-api.js';
 import type { Prediction } from './slot-schemas.js';
 import { DirectorySource, type InferOutcome } from './source.js';
@@ -27,6 +28,8 @@ type Surroundings = {
   engine: Engine;
   send: (message: FromRunner) => void;
   log: Logger;
+  /** Of a slot that others than this device reach. */
+  security?: Security | undefined;
   /** Where to listen, if at all. */ listen?: { fd: number } | { port: number; host: string };
 };
 
@@ -70,7 +73,9 @@ export class Serving {
     this.#latest = new LatestPrediction(staleAfterMs(order.source));
     this.#source = order.source && this.#openSource(order.source);
     this.routes = this.#routes();
-    this.#listener = new Listener(httpHandler(this.routes, around.log));
+    const handler = httpHandler(this.routes, around.log);
+    const { security } = around;
+    this.#listener = security ? new Listener(security.guard(handler), undefined, security.accept) : new Listener(handler);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }
 

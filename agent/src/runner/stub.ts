@@ -2,6 +2,7 @@ import type { ListenOptions } from 'node:net';
 import type { RequestListener } from 'node:http';
 import { type FromRunner, ToStub } from '../runner-protocol.js';
 import { Listener } from './listener.js';
+import { openSecurity } from './open-security.js';
 import type { Quality } from './slot-schemas.js';
 
 const json = { 'content-type': 'application/json' };
@@ -13,19 +14,23 @@ const alive = new Map<string, object>([
 
 /** Stands in on a slot's socket while no runner can serve: each request gets 503 with the reason at once, instead of waiting in the backlog. */
 export function startStub(listen: ListenOptions | { fd: number }): void {
-  let listener: Listener | undefined;
+  let listener: Promise<Listener> | undefined;
   process.on('message', (message) => {
     const order = ToStub.parse(message);
-    if (order.type === 'refuse') listener = refuse(listen, order.reason);
-    else void (listener?.drain(order.graceMs) ?? Promise.resolve()).then(() => process.exit(0));
+    if (order.type === 'refuse') listener = refuse(listen, order);
+    else void (listener?.then((l) => l.drain(order.graceMs)) ?? Promise.resolve()).then(() => process.exit(0));
   });
   process.on('disconnect', () => process.exit(0));
   if (!process.connected) process.exit(0);
 }
 
-function refuse(listen: ListenOptions | { fd: number }, reason: string): Listener {
-  const listener = new Listener(unavailable(reason));
-  void listener.listen(listen).then(() => process.send?.({ type: 'activated' } satisfies FromRunner));
+type Refuse = Extract<ToStub, { type: 'refuse' }>;
+
+async function refuse(listen: ListenOptions | { fd: number }, { reason, credentials }: Refuse): Promise<Listener> {
+  const [handler, security] = [unavailable(reason), await openSecurity(credentials)];
+  const listener = security ? new Listener(security.guard(handler), undefined, security.accept) : new Listener(handler);
+  await listener.listen(listen);
+  process.send?.({ type: 'activated' } satisfies FromRunner);
   return listener;
 }
 

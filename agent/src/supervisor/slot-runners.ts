@@ -5,6 +5,7 @@ import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
 import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
+import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from './durable-rename.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
 import { Stub } from './stub.js';
@@ -36,6 +37,8 @@ export type RunnersOptions = {
   limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
+  /** Of a slot that is exposed. */
+  credentials?: Pick<CredentialFiles, 'current'> | undefined;
   windowS: number;
   deadlines: Deadlines;
   open: (digest: Digest, variant: string) => Promise<StoredRelease>;
@@ -74,6 +77,12 @@ export class SlotRunners {
   configure(windowS: number): void {
     this.#windowS = windowS;
     this.#active?.process.send({ type: 'configure', windowS });
+  }
+
+  /** What serves takes the new certificate and tokens; what comes later finds them. */
+  secure(): void {
+    const credentials = this.#options.credentials?.current;
+    if (credentials) this.#active?.process.send({ type: 'secure', credentials });
   }
 
   /** Figures of one variant, measured in a runner that is thrown away. */
@@ -147,7 +156,7 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, limits } = this.#options;
+    const { predictions, source, deadlines, limits, credentials: files } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
@@ -160,7 +169,7 @@ export class SlotRunners {
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions });
+      runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions, credentials: files?.current });
       const { rssBytes } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
       return runner;
@@ -221,7 +230,7 @@ export class SlotRunners {
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
   #standIn(why: string): void {
     this.#begunOrNone()?.end('crash', 'it was not needed');
-    this.#stub.begin(why);
+    this.#stub.begin(why, this.#options.credentials?.current);
   }
 
   #begunOrNone(): RunnerProcess | undefined {

@@ -1,3 +1,4 @@
+import type { Credentials } from '../runner-protocol.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
 
 /** Requests that a stub still answers when a runner takes over. */
@@ -14,12 +15,12 @@ export class Stub {
   ) {}
 
   /** The reason of one that stands in already is replaced. */
-  begin(reason: string): void {
+  begin(reason: string, credentials?: Credentials): void {
     void this.end();
     if (this.listenFd === undefined) return;
     const stub = new RunnerProcess({ ...this.program, path: this.program.stubPath }, { listenFd: this.listenFd });
     this.#process = stub;
-    stub.send({ type: 'refuse', reason });
+    stub.send({ type: 'refuse', reason, credentials });
     void stub.exited.then(() => {
       if (this.#process === stub) this.#process = undefined;
     });
