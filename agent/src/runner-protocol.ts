@@ -26,6 +26,15 @@ const load = {
   maxRssBytes: z.int().min(1),
 };
 
+/** Where a slot of this device listens for REST. */
+export const SlotAddress = z.object({
+  slot: SlotName,
+  scheme: z.enum(['http', 'https']),
+  host: z.string(),
+  port: z.int().min(1),
+});
+export type SlotAddress = z.infer<typeof SlotAddress>;
+
 /** What a slot that others reach shows them, and takes from them: PEM texts, and the sha256 of each token in hex. */
 export const Credentials = z.object({
   certificate: z.string(),
@@ -55,6 +64,8 @@ export const ToRunner = z.discriminatedUnion('type', [
     source: SourceConfig.optional(),
     /** TLS, and who may ask; without it the address is this device's own. */
     credentials,
+    /** All of this device, for clients that look for them. */
+    slots: z.array(SlotAddress).default([]),
     /** JSON lines of predictions; rotated at maxBytes, `keep` old files. */
     predictions: z.object({ file: z.string(), maxBytes: z.int().min(1), keep: z.int().min(0) }),
   }),

@@ -12,6 +12,7 @@ import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from './log.js';
 import { metricsRoute } from './metrics.js';
 import { Monitor } from './monitor/monitor.js';
+import type { isOnThisDevice } from './nearness.js';
 import { oipRoutes } from './oip/rest.js';
 import { recordOf } from './output-values.js';
 import { feedbackFile, findPrediction } from './past-predictions.js';
@@ -20,6 +21,7 @@ import { PredictionStreams } from './prediction-stream.js';
 import { InferenceQueue, Overloaded } from './queue.js';
 import type { Security } from './security.js';
 import { slotRoutes } from './slot-api.js';
+import { slotsRoute } from './slot-list.js';
 import type { Prediction } from './slot-schemas.js';
 import { DirectorySource, type InferOutcome } from './source.js';
 
@@ -30,6 +32,8 @@ type Surroundings = {
   log: Logger;
   /** Of a slot that others than this device reach. */
   security?: Security | undefined;
+  /** Whether a client is on this device; its answers are not compressed. */
+  isNear?: typeof isOnThisDevice;
   /** Where to listen, if at all. */ listen?: { fd: number } | { port: number; host: string };
 };
 
@@ -58,7 +62,7 @@ export class Serving {
   #listening = false;
 
   constructor(
-    order: ServeOrder,
+    private readonly order: ServeOrder,
     release: LoadedRelease,
     private readonly around: Surroundings,
   ) {
@@ -134,7 +138,8 @@ export class Serving {
     const isReady = () => this.#state === 'active';
     const record = (prediction: Prediction) => this.#record(prediction);
     return [
-      ...oipRoutes(inferences, isReady),
+      slotsRoute(this.order),
+      ...oipRoutes(inferences, isReady, this.around.isNear),
       ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, feedback, record }),
       openApiRoute(),
       metricsRoute({ inferences, streams, feedback, queue, monitor: this.#monitor, predictions: this.#predictions }),

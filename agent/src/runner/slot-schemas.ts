@@ -73,6 +73,17 @@ export const FeedbackAnswer = z.object({
 });
 export type FeedbackAnswer = z.infer<typeof FeedbackAnswer>;
 
+export const SlotList = z.object({
+  slots: z.array(
+    z.object({
+      slot: z.string(),
+      http: z.string().describe('Base URL of its REST interface; whether it is ready, it says itself.'),
+      here: z.boolean().describe('Whether it is the one that answers now.'),
+    }),
+  ),
+});
+export type SlotList = z.infer<typeof SlotList>;
+
 export const ErrorAnswer = z.object({
   error: z.string().describe('A sentence: what was wrong, where, and what to do.'),
   quality: Quality.optional(),

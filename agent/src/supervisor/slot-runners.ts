@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
-import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
+import type { FromRunner, PreflightFigures, SlotAddress, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from './durable-rename.js';
@@ -37,6 +37,8 @@ export type RunnersOptions = {
   limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
+  /** All slots of this device. */
+  addresses: SlotAddress[];
   /** Of a slot that is exposed. */
   credentials?: Pick<CredentialFiles, 'current'> | undefined;
   windowS: number;
@@ -156,7 +158,7 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, limits, credentials: files } = this.#options;
+    const { predictions, source, deadlines, limits, credentials: files, addresses: slots } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
@@ -169,7 +171,8 @@ export class SlotRunners {
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions, credentials: files?.current });
+      const credentials = files?.current;
+      runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions, credentials, slots });
       const { rssBytes } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
       return runner;

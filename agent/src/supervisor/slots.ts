@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Report, SlotState, Target } from '../core/slot-state.js';
 import type { Capability } from '../core/variant.js';
 import type { Exposure } from '../exposure.js';
-import type { SourceConfig } from '../runner-protocol.js';
+import type { SlotAddress, SourceConfig } from '../runner-protocol.js';
 import { ArtifactStore } from './artifact-store.js';
 import { CredentialFiles } from './credential-files.js';
 import type { Downloads } from './downloads.js';
@@ -161,10 +161,20 @@ export class Slots {
       windowS,
       onWindow,
       source: slots[slot]?.source,
+      addresses: this.#addresses(),
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
       open: (digest, variant) => this.#releases.open(digest, variant),
     };
+  }
+
+  #addresses(): SlotAddress[] {
+    const { slots, headStart } = this.#options;
+    return Object.entries(slots).flatMap(([name, { expose }]) => {
+      const slot = SlotName.parse(name);
+      const socket = headStart.socket(slot);
+      return socket ? [{ slot, scheme: expose ? 'https' : 'http', host: socket.host, port: socket.port }] : [];
+    });
   }
 
   /** A slot that this device does not have: said once per deployment. */

@@ -1,6 +1,7 @@
 import { compressed } from '../compression.js';
 import { type Reply, type Route, readBody } from '../http.js';
 import type { Inferences } from '../inferences.js';
+import { isOnThisDevice } from '../nearness.js';
 import { infer } from './infer.js';
 import { encodeResponse } from './outputs.js';
 import { parseInferRequest } from './request.js';
@@ -8,7 +9,7 @@ import { servedModel } from './served-model.js';
 import { serverMetadata } from './server-metadata.js';
 
 /** The Open Inference Protocol, version 2, over REST, with JSON and binary tensors. A model is known by its slot's name, its version is the release's. */
-export function oipRoutes(inferences: Inferences, isReady: () => boolean): Route[] {
+export function oipRoutes(inferences: Inferences, isReady: () => boolean, isNear = isOnThisDevice): Route[] {
   const model = servedModel(inferences);
   const server = serverMetadata();
   const ready = (body: object): Reply => ({ status: isReady() ? 200 : 503, body });
@@ -33,7 +34,9 @@ export function oipRoutes(inferences: Inferences, isReady: () => boolean): Route
       const since = performance.now();
       const { 'inference-header-content-length': headerLength, 'accept-encoding': accepted } = request.headers;
       const asked = parseInferRequest(await readBody(request), headerLength as string | undefined);
-      return compressed(await infer(inferences, asked, since, encodeResponse), accepted as string | undefined);
+      const answer = await infer(inferences, asked, since, encodeResponse);
+      // On the device there is no wire to spare, and most clients name gzip unasked.
+      return isNear(request.socket) ? answer : compressed(answer, accepted as string | undefined);
     }),
   ];
 }

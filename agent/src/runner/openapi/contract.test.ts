@@ -83,6 +83,7 @@ describe('an answer is what the description says:', () => {
   test.each<[string, string, Sent, number]>([
     ['get', '/healthz', { path: '/healthz' }, 200],
     ['get', '/readyz', { path: '/readyz' }, 200],
+    ['get', '/v1/slots', { path: '/v1/slots' }, 200],
     ['get', '/metrics', { path: '/metrics' }, 200],
     ['get', '/openapi.json', { path: '/openapi.json' }, 200],
     ['post', '/v1/slots/{slot}/predict', post(predict, { inputs: { images: images().data } }), 200],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { serverMetadata } from '../oip/server-metadata.js';
 import { InferRequestHead } from '../oip/request.js';
-import { ErrorAnswer, FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest } from '../slot-schemas.js';
+import { ErrorAnswer, FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest, SlotList } from '../slot-schemas.js';
 import { Health, InferResponse, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady } from './oip-schemas.js';
 import { type Content, type Operation, operations } from './operations.js';
 
@@ -13,6 +13,7 @@ const named = {
   GradedPrediction,
   FeedbackRequest,
   FeedbackAnswer,
+  SlotList,
   Error: ErrorAnswer,
   Health,
   ServerMetadata,

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { InferRequestHead } from '../oip/request.js';
 import { predictTypes } from '../slot-api.js';
-import { FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest } from '../slot-schemas.js';
+import { FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest, SlotList } from '../slot-schemas.js';
 import { Health, InferResponse, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady } from './oip-schemas.js';
 
 export type Content = z.ZodType | 'bytes' | 'text';
@@ -68,6 +68,13 @@ export const operations: readonly Operation[] = [
     takes: json(FeedbackRequest),
     gives: json(FeedbackAnswer),
     refusals: [400, 404, 413, 415],
+  },
+  {
+    id: 'slots',
+    method: 'get',
+    path: '/v1/slots',
+    summary: 'The slots of this device, and where each listens',
+    gives: json(SlotList),
   },
   { id: 'health', method: 'get', path: '/healthz', summary: 'Alive, and what serves', gives: json(Health) },
   { id: 'ready', method: 'get', path: '/readyz', summary: 'Whether requests are taken', gives: json(ServerReady), also: [503] },
