@@ -32,7 +32,11 @@ describe('the surface of a slot', () => {
   test('tells of itself as the protocol asks', async () => {
     expect(await get('/v2')).toEqual({
       status: 200,
-      body: { name: 'flotilla', version: '0.1.0', extensions: ['binary_tensor_data'] },
+      body: {
+        name: 'flotilla',
+        version: '0.1.0',
+        extensions: ['binary_tensor_data', 'model_configuration', 'schedule_policy', 'statistics'],
+      },
     });
     expect(await get('/v2/health/live')).toEqual({ status: 200, body: { live: true } });
     expect(await get('/v2/health/ready')).toEqual({ status: 200, body: { ready: true } });

@@ -139,7 +139,7 @@ export class Serving {
     const record = (prediction: Prediction) => this.#record(prediction);
     return [
       slotsRoute(this.order),
-      ...oipRoutes(inferences, isReady, this.around.isNear),
+      ...oipRoutes({ inferences, monitor: this.#monitor, isReady, isNear: this.around.isNear }),
       ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, feedback, record }),
       openApiRoute(),
       metricsRoute({ inferences, streams, feedback, queue, monitor: this.#monitor, predictions: this.#predictions }),

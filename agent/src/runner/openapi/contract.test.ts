@@ -110,6 +110,23 @@ describe('an answer is what the description says:', () => {
     ['post', '/v2/models/{model}/infer', post(infer, {}), 400],
     ['post', '/v2/models/{model}/infer', post(infer, { inputs: [images()] }, { to: () => broken }), 500],
     ['post', '/v2/models/{model}/infer', post(infer, {}, { headers: { 'content-encoding': 'br' } }), 415],
+    ['get', '/v2/models/stats', { path: '/v2/models/stats' }, 200],
+    ['get', '/v2/models/{model}/stats', { path: '/v2/models/inspection/stats' }, 200],
+    ['get', '/v2/models/{model}/stats', { path: '/v2/models/inspection/stats', to: () => broken }, 200],
+    ['get', '/v2/models/{model}/versions/{version}/stats', { path: '/v2/models/inspection/versions/2.0.0/stats' }, 404],
+    ['get', '/v2/models/{model}/config', { path: '/v2/models/inspection/config' }, 200],
+    ['get', '/v2/models/{model}/versions/{version}/config', { path: '/v2/models/inspection/versions/2.0.0/config' }, 404],
+    ['post', '/v2/repository/index', { path: '/v2/repository/index' }, 200],
+    ['post', '/v2/repository/index', post('/v2/repository/index', { ready: true }), 200],
+    ['post', '/v2/repository/index', post('/v2/repository/index', { ready: 1 }), 400],
+    ['post', '/v2/repository/models/{model}/load', { path: '/v2/repository/models/inspection/load' }, 403],
+    ['post', '/v2/repository/models/{model}/unload', { path: '/v2/repository/models/other/unload' }, 404],
+    ['get', '/v2/systemsharedmemory/status', { path: '/v2/systemsharedmemory/status' }, 200],
+    ['get', '/v2/cudasharedmemory/region/{region}/status', { path: '/v2/cudasharedmemory/region/a/status' }, 404],
+    ['post', '/v2/cudasharedmemory/region/{region}/register', { path: '/v2/cudasharedmemory/region/a/register' }, 403],
+    ['post', '/v2/systemsharedmemory/unregister', { path: '/v2/systemsharedmemory/unregister' }, 200],
+    ['get', '/v2/trace/setting', { path: '/v2/trace/setting' }, 403],
+    ['post', '/v2/logging', post('/v2/logging', { log_verbose_level: 1 }), 403],
   ])('%s %s', async (method, path, sent, status) => {
     const given = await answer(method.toUpperCase(), sent);
     expect(given.status).toBe(status);

@@ -2,7 +2,21 @@ import { z } from 'zod';
 import { serverMetadata } from '../oip/server-metadata.js';
 import { InferRequestHead } from '../oip/request.js';
 import { ErrorAnswer, FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest, SlotList } from '../slot-schemas.js';
-import { Health, InferResponse, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady } from './oip-schemas.js';
+import {
+  Health,
+  InferResponse,
+  ModelConfig,
+  ModelMetadata,
+  ModelReady,
+  NoRegions,
+  Nothing,
+  RepositoryIndex,
+  RepositoryIndexRequest,
+  ServerLive,
+  ServerMetadata,
+  ServerReady,
+  Statistics,
+} from './oip-schemas.js';
 import { type Content, type Operation, operations } from './operations.js';
 
 type Json = Record<string, unknown>;
@@ -23,12 +37,19 @@ const named = {
   ModelReady,
   InferRequest: InferRequestHead,
   InferResponse,
+  Statistics,
+  ModelConfig,
+  RepositoryIndexRequest,
+  RepositoryIndex,
+  NoRegions,
+  Nothing,
 };
 
 const reasons: Readonly<Record<number, string>> = {
   200: 'OK',
   400: 'The request is wrong; the sentence says how',
   401: 'Neither a token nor a client certificate that this address takes',
+  403: 'Refused, whoever asks',
   404: 'No such slot, model or version, or nothing there',
   413: 'Too large',
   415: 'Not of a type that is taken',
@@ -39,6 +60,7 @@ const reasons: Readonly<Record<number, string>> = {
 const parameterTexts: Readonly<Record<string, string>> = {
   slot: 'The slot’s name.',
   model: 'The slot’s name.',
+  region: 'Of shared memory, of which there is none.',
   version: 'The running release’s version; another is not here.',
 };
 
@@ -64,10 +86,12 @@ export function slotOpenApi(): Json {
   };
 }
 
-function described({ id, path, summary, takes, gives, also = [], refusals = [] }: Operation): Json {
+function described({ id, path, summary, takes, mayBeEmpty, gives, also = [], refusals = [] }: Operation): Json {
   const refused = [...refusals, ...(path === '/healthz' ? [] : [401, 503])].filter((status) => !also.includes(status));
   const responses = [
-    ...[200, ...also].map((status) => [status, { description: reasons[status], content: content(gives) }] as const),
+    ...(gives ? [200, ...also] : []).map(
+      (status) => [status, { description: reasons[status], content: content(gives!) }] as const,
+    ),
     ...refused.map(
       (status) => [status, { description: reasons[status], content: content({ 'application/json': ErrorAnswer }) }] as const,
     ),
@@ -83,7 +107,7 @@ function described({ id, path, summary, takes, gives, also = [], refusals = [] }
     operationId: id,
     summary,
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(takes ? { requestBody: { required: true, content: content(takes) } } : {}),
+    ...(takes ? { requestBody: { required: !mayBeEmpty, content: content(takes) } } : {}),
     responses: Object.fromEntries(responses),
   };
 }

@@ -43,3 +43,48 @@ export const Health = z.object({
   digest: z.string().optional(),
   deployment: z.string().optional(),
 });
+
+const Duration = z.object({ count: z.int().min(0), ns: z.number().min(0) });
+const inOneRun = { compute_input: Duration, compute_infer: Duration, compute_output: Duration };
+export const Statistics = z.object({
+  model_stats: z.array(
+    z.object({
+      name: z.string(),
+      version: z.string(),
+      last_inference: z.int().min(0).describe('Milliseconds since 1970.'),
+      inference_count: z.int().min(0),
+      execution_count: z.int().min(0),
+      inference_stats: z.object({
+        success: Duration,
+        fail: Duration,
+        queue: Duration,
+        ...inOneRun,
+        cache_hit: Duration,
+        cache_miss: Duration,
+      }),
+      batch_stats: z.array(z.object({ batch_size: z.int().min(1), ...inOneRun })),
+    }),
+  ),
+});
+
+const described = { name: z.string(), data_type: z.string(), dims: z.array(z.int().min(-1)), is_shape_tensor: z.boolean() };
+export const ModelConfig = z.object({
+  name: z.string(),
+  platform: z.string(),
+  backend: z.string(),
+  version_policy: z.object({ latest: z.object({ num_versions: z.int() }) }),
+  max_batch_size: z.int().min(0).describe('0: the model has no batch dimension, and `dims` are whole.'),
+  input: z.array(z.object({ ...described, format: z.string(), allow_ragged_batch: z.boolean(), optional: z.boolean() })),
+  output: z.array(z.object({ ...described, label_filename: z.string() })),
+  instance_group: z.array(z.object({ name: z.string(), kind: z.string(), count: z.int(), gpus: z.array(z.int()) })),
+  default_model_filename: z.string(),
+  dynamic_batching: z.object({}).optional(),
+});
+
+export const RepositoryIndexRequest = z.object({ ready: z.boolean().optional() });
+export const RepositoryIndex = z.array(
+  z.object({ name: z.string(), version: z.string(), state: z.enum(['READY', 'UNAVAILABLE']), reason: z.string() }),
+);
+/** Nothing: an empty list of regions, or an empty answer. */
+export const NoRegions = z.array(z.never());
+export const Nothing = z.object({});

@@ -3,6 +3,7 @@ import { InferRequestHead } from '../oip/request.js';
 import { predictTypes } from '../slot-api.js';
 import { FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest, SlotList } from '../slot-schemas.js';
 import { Health, InferResponse, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady } from './oip-schemas.js';
+import { tritonOperations } from './triton-operations.js';
 
 export type Content = z.ZodType | 'bytes' | 'text';
 export type Operation = {
@@ -12,11 +13,15 @@ export type Operation = {
   summary: string;
   /** Content by media type. */
   takes?: Readonly<Record<string, Content>>;
-  gives: Readonly<Record<string, Content>>;
+  mayBeEmpty?: true;
+  /** Nothing, where it is always refused. */
+  gives?: Readonly<Record<string, Content>>;
   /** Statuses besides 200 whose answer has the same form. */
   also?: readonly number[];
   refusals?: readonly number[];
 };
+
+export type OfModel = (rest: string, operation: Omit<Operation, 'path'>) => Operation[];
 
 const json = (schema: z.ZodType) => ({ 'application/json': schema });
 const slot = (rest: string) => `/v1/slots/{slot}${rest}`;
@@ -26,7 +31,7 @@ const pictures = Object.fromEntries(
 const binary = { 'application/octet-stream': 'bytes' } as const;
 
 /** Each path of a model is there twice: the running release's version may be named. */
-const ofModel = (rest: string, operation: Omit<Operation, 'path'>): Operation[] =>
+const ofModel: OfModel = (rest, operation) =>
   ['', '/versions/{version}'].map((version) => ({
     ...operation,
     id: version ? `${operation.id}OfVersion` : operation.id,
@@ -107,4 +112,5 @@ export const operations: readonly Operation[] = [
     gives: { ...json(InferResponse), ...binary },
     refusals: [400, 404, 413, 415, 429, 500],
   }),
+  ...tritonOperations(ofModel),
 ];
