@@ -20,11 +20,12 @@ const Address = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const SlotFile = z.strictObject({
-  listen: z.strictObject({ http: Address }),
-  source: SourceConfig.optional(),
-  expose: Exposure.optional(),
-});
+const ListenFile = z
+  .strictObject({ http: Address.optional(), grpc: Address.optional(), unix: z.string().min(1).optional() })
+  .refine((listen) => Object.values(listen).some((address) => address !== undefined), {
+    error: 'names no address; give http, grpc or unix one, such as http: 127.0.0.1:8000',
+  });
+const SlotFile = z.strictObject({ listen: ListenFile, source: SourceConfig.optional(), expose: Exposure.optional() });
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
@@ -70,10 +71,11 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   if (!result.success) throw new ConfigError(describeIssues(file, AgentFile, result.error));
   const folder = dirname(resolve(file));
   const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withPathsFrom(folder, slot)] as const);
-  checkAddresses(file, result.data.slots);
-  const exposed = exposureComplaint(result.data.slots);
+  const resolved = Object.fromEntries(slots);
+  checkAddresses(file, resolved);
+  const exposed = exposureComplaint(resolved);
   if (exposed) throw new ConfigError(`${file}: ${exposed}`);
-  return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: Object.fromEntries(slots) });
+  return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: resolved });
 }
 
 function readYaml(file: string): unknown {
@@ -105,25 +107,40 @@ function withEnvironment(written: unknown, env: NodeJS.ProcessEnv): unknown {
 const numberOrText = (text: string) => (Number.isNaN(Number(text)) ? text : Number(text));
 
 type Slot = z.output<typeof SlotFile>;
-const withPathsFrom = (folder: string, { source, expose, ...slot }: Slot): Slot => ({
-  ...slot,
-  ...(source ? { source: { ...source, directory: resolve(folder, source.directory) } } : {}),
-  ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
-});
+function withPathsFrom(folder: string, { listen, source, expose, ...slot }: Slot): Slot {
+  return {
+    ...slot,
+    listen: listen.unix === undefined ? listen : { ...listen, unix: resolve(folder, listen.unix) },
+    ...(source ? { source: { ...source, directory: resolve(folder, source.directory) } } : {}),
+    ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
+  };
+}
 
-/** Two slots cannot listen on one address; port 0 is a free one for each. */
+/** Of sockaddr_un, less the byte that ends it; what is longer, some systems would cut off silently. */
+const longestSocketPath = 107;
+
+/** No two sockets can listen on one address; port 0 is a free one for each. */
 function checkAddresses(file: string, slots: Readonly<Record<string, Slot>>): void {
-  const takenBy = new Map<string, string>();
-  for (const [name, { listen }] of Object.entries(slots)) {
-    const address = `${listen.http.host}:${listen.http.port}`;
-    const other = takenBy.get(address);
-    if (other && listen.http.port !== 0)
-      throw new ConfigError(
-        `${file}: slots.${name}.listen.http: ${address} is already slot "${other}"'s; give each slot its own port.`,
-      );
-    takenBy.set(address, name);
+  const takenBy = new Map<string, { slot: string; key: string }>();
+  for (const [slot, { listen }] of Object.entries(slots)) {
+    for (const [key, at] of Object.entries(listen)) {
+      if (at === undefined || (typeof at !== 'string' && at.port === 0)) continue;
+      const where = `${file}: slots.${slot}.listen.${key}`;
+      const address = typeof at === 'string' ? at : `${at.host}:${at.port}`;
+      const bytes = Buffer.byteLength(address);
+      if (typeof at === 'string' && bytes > longestSocketPath)
+        throw new ConfigError(
+          `${where}: ${address} has ${bytes} bytes, a socket's path at most ${longestSocketPath}; shorten it, such as /run/flotilla/${slot}.sock.`,
+        );
+      const other = takenBy.get(address);
+      if (other) throw new ConfigError(`${where}: ${address} is already ${taken(other, slot)}; give each its own.`);
+      takenBy.set(address, { slot, key });
+    }
   }
 }
+
+const taken = (by: { slot: string; key: string }, slot: string) =>
+  by.slot === slot ? `this slot's "${by.key}"` : `slot "${by.slot}"'s`;
 
 function deepFreeze<T>(value: T): T {
   if (value !== null && typeof value === 'object') Object.values(value).forEach(deepFreeze);

@@ -11,6 +11,10 @@ export const SourceConfig = z.strictObject({
 });
 export type SourceConfig = z.infer<typeof SourceConfig>;
 
+/** Which of the descriptors that a child inherits is which of the slot's sockets: bound, and listened on by nobody but children. */
+export const Listen = z.object({ http: z.int().optional(), grpc: z.int().optional(), unix: z.int().optional() });
+export type Listen = z.infer<typeof Listen>;
+
 const load = {
   slot: SlotName,
   deployment: DeploymentId,
@@ -49,7 +53,7 @@ const drain = z.object({ type: z.literal('drain'), graceMs: z.int().min(0) });
 
 /** The stub, which stands in where no runner can serve: answer every request with the reason, then `activated`. */
 export const ToStub = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('refuse'), reason: z.string(), credentials }),
+  z.object({ type: z.literal('refuse'), reason: z.string(), listen: Listen, credentials }),
   drain,
 ]);
 export type ToStub = z.infer<typeof ToStub>;
@@ -60,6 +64,8 @@ export const ToRunner = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('serve'),
     ...load,
+    /** Without it the slot is served by its source alone. */
+    listen: Listen.default({}),
     windowS: z.number().gt(0),
     source: SourceConfig.optional(),
     /** TLS, and who may ask; without it the address is this device's own. */
@@ -69,7 +75,7 @@ export const ToRunner = z.discriminatedUnion('type', [
     /** JSON lines of predictions; rotated at maxBytes, `keep` old files. */
     predictions: z.object({ file: z.string(), maxBytes: z.int().min(1), keep: z.int().min(0) }),
   }),
-  /** Listen on the inherited descriptor (fd 4, where given) and start the source. */
+  /** Listen, and start the source. */
   z.object({ type: z.literal('activate') }),
   z.object({ type: z.literal('stop-source') }),
   /** Stop accepting, answer what came, send the last window, exit 0 at the latest after graceMs. */

@@ -11,6 +11,9 @@ export function parseJson<T extends z.ZodType>(bytes: Buffer, schema: T): z.outp
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const sentences = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the body'}: ${message}`);
-  throw new RequestError(400, sentences.join('; '));
+  throw new RequestError(400, complaints(parsed.error));
 }
+
+/** What zod found wrong, each with its place. */
+export const complaints = (error: z.ZodError, place: readonly string[] = []) =>
+  error.issues.map(({ path, message }) => `${[...place, ...path].join('.') || 'the body'}: ${message}`).join('; ');

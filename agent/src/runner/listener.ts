@@ -8,7 +8,7 @@ const patience = { headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTime
 
 /** Makes the server that accepts connections, and gives each on when it may be spoken on. */
 export type Accept = (onConnection: (socket: Socket) => void) => Server;
-const plainly: Accept = (onConnection) => createServer({ noDelay: true }, onConnection);
+export const plainly: Accept = (onConnection) => createServer({ noDelay: true }, onConnection);
 
 type Connection = { open: Set<ServerResponse>; /** Bytes read when the last request was answered. */ answeredAt: number };
 
@@ -23,10 +23,11 @@ export class Listener {
   /** As accepted; a TLS connection lies above one of them. */
   readonly #accepted = new Set<Socket>();
   #draining = false;
+  #onEmpty: () => void = () => undefined;
 
   constructor(handler: RequestListener, limits = patience, accept = plainly) {
     this.#http = http.createServer(limits);
-    this.#net = accept((socket) => this.#http.emit('connection', socket));
+    this.#net = accept((socket) => this.take(socket));
     this.#net.on('connection', (socket) => {
       this.#accepted.add(socket);
       socket.on('close', () => this.#accepted.delete(socket));
@@ -43,25 +44,24 @@ export class Listener {
   }
 
   /** The port, where there is one. */
-  async listen(where: ListenOptions | { fd: number }): Promise<number | undefined> {
-    await new Promise<void>((resolve, reject) => {
-      this.#net.once('error', reject).listen(where, () => {
-        this.#net.off('error', reject);
-        resolve();
-      });
-    });
-    const address = this.#net.address();
-    return typeof address === 'object' && address ? address.port : undefined;
+  listen(where: ListenOptions | { fd: number }): Promise<number | undefined> {
+    return portOf(this.#net, where);
+  }
+
+  /** A connection that somebody else accepted. */
+  take(socket: Socket): void {
+    this.#http.emit('connection', socket);
   }
 
   /** Accepts no more, answers what comes with `connection: close`, and resolves when the last connection has gone, at the latest after graceMs. */
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
     for (const { open } of this.#connections.values()) open.forEach(announceEnd);
-    const gone = new Promise<void>((resolve) => this.#net.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.#net.close(() => resolve()));
     const idle = setInterval(() => this.#closeIdle(), Math.min(idleGraceMs, graceMs));
     const end = setTimeout(() => this.#closeAll(), graceMs);
-    await gone;
+    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    await closed;
     clearInterval(idle);
     clearTimeout(end);
     this.#http.close();
@@ -69,7 +69,10 @@ export class Listener {
 
   #track(socket: Socket): void {
     this.#connections.set(socket, { open: new Set(), answeredAt: 0 });
-    socket.on('close', () => this.#connections.delete(socket));
+    socket.on('close', () => {
+      this.#connections.delete(socket);
+      if (this.#connections.size === 0) this.#onEmpty();
+    });
   }
 
   #count(socket: Socket, response: ServerResponse): void {
@@ -92,6 +95,18 @@ export class Listener {
   #closeAll(): void {
     for (const socket of this.#accepted) socket.destroy();
   }
+}
+
+/** Listens, and tells the port where there is one. */
+export async function portOf(server: Server, where: ListenOptions | { fd: number }): Promise<number | undefined> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(where, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : undefined;
 }
 
 function announceEnd(response: ServerResponse): void {

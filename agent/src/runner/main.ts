@@ -12,4 +12,4 @@ await import('../jitless-schemas.js');
 const { OrtEngine } = await import('./engine/ort-engine.js');
 const engine = new OrtEngine();
 const { startProgram } = await import('./program.js');
-startProgram({ engine, logLevel: process.env['FLOTILLA_LOG_LEVEL'], listenFd: 4 });
+startProgram({ engine, logLevel: process.env['FLOTILLA_LOG_LEVEL'] });

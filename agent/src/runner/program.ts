@@ -1,4 +1,3 @@
-import { fstatSync } from 'node:fs';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { type FromRunner, ToRunner } from '../runner-protocol.js';
@@ -6,20 +5,19 @@ import type { OrtEngine } from './engine/ort-engine.js';
 import { messageOf } from './fault.js';
 import { Runner } from './runner.js';
 
-/** `listenFd`: the slot's socket, bound by the supervisor and handed down. */
-export type ProgramOptions = { engine: OrtEngine; logLevel: string | undefined; listenFd: number };
+export type ProgramOptions = { engine: OrtEngine; logLevel: string | undefined };
 
 const Level = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']);
 
 /** Puts a runner together and connects it to its parent's channel. */
-export function startProgram({ engine, logLevel, listenFd }: ProgramOptions): void {
+export function startProgram({ engine, logLevel }: ProgramOptions): void {
   const level = Level.catch('info').parse(logLevel);
   // Synchronous: the last line before the end is the one that is wanted.
   const log = pino({ name: 'runner', level, base: { pid: process.pid } }, pino.destination({ fd: 1, sync: true }));
   engine.onDeath((error) => crash(error, 'the engine died'));
   let sent = Promise.resolve();
   const leave = (code: number) => void sent.then(() => end(code));
-  const runner = new Runner({ engine, log, send, leave, ...(isSocket(listenFd) ? { listenFd } : {}) });
+  const runner = new Runner({ engine, log, send, leave });
 
   process.on('uncaughtException', (error) => crash(error, 'a bug'));
   process.on('message', (message) => {
@@ -48,13 +46,5 @@ export function startProgram({ engine, logLevel, listenFd }: ProgramOptions): vo
     if (engine.stats().inFlight === 0) process.exit(code);
     log.warn({ code }, 'ended while still computing');
     process.kill(process.pid, 'SIGKILL');
-  }
-}
-
-function isSocket(fd: number): boolean {
-  try {
-    return fstatSync(fd).isSocket();
-  } catch {
-    return false; // no such descriptor: this runner has no listener
   }
 }

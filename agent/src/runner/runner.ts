@@ -8,6 +8,7 @@ import { preflight } from './preflight.js';
 import { openSecurity } from './open-security.js';
 import type { Security } from './security.js';
 import { type ServeOrder, Serving } from './serving.js';
+import { inherited } from './slot-listeners.js';
 
 type Surroundings = {
   engine: Engine;
@@ -15,7 +16,6 @@ type Surroundings = {
   send: (message: FromRunner) => void;
   /** Ends the process once all that was sent is out; it may have to be killed where the engine still computes. */
   leave: (code: number) => void;
-  listenFd?: number;
 };
 
 /** The process's life: new → loading → ready → active → draining. Orders are taken one after the other, in the order they came. */
@@ -83,16 +83,12 @@ export class Runner {
   }
 
   async #serve(order: ServeOrder): Promise<void> {
+    // Read while the engine's own thread loads the model.
+    if (order.listen.grpc !== undefined) void import('./grpc/slot-server.js');
     const release = await loadRelease(order, this.around.engine);
-    const { engine, send, log, listenFd } = this.around;
-    this.#security = await openSecurity(order.credentials);
-    this.#serving = new Serving(order, release, {
-      engine,
-      send,
-      log,
-      security: this.#security,
-      ...(listenFd === undefined ? {} : { listen: { fd: listenFd } }),
-    });
+    const { engine, send, log } = this.around;
+    const security = (this.#security = await openSecurity(order.credentials));
+    this.#serving = new Serving(order, release, { engine, send, log, security, listen: inherited(order.listen) });
     send({ type: 'ready', loadMs: release.model.loadMs, rssBytes: process.memoryUsage.rss() });
   }
 

@@ -30,7 +30,7 @@ beforeAll(async () => {
     tokens: [sha256('another-one'), sha256(token)],
   };
   security = new Security(credentials);
-  slot = await serve(workshop, await workshop.smallRelease('colour'), {}, { security });
+  slot = await serve(workshop, await workshop.smallRelease('colour'), {}, {}, { security });
   port = Number(new URL(slot.base).port);
 });
 afterAll(async () => {
@@ -125,7 +125,7 @@ describe('a slot that is exposed', () => {
 test('new credentials hold for what comes: the certificate at the next connection, tokens at the next request', async () => {
   const renewed = await aFleetCa('renewed CA');
   const own = new Security(credentials);
-  const exposed = await serve(workshop, await workshop.smallRelease('colour'), {}, { security: own });
+  const exposed = await serve(workshop, await workshop.smallRelease('colour'), {}, {}, { security: own });
   const at = { port: Number(new URL(exposed.base).port) };
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   expect((await ask('/readyz', { ...at, ...bearing(token), agent })).status).toBe(200);
@@ -139,7 +139,7 @@ test('new credentials hold for what comes: the certificate at the next connectio
 });
 
 test('a drain lets idle connections go, handshakes that never begin too, and answers a request that is half sent', async () => {
-  const exposed = await serve(workshop, await workshop.smallRelease('colour'), {}, { security: new Security(credentials) });
+  const exposed = await serve(workshop, await workshop.smallRelease('colour'), {}, {}, { security: new Security(credentials) });
   const at = { host: '127.0.0.1', port: Number(new URL(exposed.base).port), ca: server.ca.toString('pem') };
   const mute = connectPlain(at.port, at.host);
   const [idle, busy] = [connect(at), connect(at)].map((socket) => {

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type SecureContextOptions, type Server, type TLSSocket, createServer } from 'node:tls';
 import type { Credentials } from '../runner-protocol.js';
 import type { Accept } from './listener.js';
@@ -26,13 +27,18 @@ export class Security {
     for (const server of this.#servers) server.setSecureContext(contextOf(credentials));
   }
 
-  readonly accept: Accept = (onConnection) => {
+  /** `protocol`: what is spoken above TLS, by its ALPN name. */
+  accepting(protocol: 'http/1.1' | 'h2'): Accept {
+    return (onConnection) => this.#accept(onConnection, protocol);
+  }
+
+  #accept(onConnection: (socket: Socket) => void, protocol: string): Server {
     const server = createServer(
       {
         ...contextOf(this.#credentials),
         noDelay: true,
         handshakeTimeout,
-        ALPNProtocols: ['http/1.1'],
+        ALPNProtocols: [protocol],
         requestCert: this.#credentials.clientCa !== undefined,
         // Refused later, in a sentence: a handshake that fails tells nobody why.
         rejectUnauthorized: false,
@@ -41,20 +47,25 @@ export class Security {
     );
     this.#servers.add(server);
     return server.on('close', () => this.#servers.delete(server));
-  };
+  }
 
   /** Lets those through who may ask; whoever watches the device may know without that it lives. */
   guard(handler: RequestListener): RequestListener {
     return (request, response) => {
-      if (this.#admits(request)) return handler(request, response);
-      if (request.url!.split('?')[0] === '/healthz') answer(request, response, 200, { status: 'ok' });
-      else answer(request, response, 401, { error: this.#refusal(request) });
+      const error = this.refusalOf(request.headers.authorization, request.socket);
+      if (error === undefined) handler(request, response);
+      else if (request.url!.split('?')[0] === '/healthz') answer(request, response, 200, { status: 'ok' });
+      else answer(request, response, 401, { error });
     };
   }
 
-  #admits(request: IncomingMessage): boolean {
-    const token = bearer.exec(request.headers.authorization ?? '')?.[1];
-    return (token !== undefined && this.#isKnown(token)) || this.#hasCertificate(request.socket as TLSSocket);
+  /** Why whoever asks on this connection is not answered; undefined where it is. Without TLS it came by the UNIX socket. */
+  refusalOf(authorization: string | undefined, connection: Socket): string | undefined {
+    const socket = connection as TLSSocket;
+    if (!socket.encrypted) return undefined;
+    const token = bearer.exec(authorization ?? '')?.[1];
+    if ((token !== undefined && this.#isKnown(token)) || this.#hasCertificate(socket)) return undefined;
+    return this.#refusal(authorization, socket);
   }
 
   /** Looks at every token, so that the time taken says nothing about any of them. */
@@ -68,17 +79,16 @@ export class Security {
     return this.#credentials.clientCa !== undefined && socket.authorized && socket.getPeerX509Certificate() !== undefined;
   }
 
-  #refusal({ headers, socket }: IncomingMessage): string {
+  #refusal(authorization: string | undefined, socket: TLSSocket): string {
     const ways = [
       ...(this.#tokens.length > 0 ? ['a token ("authorization: Bearer …")'] : []),
       ...(this.#credentials.clientCa === undefined ? [] : ["a client certificate of this slot's CA"]),
     ].join(' or ');
-    const { authorizationError } = socket as TLSSocket;
     const shown =
-      headers.authorization !== undefined
+      authorization !== undefined
         ? 'the token is none of those that this slot takes; '
-        : (socket as TLSSocket).getPeerX509Certificate()
-          ? `the client certificate is not taken (${String(authorizationError)}); `
+        : socket.getPeerX509Certificate()
+          ? `the client certificate is not taken (${String(socket.authorizationError)}); `
           : '';
     return `${shown}this slot asks for ${ways}`;
   }

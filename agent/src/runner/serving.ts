@@ -2,12 +2,12 @@ import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { FromRunner, SourceConfig } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
 import { messageOf } from './fault.js';
+import type { GrpcServer } from './grpc/server.js';
 import { type Route, httpHandler } from './http.js';
 import { BadPicture, Inferences } from './inferences.js';
 import { Feedback } from './feedback.js';
 import { JsonLines } from './json-lines.js';
 import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
-import { Listener } from './listener.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from './log.js';
 import { metricsRoute } from './metrics.js';
@@ -20,6 +20,7 @@ import { openApiRoute } from './openapi/route.js';
 import { PredictionStreams } from './prediction-stream.js';
 import { InferenceQueue, Overloaded } from './queue.js';
 import type { Security } from './security.js';
+import { type ListenWhere, type Ports, SlotListeners } from './slot-listeners.js';
 import { slotRoutes } from './slot-api.js';
 import { slotsRoute } from './slot-list.js';
 import type { Prediction } from './slot-schemas.js';
@@ -34,7 +35,7 @@ type Surroundings = {
   security?: Security | undefined;
   /** Whether a client is on this device; its answers are not compressed. */
   isNear?: typeof isOnThisDevice;
-  /** Where to listen, if at all. */ listen?: { fd: number } | { port: number; host: string };
+  /** Where to listen. */ listen: ListenWhere;
 };
 
 const queueLimits = { length: 64, bytes: 128 * 1024 * 1024 };
@@ -54,12 +55,11 @@ export class Serving {
   readonly #source: DirectorySource | undefined;
   /** What it answers to. */
   readonly routes: readonly Route[];
-  readonly #listener: Listener;
+  readonly #listeners: SlotListeners;
   readonly #heartbeat: NodeJS.Timeout;
   #windows: NodeJS.Timeout | undefined;
   #windowS: number;
   #state: 'ready' | 'active' | 'draining' = 'ready';
-  #listening = false;
 
   constructor(
     private readonly order: ServeOrder,
@@ -78,21 +78,19 @@ export class Serving {
     this.#source = order.source && this.#openSource(order.source);
     this.routes = this.#routes();
     const handler = httpHandler(this.routes, around.log);
-    const { security } = around;
-    this.#listener = security ? new Listener(security.guard(handler), undefined, security.accept) : new Listener(handler);
+    this.#listeners = new SlotListeners(handler, () => this.#speakGrpc(), around.security);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }
 
-  /** The port, where one was asked for. Repeated, it changes nothing. */
-  async activate(): Promise<number | undefined> {
-    if (this.#state !== 'ready') return undefined;
+  /** The ports, where there are any. Repeated, it changes nothing. */
+  async activate(): Promise<Ports> {
+    if (this.#state !== 'ready') return {};
     this.#state = 'active';
     this.#monitor.begin();
     this.#tick();
-    const port = this.around.listen && (await this.#listener.listen(this.around.listen));
-    this.#listening = this.around.listen !== undefined;
+    const ports = await this.#listeners.listen(this.around.listen);
     this.#source?.start();
-    return port;
+    return ports;
   }
 
   async stopSource(): Promise<void> {
@@ -117,7 +115,7 @@ export class Serving {
   }
 
   async #fallQuiet(graceMs: number): Promise<void> {
-    await Promise.all([this.#endStreams(), this.#listening ? this.#listener.drain(graceMs) : undefined]);
+    await Promise.all([this.#endStreams(), this.#listeners.drain(graceMs)]);
     // A client that went away may have left its inference behind.
     await this.#queue.idle();
     await this.#predictions.flush();
@@ -131,6 +129,17 @@ export class Serving {
     await Promise.race([recorded, delay(lastPredictionsMs, undefined, { ref: false })]);
     this.#streams.end();
     await stopped;
+  }
+
+  async #speakGrpc(): Promise<GrpcServer> {
+    const { slotGrpcServer } = await import('./grpc/slot-server.js');
+    return slotGrpcServer({
+      inferences: this.#inferences,
+      isReady: () => this.#state === 'active',
+      statistics: () => this.#monitor.statistics(),
+      log: this.around.log,
+      maxBytes: queueLimits.bytes,
+    });
   }
 
   #routes(): Route[] {

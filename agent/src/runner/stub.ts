@@ -1,8 +1,7 @@
-import type { ListenOptions } from 'node:net';
 import type { RequestListener } from 'node:http';
 import { type FromRunner, ToStub } from '../runner-protocol.js';
-import { Listener } from './listener.js';
 import { openSecurity } from './open-security.js';
+import { SlotListeners, inherited } from './slot-listeners.js';
 import type { Quality } from './slot-schemas.js';
 
 const json = { 'content-type': 'application/json' };
@@ -12,13 +11,13 @@ const alive = new Map<string, object>([
   ['/v2/health/live', { live: true }],
 ]);
 
-/** Stands in on a slot's socket while no runner can serve: each request gets 503 with the reason at once, instead of waiting in the backlog. */
-export function startStub(listen: ListenOptions | { fd: number }): void {
-  let listener: Promise<Listener> | undefined;
+/** Stands in on a slot's sockets while no runner can serve: each request is refused with the reason at once, instead of waiting in the backlog. */
+export function startStub(): void {
+  let listeners: Promise<SlotListeners> | undefined;
   process.on('message', (message) => {
     const order = ToStub.parse(message);
-    if (order.type === 'refuse') listener = refuse(listen, order);
-    else void (listener?.then((l) => l.drain(order.graceMs)) ?? Promise.resolve()).then(() => process.exit(0));
+    if (order.type === 'refuse') listeners = refuse(order);
+    else void (listeners?.then((all) => all.drain(order.graceMs)) ?? Promise.resolve()).then(() => process.exit(0));
   });
   process.on('disconnect', () => process.exit(0));
   if (!process.connected) process.exit(0);
@@ -26,12 +25,14 @@ export function startStub(listen: ListenOptions | { fd: number }): void {
 
 type Refuse = Extract<ToStub, { type: 'refuse' }>;
 
-async function refuse(listen: ListenOptions | { fd: number }, { reason, credentials }: Refuse): Promise<Listener> {
-  const [handler, security] = [unavailable(reason), await openSecurity(credentials)];
-  const listener = security ? new Listener(security.guard(handler), undefined, security.accept) : new Listener(handler);
-  await listener.listen(listen);
+async function refuse({ reason, listen, credentials }: Refuse): Promise<SlotListeners> {
+  const why = `no model serves here: ${reason}`;
+  const security = await openSecurity(credentials);
+  const loadGrpc = async () => (await import('./grpc/stub-server.js')).stubServer(why);
+  const listeners = new SlotListeners(unavailable(why), loadGrpc, security);
+  await listeners.listen(inherited(listen));
   process.send?.({ type: 'activated' } satisfies FromRunner);
-  return listener;
+  return listeners;
 }
 
 /** Where predictions are asked for: a client that reads nothing but the quality must not take silence for good. */
@@ -40,11 +41,11 @@ const quality: Quality = 'safe-mode';
 const retryAfterS = 10;
 
 const unavailable =
-  (reason: string): RequestListener =>
+  (why: string): RequestListener =>
   (request, response) => {
     const path = request.url!.split('?')[0]!;
     const fine = alive.get(path);
-    const body = { error: `no model serves here: ${reason}`, ...(path.startsWith('/v1/slots/') ? { quality } : {}) };
+    const body = { error: why, ...(path.startsWith('/v1/slots/') ? { quality } : {}) };
     // A body that nobody read would be taken for the next request.
     if (!request.complete) response.setHeader('connection', 'close');
     if (fine) response.writeHead(200, json).end(JSON.stringify(fine));

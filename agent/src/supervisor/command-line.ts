@@ -7,7 +7,7 @@ import { ConfigError, loadConfig, type AgentConfig } from '../config.js';
 import { backoffMs } from '../core/backoff.js';
 import { openDataFolder } from './data-lock.js';
 import { detectHardware, versions, type Hardware } from './hardware.js';
-import { HeadStart, type HeadStartOptions } from './head-start.js';
+import { HeadStart } from './head-start.js';
 import { deviceKey, loadIdentity, saveIdentity, type Identity } from './identity.js';
 import { createLogging, type Logger } from './logger.js';
 import { exitCodes, messageOf, StartError } from './start-error.js';
@@ -92,7 +92,7 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
     process.exit(0);
   });
   const program = { ...programs, env: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel }, log: logging.log };
-  const headStart = await HeadStart.of({ dataDir: config.data, slots: listens(config), program });
+  const headStart = await HeadStart.of({ dataDir: config.data, slots: config.slots, program });
   stop = async () => headStart.close();
   const hardware = hardwareOf(config);
   const identity = loadIdentity(config.data) ?? (await enrolNow(config, hardware, requireToken(config, token), logging.log));
@@ -104,9 +104,6 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
   const key = deviceKey(config.data);
   stop = await run({ config, logging, versions: versions(), hardware, program, headStart, key, identity, onFatal });
 }
-
-const listens = ({ slots }: AgentConfig): HeadStartOptions['slots'] =>
-  Object.fromEntries(Object.entries(slots).map(([name, { listen }]) => [name, { listen: listen.http }]));
 
 /** Resolves when the agent shall end. */
 function watchForTheEnd(withParent: boolean, log: Logger): Promise<void> {

@@ -30,7 +30,7 @@ afterEach(async () => {
 const slots = (directory: string) => {
   const source = { directory, perSecond: 50, then: 'repeat' } as const;
   const expose = { certificate: join(folder, 'crt'), key: join(folder, 'key'), tokens: join(folder, 'tokens') };
-  return { inspection: { listen: { host: '127.0.0.1', port }, source, expose } };
+  return { inspection: { listen: { http: { host: '127.0.0.1', port } }, source, expose } };
 };
 const ask = (path: string, bearer = '') =>
   new Promise<{ status: number; body: string }>((resolve, reject) => {

@@ -8,6 +8,7 @@ import type { StoredRelease } from './artifact-store.js';
 import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from './durable-rename.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+import type { SlotSockets } from './slot-sockets.js';
 import { Stub } from './stub.js';
 
 export type Deadlines = {
@@ -18,6 +19,8 @@ export type Deadlines = {
   preflightMs: number;
   /** For an incumbent to answer what came. */
   graceMs: number;
+  /** For which clients may wait in the backlog while nothing serves: then a stub tells them. */
+  standInMs: number;
 };
 export const usualDeadlines: Deadlines = {
   readyMs: 120_000,
@@ -26,12 +29,13 @@ export const usualDeadlines: Deadlines = {
   heartbeatMs: 10_000,
   preflightMs: 600_000,
   graceMs: 5000,
+  standInMs: 500,
 };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = {
   slot: SlotName;
   program: RunnerProgram;
-  listenFd?: number | undefined;
+  sockets?: SlotSockets | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
   limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
@@ -63,11 +67,12 @@ export class SlotRunners {
   #closed = new AbortController();
   readonly #leaving = new Set<Promise<void>>();
   readonly #stub: Stub;
+  #gap: NodeJS.Timeout | undefined;
 
   constructor(options: RunnersOptions) {
     this.#options = options;
     this.#windowS = options.windowS;
-    this.#stub = new Stub(options.program, options.listenFd);
+    this.#stub = new Stub(options.program, options.sockets);
     this.#begun = options.begun;
     void this.#begun?.exited.then(() => (this.#begun = undefined));
   }
@@ -131,7 +136,12 @@ export class SlotRunners {
         Object.assign(this.#active, { run, deployment: release.deployment });
         return true;
       }
-      await this.#swap(await this.#launch(run, release, this.#closed.signal));
+      try {
+        await this.#swap(await this.#launch(run, release, this.#closed.signal));
+      } catch (error) {
+        this.#standInSoon(messageOf(error));
+        throw error;
+      }
       return true;
     });
   }
@@ -145,6 +155,7 @@ export class SlotRunners {
       this.#begunOrNone()?.end('crash', 'it was not needed');
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
+      clearTimeout(this.#gap);
       if (this.#closed === closed) this.#closed = new AbortController();
       await Promise.all([...this.#leaving, this.#stub.end()]);
     });
@@ -158,7 +169,7 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, limits, credentials: files, addresses: slots } = this.#options;
+    const { predictions, source, deadlines, limits, sockets, addresses: slots } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
@@ -171,8 +182,10 @@ export class SlotRunners {
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      const credentials = files?.current;
-      runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions, credentials, slots });
+      const { listen = {} } = sockets ?? {};
+      const credentials = this.#options.credentials?.current;
+      const windowS = this.#windowS;
+      runner.process.send({ type: 'serve', ...load, listen, windowS, source, predictions, credentials, slots });
       const { rssBytes } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
       return runner;
@@ -201,6 +214,7 @@ export class SlotRunners {
       await next.process.exited;
       throw error;
     }
+    clearTimeout(this.#gap);
     void this.#stub.end();
     next.process.watch();
     this.#active = next;
@@ -222,7 +236,9 @@ export class SlotRunners {
 
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
-    if (!runner.leaving) this.#options.onDied(runner.run, death);
+    if (runner.leaving) return;
+    this.#standInSoon(death.reason);
+    this.#options.onDied(runner.run, death);
   }
 
   async #load({ deployment, digest, variant }: Committed): Promise<Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>> {
@@ -230,8 +246,18 @@ export class SlotRunners {
     return { slot, deployment, digest, variant, ...(await open(digest, variant)), ...limits };
   }
 
+  /** Nothing serves, and the next start may have to wait. One that stands in already has a better reason. */
+  #standInSoon(why: string): void {
+    clearTimeout(this.#gap);
+    if (this.#closed.signal.aborted) return;
+    this.#gap = setTimeout(() => {
+      if (!this.#active && !this.#stub.standsIn) this.#stub.begin(`restarting: ${why}`, this.#options.credentials?.current);
+    }, this.#options.deadlines.standInMs);
+  }
+
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
   #standIn(why: string): void {
+    clearTimeout(this.#gap);
     this.#begunOrNone()?.end('crash', 'it was not needed');
     this.#stub.begin(why, this.#options.credentials?.current);
   }
@@ -243,8 +269,8 @@ export class SlotRunners {
   }
 
   #begunOrNew(): RunnerProcess {
-    const { program, listenFd } = this.#options;
-    return this.#begunOrNone() ?? new RunnerProcess(program, { listenFd });
+    const { program, sockets } = this.#options;
+    return this.#begunOrNone() ?? new RunnerProcess(program, { sockets });
   }
 }
 

@@ -136,7 +136,7 @@ export class Slots {
     const runners = new SlotRunners({
       ...this.#runnersOptions(name),
       credentials,
-      listenFd: options.headStart.socket(name)?.fd,
+      sockets: options.headStart.sockets(name),
       begun: state.committed && options.headStart.takeRunner(name),
       onHeartbeat: (heartbeat) => slot.dispatch({ ...heartbeat, at: now() }),
       onDied: (run, death) => slot.dispatch({ type: 'died', run, at: now(), death }),
@@ -152,7 +152,7 @@ export class Slots {
     };
   }
 
-  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
+  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
     const { dataDir, program, limits, windowS, predictions, slots, onWindow, deadlines } = this.#options;
     return {
       slot,
@@ -172,8 +172,8 @@ export class Slots {
     const { slots, headStart } = this.#options;
     return Object.entries(slots).flatMap(([name, { expose }]) => {
       const slot = SlotName.parse(name);
-      const socket = headStart.socket(slot);
-      return socket ? [{ slot, scheme: expose ? 'https' : 'http', host: socket.host, port: socket.port }] : [];
+      const http = headStart.sockets(slot)?.address('http');
+      return http ? [{ slot, scheme: expose ? 'https' : 'http', ...http }] : [];
     });
   }
 

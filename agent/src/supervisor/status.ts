@@ -30,8 +30,14 @@ export function printStatus(config: AgentConfig): void {
 
 /** Each slot has its own: a client asks the one that it means, without a hop between. */
 function addressOf({ listen, expose }: AgentConfig['slots'][SlotName]): string {
-  const { host, port } = listen.http;
-  return `${expose ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port === 0 ? '(a free port)' : port}`;
+  const at = ({ host, port }: { host: string; port: number }) =>
+    `${host.includes(':') ? `[${host}]` : host}:${port === 0 ? '(a free port)' : port}`;
+  const { http, grpc, unix } = listen;
+  return [
+    ...(http ? [`${expose ? 'https' : 'http'}://${at(http)}`] : []),
+    ...(grpc ? [`grpc ${at(grpc)}`] : []),
+    ...(unix === undefined ? [] : [`unix:${unix}`]),
+  ].join(', ');
 }
 
 function slotLine(data: string, name: string): string {

@@ -12,7 +12,7 @@ let isNear = false;
 let echo: Echo;
 let colour: Served;
 beforeAll(async () => {
-  echo = await serveEcho(workshop, 'FP32', { isNear: () => isNear });
+  echo = await serveEcho(workshop, 'FP32', {}, { isNear: () => isNear });
   colour = await serve(workshop, await workshop.smallRelease('colour'));
 });
 afterAll(async () => {

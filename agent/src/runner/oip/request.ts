@@ -1,12 +1,16 @@
+import type { TensorSignature } from '@flotilla/protocol';
 import { z } from 'zod';
 import { RequestError } from '../http.js';
 import { parseJson } from '../json-body.js';
 import type { Submission } from '../queue.js';
 import { SubmissionParameters, submissionOf } from '../submission.js';
+import type { TensorData } from '../tensor.js';
 
 const refuse = (message: string) => new RequestError(400, message);
 
-const RequestParameters = SubmissionParameters.extend({ binary_data_output: z.boolean().optional() });
+export const RequestParameters = SubmissionParameters.extend({ binary_data_output: z.boolean().optional() });
+
+export type RequestParameters = z.infer<typeof RequestParameters>;
 
 // Parameters that are not named here are dropped, as are fields.
 export const InferRequestHead = z.object({
@@ -32,8 +36,17 @@ export const InferRequestHead = z.object({
 });
 type Head = z.infer<typeof InferRequestHead>;
 
-/** `data` as JSON or `binary` as bytes of the body, never both; neither where the client forgot. */
-export type RequestInput = { name: string; datatype: string; shape: readonly number[]; data?: unknown; binary?: Buffer };
+/** `data` as JSON, or `binary` as bytes, or `contents` as gRPC's typed values: one of them; none where the client forgot. */
+export type RequestInput = {
+  name: string;
+  datatype: string;
+  shape: readonly number[];
+  data?: unknown;
+  binary?: Buffer;
+  contents?: TypedContents;
+};
+/** Writes down the values of a tensor whose type and shape are known to be the model's. */
+export type TypedContents = (tensor: TensorSignature) => TensorData;
 export type WantedOutput = { name: string; binary: boolean };
 export type InferRequest = {
   id: string | undefined;
@@ -67,10 +80,12 @@ function splitAt(headerLength: string, bodyBytes: number): number {
 }
 
 function wanted({ name, parameters }: NonNullable<Head['outputs']>[number], binaryOutput: boolean): WantedOutput {
-  if (parameters?.classification !== undefined)
-    throw refuse(`output "${name}": classification is not offered; leave the parameter out and rank the scores yourself`);
+  if (parameters?.classification !== undefined) throw noClassification(name);
   return { name, binary: parameters?.binary_data ?? binaryOutput };
 }
+
+export const noClassification = (output: string) =>
+  refuse(`output "${output}": classification is not offered; leave the parameter out and rank the scores yourself`);
 
 /** Hands each input its bytes: they follow the JSON in the order of the inputs that name a size. */
 function withBinary(inputs: Head['inputs'], binary: Buffer | undefined): RequestInput[] {

@@ -58,7 +58,7 @@ function elementAt(name: string, index: number, rest: Buffer): Buffer {
 }
 
 /** ONNX Runtime's binding carries text as JavaScript's: other bytes would come out altered, and a NUL would end it. */
-function textOf(name: string, index: number, bytes: Buffer): string {
+export function textOf(name: string, index: number, bytes: Buffer): string {
   if (!isUtf8(bytes)) throw refuse(`input "${name}": element ${index} is not UTF-8; the model is given BYTES as text`);
   if (bytes.includes(0)) throw refuse(`input "${name}": element ${index} holds a NUL byte; the model is given BYTES as text`);
   return bytes.toString('utf8');
