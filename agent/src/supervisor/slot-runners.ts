@@ -4,8 +4,9 @@ import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
 import type { ThreadShare } from '../core/thread-budget.js';
-import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
+import type { FromRunner, PreflightFigures, SlotAddress, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
+import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from './durable-rename.js';
 import type { MemoryLimits } from './memory-watch.js';
 import { type Oversight, RunnerProcess, type RunnerProgram } from './runner-process.js';
@@ -46,6 +47,10 @@ export type RunnersOptions = {
   providers: readonly ExecutionProvider[];
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
+  /** All slots of this device. */
+  addresses: SlotAddress[];
+  /** Of a slot that is exposed. */
+  credentials?: Pick<CredentialFiles, 'current'> | undefined;
   windowS: number;
   deadlines: Deadlines;
   open: (digest: Digest, variant: string) => Promise<StoredRelease>;
@@ -86,6 +91,12 @@ export class SlotRunners {
   configure(windowS: number): void {
     this.#windowS = windowS;
     this.#active?.process.send({ type: 'configure', windowS });
+  }
+
+  /** What serves takes the new certificate and tokens; what comes later finds them. */
+  secure(): void {
+    const credentials = this.#options.credentials?.current;
+    if (credentials) this.#active?.process.send({ type: 'secure', credentials });
   }
 
   /** Figures of one variant, measured in a runner that is thrown away. */
@@ -166,7 +177,7 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, sockets } = this.#options;
+    const { predictions, source, deadlines, sockets, addresses: slots } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
@@ -178,7 +189,10 @@ export class SlotRunners {
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({ type: 'serve', ...load, listen: sockets?.listen ?? {}, windowS: this.#windowS, source, predictions });
+      const { listen = {} } = sockets ?? {};
+      const credentials = this.#options.credentials?.current;
+      const windowS = this.#windowS;
+      runner.process.send({ type: 'serve', ...load, listen, windowS, source, predictions, credentials, slots });
       const { rssBytes, provider, shortfall } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
       if (shortfall !== undefined)
@@ -258,7 +272,7 @@ export class SlotRunners {
     clearTimeout(this.#gap);
     if (this.#closed.signal.aborted) return;
     this.#gap = setTimeout(() => {
-      if (!this.#active && !this.#stub.standsIn) this.#stub.begin(`restarting: ${why}`);
+      if (!this.#active && !this.#stub.standsIn) this.#stub.begin(`restarting: ${why}`, this.#options.credentials?.current);
     }, this.#options.deadlines.standInMs);
   }
 
@@ -266,7 +280,7 @@ export class SlotRunners {
   #standIn(why: string): void {
     clearTimeout(this.#gap);
     this.#begunOrNone()?.end('crash', 'it was not needed');
-    this.#stub.begin(why);
+    this.#stub.begin(why, this.#options.credentials?.current);
   }
 
   #begunOrNone(): RunnerProcess | undefined {
