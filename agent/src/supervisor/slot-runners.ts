@@ -4,8 +4,9 @@ import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
 import type { ThreadShare } from '../core/thread-budget.js';
-import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
+import type { FromRunner, PreflightFigures, SlotAddress, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
+import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from './durable-rename.js';
 import type { MemoryLimits } from './memory-watch.js';
 import { type Oversight, RunnerProcess, type RunnerProgram } from './runner-process.js';
@@ -20,6 +21,8 @@ export type Deadlines = {
   preflightMs: number;
   /** For an incumbent to answer what came. */
   graceMs: number;
+  /** For which clients may wait in the backlog while nothing serves: then a stub tells them. */
+  standInMs: number;
 };
 export const usualDeadlines: Deadlines = {
   readyMs: 120_000,
@@ -28,6 +31,7 @@ export const usualDeadlines: Deadlines = {
   heartbeatMs: 10_000,
   preflightMs: 600_000,
   graceMs: 5000,
+  standInMs: 500,
 };
 /** `maxRunMs`: of one inference; a release may ask for less. */
 export type Limits = MemoryLimits & { maxComputeMs: number; maxRunMs?: number | undefined };
@@ -43,6 +47,10 @@ export type RunnersOptions = {
   providers: readonly ExecutionProvider[];
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
+  /** All slots of this device. */
+  addresses: SlotAddress[];
+  /** Of a slot that is exposed. */
+  credentials?: Pick<CredentialFiles, 'current'> | undefined;
   windowS: number;
   deadlines: Deadlines;
   open: (digest: Digest, variant: string) => Promise<StoredRelease>;
@@ -66,6 +74,7 @@ export class SlotRunners {
   #closed = new AbortController();
   readonly #leaving = new Set<Promise<void>>();
   readonly #stub: Stub;
+  #gap: NodeJS.Timeout | undefined;
 
   constructor(options: RunnersOptions) {
     this.#options = options;
@@ -82,6 +91,12 @@ export class SlotRunners {
   configure(windowS: number): void {
     this.#windowS = windowS;
     this.#active?.process.send({ type: 'configure', windowS });
+  }
+
+  /** What serves takes the new certificate and tokens; what comes later finds them. */
+  secure(): void {
+    const credentials = this.#options.credentials?.current;
+    if (credentials) this.#active?.process.send({ type: 'secure', credentials });
   }
 
   /** Figures of one variant, measured in a runner that is thrown away. */
@@ -129,7 +144,12 @@ export class SlotRunners {
         Object.assign(this.#active, { run, deployment: release.deployment });
         return true;
       }
-      await this.#swap(await this.#launch(run, release, this.#closed.signal));
+      try {
+        await this.#swap(await this.#launch(run, release, this.#closed.signal));
+      } catch (error) {
+        this.#standInSoon(messageOf(error));
+        throw error;
+      }
       return true;
     });
   }
@@ -143,6 +163,7 @@ export class SlotRunners {
       this.#begunOrNone()?.end('crash', 'it was not needed');
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
+      clearTimeout(this.#gap);
       if (this.#closed === closed) this.#closed = new AbortController();
       await Promise.all([...this.#leaving, this.#stub.end()]);
     });
@@ -156,7 +177,7 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, sockets } = this.#options;
+    const { predictions, source, deadlines, sockets, addresses: slots } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
@@ -168,7 +189,10 @@ export class SlotRunners {
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({ type: 'serve', ...load, listen: sockets?.listen ?? {}, windowS: this.#windowS, source, predictions });
+      const { listen = {} } = sockets ?? {};
+      const credentials = this.#options.credentials?.current;
+      const windowS = this.#windowS;
+      runner.process.send({ type: 'serve', ...load, listen, windowS, source, predictions, credentials, slots });
       const { rssBytes, provider, shortfall } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
       if (shortfall !== undefined)
@@ -202,6 +226,7 @@ export class SlotRunners {
       await next.process.exited;
       throw error;
     }
+    clearTimeout(this.#gap);
     void this.#stub.end();
     next.process.watch();
     this.#active = next;
@@ -223,7 +248,9 @@ export class SlotRunners {
 
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
-    if (!runner.leaving) this.#options.onDied(runner.run, death);
+    if (runner.leaving) return;
+    this.#standInSoon(death.reason);
+    this.#options.onDied(runner.run, death);
   }
 
   #oversight({ limits: asked }: Manifest): Oversight {
@@ -240,10 +267,20 @@ export class SlotRunners {
     return { slot, deployment, digest, variant, ...stored, ...limits, providers: usable };
   }
 
+  /** Nothing serves, and the next start may have to wait. One that stands in already has a better reason. */
+  #standInSoon(why: string): void {
+    clearTimeout(this.#gap);
+    if (this.#closed.signal.aborted) return;
+    this.#gap = setTimeout(() => {
+      if (!this.#active && !this.#stub.standsIn) this.#stub.begin(`restarting: ${why}`, this.#options.credentials?.current);
+    }, this.#options.deadlines.standInMs);
+  }
+
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
   #standIn(why: string): void {
+    clearTimeout(this.#gap);
     this.#begunOrNone()?.end('crash', 'it was not needed');
-    this.#stub.begin(why);
+    this.#stub.begin(why, this.#options.credentials?.current);
   }
 
   #begunOrNone(): RunnerProcess | undefined {

@@ -29,11 +29,11 @@ export class OrtEngine implements Engine {
     if (this.#broken) listener(this.#broken);
   }
 
-  async load({ workers = 1, fixedShapes = false, providers = ['cpu'], ...model }: EngineModel): Promise<LoadedModel> {
+  async load({ workers = 1, providers = ['cpu'], fixedShapes = false, ...model }: EngineModel): Promise<LoadedModel> {
     this.#begin(workers);
     let loaded: LoadedModel | undefined;
     // One after the other: while it becomes a session a model takes about twice the memory that it keeps.
-    for (const thread of this.#threads) loaded = await loadInto(thread, { ...model, workers, fixedShapes, providers });
+    for (const thread of this.#threads) loaded = await loadInto(thread, { ...model, workers, providers, fixedShapes });
     this.#model = loaded!;
     return this.#model;
   }

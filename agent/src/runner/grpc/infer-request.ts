@@ -1,12 +1,7 @@
 import { RequestError } from '../http.js';
-import {
-  type InferRequest,
-  type RequestInput,
-  RequestParameters,
-  complaints,
-  noClassification,
-  submissionOf,
-} from '../oip/request.js';
+import { complaints } from '../json-body.js';
+import { type InferRequest, type RequestInput, RequestParameters, noClassification } from '../oip/request.js';
+import { submissionOf } from '../submission.js';
 import {
   type Allowance,
   type FieldRead,
@@ -39,6 +34,16 @@ type Input = RequestInput & { parameters: Map<string, Parameter> };
 const maxFields = 16_384;
 const maxDimensions = 8;
 const maxIdLength = 1024;
+
+/** By which a client knows what was refused: undefined where not even that can be read. */
+export function idOf(message: Buffer): string | undefined {
+  try {
+    for (const field of fields(message)) if (field.id === 3) return textIn(field);
+  } catch {
+    // Why the message is malformed is what the refusal itself says.
+  }
+  return undefined;
+}
 
 /** ModelInferRequest. Tensors stay where they are: views of the message. */
 export function readInferRequest(message: Buffer): AskedInference {

@@ -2,11 +2,14 @@ import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2S
 import type { Socket } from 'node:net';
 import { http2 } from '../../node-http.js';
 import { Call, type CallLimits } from './call.js';
+import { MessageBuffers } from './message-buffers.js';
 import { type Method, StreamingCall, serveUnary } from './methods.js';
 import { CallError, codes } from './status.js';
 
 /** Undefined where there is none; may throw what all calls of that path end with. */
 export type FindMethod = (path: string) => Method | undefined;
+/** Why a call is not taken, in a sentence; undefined where it is. */
+export type Refusal = (headers: IncomingHttpHeaders, socket: Socket) => string | undefined;
 export type Patience = { /** Until a connection has begun to speak HTTP/2. */ prefaceMs: number; messageMs: number };
 const usualPatience: Patience = { prefaceMs: 10_000, messageMs: 60_000 };
 
@@ -20,9 +23,11 @@ const maxSessionMemoryMb = 512;
 /** gRPC over HTTP/2 on connections that are handed to it; several runners may share the socket that these come from. */
 export class GrpcServer {
   readonly #http2: Http2Server;
+  readonly #buffers = new MessageBuffers();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #streaming = new Set<StreamingCall>();
   #draining = false;
+  #refusal: Refusal = () => undefined;
   #onEmpty: () => void = () => undefined;
 
   constructor(
@@ -35,6 +40,11 @@ export class GrpcServer {
     this.#http2.on('stream', (stream, headers) => this.#open(stream, headers));
     // Not HTTP/2, or broken: the connection is closed by itself.
     this.#http2.on('sessionError', () => undefined);
+  }
+
+  /** Asked before each call. */
+  guard(refusal: Refusal): void {
+    this.#refusal = refusal;
   }
 
   take(socket: Socket): void {
@@ -74,6 +84,8 @@ export class GrpcServer {
     }
     const call = new Call(stream, headers);
     try {
+      const refused = this.#refusal(headers, stream.session!.socket as Socket);
+      if (refused !== undefined) throw new CallError(codes.unauthenticated, refused);
       this.#serve(call, headers[':path'] ?? '');
     } catch (error) {
       call.fail(error);
@@ -83,7 +95,7 @@ export class GrpcServer {
   #serve(call: Call, path: string): void {
     const method = this.find(path);
     if (!method) throw new CallError(codes.unimplemented, `there is no method ${path} here`);
-    const limits: CallLimits = { maxBytes: this.maxBytes, messageMs: this.patience.messageMs };
+    const limits: CallLimits = { maxBytes: this.maxBytes, messageMs: this.patience.messageMs, buffers: this.#buffers };
     if (method.kind === 'unary') serveUnary(call, method, limits);
     else this.#stream(call, new StreamingCall(call, method, limits));
   }
