@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
 import { inferMethod, requestOf } from './grpc.js';
 import type { Connection, Outcome, Transport } from './transport.js';
@@ -40,9 +40,9 @@ class BareConnection implements Connection {
     const headers = { ':method': 'POST', ':path': inferMethod, 'content-type': 'application/grpc', te: 'trailers' };
     const stream = this.session.request(headers);
     let [received, status, said] = [0, '', ''];
-    const note = (given: Record<string, unknown>) => {
-      status = String(given['grpc-status'] ?? status);
-      said = String(given['grpc-message'] ?? said);
+    const note = ({ 'grpc-status': code, 'grpc-message': message }: IncomingHttpHeaders) => {
+      if (typeof code === 'string') status = code;
+      if (typeof message === 'string') said = message;
     };
     stream.on('response', note).on('trailers', note);
     stream.on('data', (piece: Buffer) => (received += piece.length));
