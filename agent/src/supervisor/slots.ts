@@ -130,7 +130,7 @@ export class Slots {
       onJournalFailure: (m) => onAlarm('journal-unwritable', m, name),
     });
     const runners = new SlotRunners({
-      ...this.#runnersOptions(name),
+      ...this.#runnersOptions(name, choice),
       listenFd: options.headStart.socket(name)?.fd,
       begun: state.committed && options.headStart.takeRunner(name),
       onHeartbeat: (heartbeat) => slot.dispatch({ ...heartbeat, at: now() }),
@@ -147,7 +147,7 @@ export class Slots {
     };
   }
 
-  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
+  #runnersOptions(slot: SlotName, choice: VariantChoice): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
     const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,
@@ -160,7 +160,10 @@ export class Slots {
       source: slots[slot]?.source,
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
-      open: (digest, variant) => this.#releases.open(digest, variant),
+      open: async (digest, variant) => ({
+        ...(await this.#releases.open(digest, variant)),
+        batching: choice.batching(digest, variant),
+      }),
     };
   }
 
