@@ -25,7 +25,13 @@ const ListenFile = z
   .refine((listen) => Object.values(listen).some((address) => address !== undefined), {
     error: 'names no address; give http, grpc or unix one, such as http: 127.0.0.1:8000',
   });
-const SlotFile = z.strictObject({ listen: ListenFile, source: SourceConfig.optional(), expose: Exposure.optional() });
+const SlotFile = z.strictObject({
+  listen: ListenFile,
+  source: SourceConfig.optional(),
+  /** Inferences side by side, each with its own copy of the weights; the profile's number where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
+  expose: Exposure.optional(),
+});
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
@@ -42,6 +48,8 @@ export const AgentFile = z.strictObject({
       storeMb: megabytes(10, 500),
       outboxMb: megabytes(1, 50),
       predictionsMb: megabytes(1, 50),
+      /** Seconds of one inference; one that takes longer hangs, and its runner is ended. */
+      maxRunS: z.number().min(0.5).max(3600).default(30),
     })
     .prefault({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -62,6 +70,7 @@ const numericOverrides: Record<string, string> = {
   FLOTILLA_STORE_MB: 'storeMb',
   FLOTILLA_OUTBOX_MB: 'outboxMb',
   FLOTILLA_PREDICTIONS_MB: 'predictionsMb',
+  FLOTILLA_MAX_RUN_S: 'maxRunS',
 };
 
 /** Reads the file, lays `FLOTILLA_*` over it, and resolves relative paths against the file's folder. */

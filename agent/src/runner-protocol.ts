@@ -1,4 +1,12 @@
-import { ArtifactFailure, DeploymentId, Digest, InferenceWindow, Manifest, SlotName } from '@flotilla/protocol';
+import {
+  ArtifactFailure,
+  DeploymentId,
+  Digest,
+  ExecutionProvider,
+  InferenceWindow,
+  Manifest,
+  SlotName,
+} from '@flotilla/protocol';
 import { z } from 'zod';
 
 /** What supervisor and runner say to each other over the child's IPC channel; both sides parse what they receive. */
@@ -15,6 +23,10 @@ export type SourceConfig = z.infer<typeof SourceConfig>;
 export const Listen = z.object({ http: z.int().optional(), grpc: z.int().optional(), unix: z.int().optional() });
 export type Listen = z.infer<typeof Listen>;
 
+/** Whether requests are computed together, as it was tried on this hardware. `gain`: throughput in full batches over one by one. */
+export const BatchingTrial = z.object({ on: z.boolean(), gain: z.number().optional(), why: z.string().optional() });
+export type BatchingTrial = z.infer<typeof BatchingTrial>;
+
 const load = {
   slot: SlotName,
   deployment: DeploymentId,
@@ -25,6 +37,12 @@ const load = {
   /** `file` of the chosen variant. */
   variant: z.string(),
   intraOpThreads: z.int().min(1),
+  /** Sessions side by side; one where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
+  /** What this device offers of the variant's execution providers, best first; the CPU where it is not said. */
+  providers: z.array(ExecutionProvider).optional(),
+  /** What preflight found, so that a restart need not try again. */
+  batching: BatchingTrial.optional(),
   /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
   maxComputeMs: z.number().gt(0),
   maxRssBytes: z.int().min(1),
@@ -86,7 +104,13 @@ export const ToRunner = z.discriminatedUnion('type', [
 ]);
 export type ToRunner = z.infer<typeof ToRunner>;
 
+/** What really computes, and why none of the better providers that were asked for does. */
+const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string().optional() };
+
 export const PreflightFigures = z.object({
+  ...computesOn,
+  /** Where batching is declared. */
+  batching: BatchingTrial.optional(),
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),
@@ -100,7 +124,7 @@ export type PreflightFigures = z.infer<typeof PreflightFigures>;
 
 const failure = { failure: ArtifactFailure, reason: z.string() };
 export const FromRunner = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int() }),
+  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int(), ...computesOn }),
   z.object({ type: z.literal('preflighted'), figures: PreflightFigures }),
   /** The release is at fault: the runner exits with 0 after it. */
   z.object({ type: z.literal('failed'), ...failure, figures: PreflightFigures.partial().optional() }),
@@ -108,6 +132,8 @@ export const FromRunner = z.discriminatedUnion('type', [
   z.object({ type: z.literal('source-stopped') }),
   /** Each second while serving. Counts since activation. `consecutiveErrors` is the run of failures that lasts now. */
   z.object({ type: z.literal('heartbeat'), ok: z.int(), errors: z.int(), consecutiveErrors: z.int(), rssBytes: z.int() }),
+  /** One inference has lasted so long and is not done; said again and again, in whatever state the runner is. */
+  z.object({ type: z.literal('computing'), forMs: z.number() }),
   /** The supervisor adds boot, start and end. */
   z.object({
     type: z.literal('window'),

@@ -48,12 +48,9 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
   }
 
   function find(request: IncomingMessage): { route: Route; params: Record<string, string> } {
-    const path = request.url!.split('?')[0]!;
-    // The protocol's own description says v2/, its clients say v2.
-    const segments = path
-      .replace(/(?<=.)\/$/, '')
-      .split('/')
-      .map(decode);
+    // The Open Inference Protocol's prose says /v2, its OpenAPI document /v2/.
+    const path = request.url!.split('?')[0]!.replace(/(?<=.)\/$/, '');
+    const segments = path.split('/').map(decode);
     const candidates = parsed.flatMap(({ route, segments: pattern }) => {
       const params = match(pattern, segments);
       return params ? [{ route, params }] : [];

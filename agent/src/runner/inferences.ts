@@ -49,7 +49,7 @@ export class Inferences {
       value: encode(outputs),
       top: this.release.pipeline.postprocess(outputs)[0],
     });
-    const { value } = await this.#run({ inputs, since, submission, counted: areFinite(inputs) }, finish);
+    const { value } = await this.#run({ inputs, since, submission, counted: isPlain(inputs) }, finish);
     return value;
   }
 
@@ -60,7 +60,7 @@ export class Inferences {
 
   /** Tensors, for an answer with the release's own postprocessing. */
   predictFrom(inputs: readonly Tensor[], asked: Asked = {}): Promise<Prediction> {
-    return this.#predict(inputs, areFinite(inputs), asked);
+    return this.#predict(inputs, isPlain(inputs), asked);
   }
 
   async #predict(inputs: readonly Tensor[], counted: boolean, asked: Asked): Promise<Prediction> {
@@ -108,7 +108,7 @@ export class Inferences {
   ): Promise<Answer<T>> {
     const elements = hasBatchDimension(this.release.model) ? (inputs[0]?.shape[0] ?? 1) : 1;
     try {
-      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, submission);
+      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, { ...submission, alone: !counted });
       this.monitor.executed(elements, wallUs);
       const { value, top } = counted ? finish(outputs) : blaming(() => finish(outputs));
       const totalUs = microsecondsSince(since);
@@ -127,7 +127,8 @@ export class Inferences {
 }
 
 /** What a client's NaN leads to says nothing about the release. */
-const areFinite = (inputs: readonly Tensor[]) => inputs.every((tensor) => firstNonFinite(tensor) < 0);
+/** What a client's NaN or empty tensor leads to says nothing about the release, and shall not touch the answers of others. */
+const isPlain = (inputs: readonly Tensor[]) => inputs.every((tensor) => tensor.data.length > 0 && firstNonFinite(tensor) < 0);
 
 /** The client's own NaN or infinity is why the answer can't be used. */
 function blaming<T>(finish: () => T): T {

@@ -1,4 +1,4 @@
-import { DeploymentId, type DesiredSlot, SlotName } from '@flotilla/protocol';
+import { DeploymentId, type DesiredSlot, type Manifest, SlotName } from '@flotilla/protocol';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ask, freePort } from './fixtures/loopback.js';
 import { answering, ArtifactServer } from './fixtures/artifact-server.js';
-import { FleetOfOne, inspection, type Overrides, publish, until } from './fixtures/fleet-of-one.js';
+import { FleetOfOne, inspection, type Overrides, publish, until, usualCapability } from './fixtures/fleet-of-one.js';
 
 let device: FleetOfOne;
 const aDevice = async (overrides?: Overrides) => (device = await FleetOfOne.make(overrides));
@@ -36,6 +36,32 @@ describe('a slot', () => {
       },
     ]);
     expect(device.slots.runnerRssBytes()).toBe(1000);
+  });
+
+  it('that computes on less than what was asked for says so', async () => {
+    await aDevice({ capability: { ...usualCapability, providers: ['cuda', 'cpu'] } });
+    const behaviour = { ready: { provider: 'cpu', shortfall: 'cuda: no device was found' } };
+    // What the device has of what the release was made for, in the device's order.
+    const variants: Manifest['variants'] = [{ file: 'a.onnx', precision: 'int8', providers: ['cpu', 'tensorrt', 'cuda'] }];
+    await device.reported(device.assign(publish(device.server, { 'a.onnx': behaviour }, { variants })), 'committed');
+    expect(device.alarms).toContain(
+      'provider-not-used: classifier@1.0.0 computes on cpu, for want of a better one: cuda: no device was found, asked for cuda,cpu',
+    );
+  });
+
+  it.each([
+    ['the device', {}, 'an inference ran for 6.0 s, the limit is 5 s'],
+    ['its own release', { limits: { maxRunMs: 1500 } }, 'an inference ran for 6.0 s, the limit is 1.5 s'],
+    [
+      'the device, though its release allows more',
+      { limits: { maxRunMs: 9000 } },
+      'an inference ran for 6.0 s, the limit is 5 s',
+    ],
+  ])('is ended when an inference takes longer than %s allows', async (_whose, overrides, reason) => {
+    await aDevice({ limits: { maxComputeMs: 250, maxRssBytes: 1e9, maxRunMs: 5000 } });
+    const desired = device.assign(publish(device.server, { 'a.onnx': { computingMs: 6000 } }, overrides));
+    const { reason: told } = await device.reported(desired, 'rolled-back crash');
+    expect(told).toContain(reason);
   });
 
   it('swaps to another release, and the first one sends its last window', async () => {

@@ -1,6 +1,7 @@
 import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, SlotName } from '@flotilla/protocol';
 import { join } from 'node:path';
 import type { Report, SlotState, Target } from '../core/slot-state.js';
+import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
 import type { Exposure } from '../exposure.js';
 import type { SlotAddress, SourceConfig } from '../runner-protocol.js';
@@ -13,7 +14,14 @@ import { Journal } from './journal.js';
 import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
 import { slotHandlers } from './slot-handlers.js';
-import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
+import {
+  type Deadlines,
+  type Limits,
+  type RunnersOptions,
+  SlotRunners,
+  usualDeadlines,
+  type WindowMessage,
+} from './slot-runners.js';
 import { Slot } from './slot.js';
 import { VariantChoice } from './variant-choice.js';
 
@@ -23,7 +31,9 @@ export type SlotsOptions = {
   dataDir: string;
   slots: Readonly<Record<string, { source?: SourceConfig | undefined; expose?: Exposure | undefined }>>;
   headStart: HeadStart;
-  limits: RunnersOptions['limits'];
+  limits: Limits;
+  /** By slot; one worker with one thread where it is not said. */
+  threads?: ThreadShares<string>;
   capability: Capability;
   hardwareClass: string;
   downloads: Downloads;
@@ -134,7 +144,7 @@ export class Slots {
     const expose = options.slots[name]?.expose;
     const credentials = expose && new CredentialFiles(name, expose, program.log);
     const runners = new SlotRunners({
-      ...this.#runnersOptions(name),
+      ...this.#runnersOptions(name, choice),
       credentials,
       sockets: options.headStart.sockets(name),
       begun: state.committed && options.headStart.takeRunner(name),
@@ -152,19 +162,24 @@ export class Slots {
     };
   }
 
-  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
-    const { dataDir, program, limits, windowS, predictions, slots, onWindow, deadlines } = this.#options;
+  #runnersOptions(slot: SlotName, choice: VariantChoice): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
+    const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,
       program,
-      limits,
+      limits: { ...limits, ...(threads?.[slot] ?? { workers: 1, intraOpThreads: 1 }) },
       windowS,
+      providers: this.#options.capability.providers,
       onWindow,
+      onAlarm: (name, message) => onAlarm(name, message, slot),
       source: slots[slot]?.source,
       addresses: this.#addresses(),
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
-      open: (digest, variant) => this.#releases.open(digest, variant),
+      open: async (digest, variant) => ({
+        ...(await this.#releases.open(digest, variant)),
+        batching: choice.batching(digest, variant),
+      }),
     };
   }
 

@@ -35,6 +35,16 @@ const maxFields = 16_384;
 const maxDimensions = 8;
 const maxIdLength = 1024;
 
+/** By which a client knows what was refused: undefined where not even that can be read. */
+export function idOf(message: Buffer): string | undefined {
+  try {
+    for (const field of fields(message)) if (field.id === 3) return textIn(field);
+  } catch {
+    // Why the message is malformed is what the refusal itself says.
+  }
+  return undefined;
+}
+
 /** ModelInferRequest. Tensors stay where they are: views of the message. */
 export function readInferRequest(message: Buffer): AskedInference {
   const asked = { model: '', version: '', id: '' };

@@ -15,7 +15,7 @@ import {
   inferenceService,
 } from './answers.js';
 import { type Schema, encode } from './encode.js';
-import { type AskedInference, readInferRequest } from './infer-request.js';
+import { type AskedInference, idOf, readInferRequest } from './infer-request.js';
 import { inferResponsePieces, streamedAnswer, streamedFailure } from './infer-response.js';
 import type { CallTime, Method, Pieces, Unary } from './methods.js';
 import { fields, textIn } from './protobuf.js';
@@ -101,16 +101,14 @@ export function inferenceMethods(served: Served): ReadonlyMap<string, Method> {
 
   /** A bad request is answered for itself, and the stream goes on. */
   async function respondInStream(around: Served, request: Buffer, time: CallTime): Promise<Pieces> {
-    let id: string | undefined;
     try {
       const asked = readAsked(request);
-      id = asked.request.id;
       const last = asked.parameters.get('triton_enable_empty_final_response') === true;
       return streamedAnswer(await respond(around, asked, time, last));
     } catch (error) {
       const status = statusOf(error);
       if (status.code === codes.internal) around.onBug(error);
-      return streamedFailure(status.message, id);
+      return streamedFailure(status.message, idOf(request));
     }
   }
 }

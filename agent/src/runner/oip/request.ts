@@ -1,5 +1,6 @@
 import type { TensorSignature } from '@flotilla/protocol';
 import { z } from 'zod';
+import type { Body } from '../body.js';
 import { RequestError } from '../http.js';
 import { parseJson } from '../json-body.js';
 import type { Submission } from '../queue.js';
@@ -43,6 +44,8 @@ export type RequestInput = {
   shape: readonly number[];
   data?: unknown;
   binary?: Buffer;
+  /** The buffer under `binary` may be given away. */
+  ours?: boolean;
   contents?: TypedContents;
 };
 /** Writes down the values of a tensor whose type and shape are known to be the model's. */
@@ -59,13 +62,13 @@ export type InferRequest = {
 };
 
 /** `headerLength` is Inference-Header-Content-Length: how much of the (decompressed) body is JSON; without it, all. */
-export function parseInferRequest(body: Buffer, headerLength: string | undefined): InferRequest {
+export function parseInferRequest({ bytes: body, ours }: Body, headerLength: string | undefined): InferRequest {
   const split = headerLength === undefined ? body.length : splitAt(headerLength, body.length);
   const { id, parameters, inputs, outputs = [] } = parseJson(body.subarray(0, split), InferRequestHead);
   const binaryOutput = parameters?.binary_data_output ?? false;
   return {
     id,
-    inputs: withBinary(inputs, headerLength === undefined ? undefined : body.subarray(split)),
+    inputs: withBinary(inputs, headerLength === undefined ? undefined : { bytes: body.subarray(split), ours }),
     outputs: outputs.map((output) => wanted(output, binaryOutput)),
     binaryOutput,
     submission: submissionOf(parameters),
@@ -88,20 +91,20 @@ export const noClassification = (output: string) =>
   refuse(`output "${output}": classification is not offered; leave the parameter out and rank the scores yourself`);
 
 /** Hands each input its bytes: they follow the JSON in the order of the inputs that name a size. */
-function withBinary(inputs: Head['inputs'], binary: Buffer | undefined): RequestInput[] {
+function withBinary(inputs: Head['inputs'], binary: Body | undefined): RequestInput[] {
   let offset = 0;
   let last: string | undefined;
   const read = inputs.map(({ parameters, ...input }): RequestInput => {
     const size = binarySize(input, parameters?.binary_data_size);
     if (size === undefined) return input;
-    const rest = binary?.subarray(offset);
+    const rest = binary?.bytes.subarray(offset);
     if (!rest) throw refuse(`${sized(input.name, size)}, but the request has no header inference-header-content-length`);
     if (size > rest.length) throw refuse(`${sized(input.name, size)}, but ${rest.length} bytes of the body are left for it`);
     offset += size;
     last = input.name;
-    return { ...input, binary: rest.subarray(0, size) };
+    return { ...input, binary: rest.subarray(0, size), ours: binary!.ours };
   });
-  const left = (binary?.length ?? 0) - offset;
+  const left = (binary?.bytes.length ?? 0) - offset;
   if (left === 0) return read;
   const after =
     last === undefined ? 'the JSON, and no input has parameters.binary_data_size' : `the binary data of input "${last}"`;

@@ -1,5 +1,6 @@
+import { readAligned } from '../body.js';
 import { compressed } from '../compression.js';
-import { type Reply, type Route, readBody } from '../http.js';
+import type { Reply, Route } from '../http.js';
 import type { Inferences } from '../inferences.js';
 import type { Monitor } from '../monitor/monitor.js';
 import { isOnThisDevice } from '../nearness.js';
@@ -45,7 +46,8 @@ export function oipRoutes({ inferences, monitor, isReady, isNear = isOnThisDevic
     ...ofModel('/infer', 'POST', async (_params, request) => {
       const since = performance.now();
       const { 'inference-header-content-length': headerLength, 'accept-encoding': accepted } = request.headers;
-      const asked = parseInferRequest(await readBody(request), headerLength as string | undefined);
+      const body = await readAligned(request, Number(headerLength) || 0);
+      const asked = parseInferRequest(body, headerLength as string | undefined);
       const answer = await infer(inferences, asked, since, encodeResponse);
       // On the device there is no wire to spare, and most clients name gzip unasked.
       return isNear(request.socket) ? answer : compressed(answer, accepted as string | undefined);
