@@ -18,6 +18,8 @@ export type Deadlines = {
   preflightMs: number;
   /** For an incumbent to answer what came. */
   graceMs: number;
+  /** For which clients may wait in the backlog while nothing serves: then a stub tells them. */
+  standInMs: number;
 };
 export const usualDeadlines: Deadlines = {
   readyMs: 120_000,
@@ -26,6 +28,7 @@ export const usualDeadlines: Deadlines = {
   heartbeatMs: 10_000,
   preflightMs: 600_000,
   graceMs: 5000,
+  standInMs: 500,
 };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = {
@@ -59,6 +62,7 @@ export class SlotRunners {
   #closed = new AbortController();
   readonly #leaving = new Set<Promise<void>>();
   readonly #stub: Stub;
+  #gap: NodeJS.Timeout | undefined;
 
   constructor(options: RunnersOptions) {
     this.#options = options;
@@ -121,7 +125,12 @@ export class SlotRunners {
         Object.assign(this.#active, { run, deployment: release.deployment });
         return true;
       }
-      await this.#swap(await this.#launch(run, release, this.#closed.signal));
+      try {
+        await this.#swap(await this.#launch(run, release, this.#closed.signal));
+      } catch (error) {
+        this.#standInSoon(messageOf(error));
+        throw error;
+      }
       return true;
     });
   }
@@ -135,6 +144,7 @@ export class SlotRunners {
       this.#begunOrNone()?.end('crash', 'it was not needed');
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
+      clearTimeout(this.#gap);
       if (this.#closed === closed) this.#closed = new AbortController();
       await Promise.all([...this.#leaving, this.#stub.end()]);
     });
@@ -190,6 +200,7 @@ export class SlotRunners {
       await next.process.exited;
       throw error;
     }
+    clearTimeout(this.#gap);
     void this.#stub.end();
     next.process.watch();
     this.#active = next;
@@ -211,7 +222,9 @@ export class SlotRunners {
 
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
-    if (!runner.leaving) this.#options.onDied(runner.run, death);
+    if (runner.leaving) return;
+    this.#standInSoon(death.reason);
+    this.#options.onDied(runner.run, death);
   }
 
   async #load({ deployment, digest, variant }: Committed): Promise<Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>> {
@@ -219,8 +232,18 @@ export class SlotRunners {
     return { slot, deployment, digest, variant, ...(await open(digest, variant)), ...limits };
   }
 
+  /** Nothing serves, and the next start may have to wait. One that stands in already has a better reason. */
+  #standInSoon(why: string): void {
+    clearTimeout(this.#gap);
+    if (this.#closed.signal.aborted) return;
+    this.#gap = setTimeout(() => {
+      if (!this.#active && !this.#stub.standsIn) this.#stub.begin(`restarting: ${why}`);
+    }, this.#options.deadlines.standInMs);
+  }
+
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
   #standIn(why: string): void {
+    clearTimeout(this.#gap);
     this.#begunOrNone()?.end('crash', 'it was not needed');
     this.#stub.begin(why);
   }

@@ -14,6 +14,10 @@ export class Stub {
     private readonly sockets: SlotSockets | undefined,
   ) {}
 
+  get standsIn(): boolean {
+    return this.#process !== undefined;
+  }
+
   /** The reason of one that stands in already is replaced. */
   begin(reason: string): void {
     void this.end();

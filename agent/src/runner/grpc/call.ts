@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { acceptedCodings, codingOf, compressed, decompressed } from './compression.js';
 import { Deframer, type Frame, framed } from './framing.js';
+import type { MessageBuffers } from './message-buffers.js';
 import { CallError, type Status, codes, statusOf, trailersOf } from './status.js';
 
 export type CallLimits = {
@@ -8,6 +9,7 @@ export type CallLimits = {
   maxBytes: number;
   /** How long a message may take from its first byte to its last. */
   messageMs: number;
+  buffers: MessageBuffers;
 };
 const contentType = 'application/grpc';
 const noError = 0;
@@ -40,8 +42,8 @@ export class Call {
   }
 
   /** Hands each message over as it came; `onEnd` once the client has said all. What breaks the framing ends the call. */
-  receive({ maxBytes, messageMs }: CallLimits, onFrame: (frame: Frame) => void, onEnd: () => void): void {
-    const deframer = new Deframer(maxBytes, onFrame);
+  receive({ maxBytes, messageMs, buffers }: CallLimits, onFrame: (frame: Frame) => void, onEnd: () => void): void {
+    const deframer = new Deframer(maxBytes, buffers, onFrame);
     let late: NodeJS.Timeout | undefined;
     const watch = (waits: boolean) => {
       if (!waits) clearTimeout(late);
@@ -61,7 +63,10 @@ export class Call {
       if (deframer.midway) this.fail(new CallError(codes.invalidArgument, 'the call ended within a message'));
       else onEnd();
     });
-    this.#stream.on('close', () => clearTimeout(late));
+    this.#stream.on('close', () => {
+      clearTimeout(late);
+      deframer.abandon();
+    });
   }
 
   pause(): void {
@@ -72,7 +77,19 @@ export class Call {
     this.#stream.resume();
   }
 
-  async read(frame: Frame, { maxBytes }: CallLimits): Promise<Buffer> {
+  /** What `handle` makes of a message. Its bytes are lent until `handle` first waits: a buffer of its own has only what is kept longer. */
+  async read<T>(frame: Frame, { maxBytes, buffers }: CallLimits, handle: (message: Buffer) => T): Promise<Awaited<T>> {
+    const plain = frame.compressed ? await this.#decompressed(frame, maxBytes) : frame.bytes;
+    let made: T;
+    try {
+      made = handle(plain);
+    } finally {
+      if (frame.lent) buffers.giveBack(frame.lent);
+    }
+    return await made;
+  }
+
+  #decompressed(frame: Frame, maxBytes: number): Promise<Buffer> {
     return decompressed(frame, codingOf(this.#headers['grpc-encoding'] as string | undefined), maxBytes);
   }
 

@@ -59,8 +59,17 @@ function doubleBytes(value: number): Buffer {
   return bytes;
 }
 
-/** Negative ones take ten bytes, as two's complement of 64 bits. */
 function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  if (value < 0) return negative(value);
+  let rest = value;
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  bytes.push(rest);
+  return Buffer.from(bytes);
+}
+
+/** Two's complement of 64 bits, which takes ten bytes. */
+function negative(value: number): Buffer {
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
   for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);

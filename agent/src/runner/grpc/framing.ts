@@ -1,8 +1,14 @@
+import type { MessageBuffers } from './message-buffers.js';
 import { CallError, codes } from './status.js';
 
 /** A message as it came: its length prefix taken off, still compressed where the flag says so. */
-export type Frame = { compressed: boolean; bytes: Buffer };
-type Partial = Frame & { filled: number };
+export type Frame = {
+  compressed: boolean;
+  bytes: Buffer;
+  /** To be given back once the bytes were read. */
+  lent?: Buffer;
+};
+type Partial = { compressed: boolean; length: number; filled: number; lent: Buffer };
 
 const prefixBytes = 5;
 
@@ -16,6 +22,7 @@ export class Deframer {
 
   constructor(
     private readonly maxBytes: number,
+    private readonly buffers: MessageBuffers,
     private readonly onFrame: (frame: Frame) => void,
   ) {}
 
@@ -45,19 +52,26 @@ export class Deframer {
     if (joined.length >= end) this.onFrame({ compressed, bytes: joined.subarray(prefixBytes, end) });
     else {
       // Its pages are the system's until they are written to: an announced length alone takes no memory.
-      this.#partial = { compressed, bytes: Buffer.allocUnsafeSlow(length), filled: 0 };
+      this.#partial = { compressed, length, filled: 0, lent: this.buffers.take(length) };
       this.#fill(this.#partial, joined.subarray(prefixBytes));
     }
     return joined.subarray(Math.min(end, joined.length));
   }
 
+  /** Where the rest never came. */
+  abandon(): void {
+    if (this.#partial) this.buffers.giveBack(this.#partial.lent);
+    this.#partial = undefined;
+  }
+
   #fill(partial: Partial, chunk: Buffer): Buffer {
-    const taken = Math.min(partial.bytes.length - partial.filled, chunk.length);
-    chunk.copy(partial.bytes, partial.filled, 0, taken);
+    const { compressed, length, lent } = partial;
+    const taken = Math.min(length - partial.filled, chunk.length);
+    chunk.copy(lent, partial.filled, 0, taken);
     partial.filled += taken;
-    if (partial.filled === partial.bytes.length) {
+    if (partial.filled === length) {
       this.#partial = undefined;
-      this.onFrame({ compressed: partial.compressed, bytes: partial.bytes });
+      this.onFrame({ compressed, bytes: lent.subarray(0, length), lent });
     }
     return chunk.subarray(taken);
   }

@@ -4,9 +4,9 @@ import { CallError, codes } from './status.js';
 
 export type CallTime = Pick<Call, 'since' | 'timeoutMs'>;
 export type Pieces = readonly Uint8Array[];
-/** One message in, one out. */
+/** One message in, one out. The request's bytes are lent, and only until `handle` first waits. */
 export type Unary = { kind: 'unary'; handle: (request: Buffer, time: CallTime) => Promise<Pieces> | Pieces };
-/** Any number in, each handled on its own; what it sends goes out in the order it is sent. */
+/** Any number in, lent likewise, each handled on its own; what it sends goes out in the order it is sent. */
 export type Streaming = {
   kind: 'streaming';
   handle: (request: Buffer, time: CallTime, send: (pieces: Pieces) => Promise<void>) => Promise<void> | void;
@@ -23,8 +23,7 @@ export function serveUnary(call: Call, { handle }: Unary, limits: CallLimits): v
   const onEnd = async () => {
     try {
       if (frames.length !== 1) throw new CallError(codes.invalidArgument, `${frames.length} messages came, expected one`);
-      const request = await call.read(frames[0]!, limits);
-      await call.send(await handle(request, call));
+      await call.send(await call.read(frames[0]!, limits, (request) => handle(request, call)));
       call.end();
     } catch (error) {
       call.fail(error);
@@ -79,8 +78,8 @@ export class StreamingCall {
   async #answer(frame: Frame): Promise<void> {
     this.#running += 1;
     try {
-      const request = await this.call.read(frame, this.limits);
-      await this.method.handle(request, this.call, (pieces) => this.call.send(pieces));
+      const send = (pieces: Pieces) => this.call.send(pieces);
+      await this.call.read(frame, this.limits, (request) => this.method.handle(request, this.call, send));
     } catch (error) {
       this.call.fail(error);
     }

@@ -37,7 +37,10 @@ export function reflectionMethods(): ReadonlyMap<string, Method> {
   let read: Promise<Descriptors> | undefined;
   const method: Method = {
     kind: 'streaming',
-    handle: async (request, _time, send) => send(reflected(await (read ??= readDescriptors()), request)),
+    handle: async (lent, _time, send) => {
+      const request = Buffer.from(lent);
+      await send(reflected(await (read ??= readDescriptors()), request));
+    },
   };
   return new Map(services.map((service) => [`/${service}/ServerReflectionInfo`, method]));
 }

@@ -2,6 +2,7 @@ import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2S
 import type { Socket } from 'node:net';
 import { http2 } from '../../node-http.js';
 import { Call, type CallLimits } from './call.js';
+import { MessageBuffers } from './message-buffers.js';
 import { type Method, StreamingCall, serveUnary } from './methods.js';
 import { CallError, codes } from './status.js';
 
@@ -20,6 +21,7 @@ const maxSessionMemoryMb = 512;
 /** gRPC over HTTP/2 on connections that are handed to it; several runners may share the socket that these come from. */
 export class GrpcServer {
   readonly #http2: Http2Server;
+  readonly #buffers = new MessageBuffers();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #streaming = new Set<StreamingCall>();
   #draining = false;
@@ -83,7 +85,7 @@ export class GrpcServer {
   #serve(call: Call, path: string): void {
     const method = this.find(path);
     if (!method) throw new CallError(codes.unimplemented, `there is no method ${path} here`);
-    const limits: CallLimits = { maxBytes: this.maxBytes, messageMs: this.patience.messageMs };
+    const limits: CallLimits = { maxBytes: this.maxBytes, messageMs: this.patience.messageMs, buffers: this.#buffers };
     if (method.kind === 'unary') serveUnary(call, method, limits);
     else this.#stream(call, new StreamingCall(call, method, limits));
   }
