@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { describeIssues, DeviceId, SlotName } from '@flotilla/protocol';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { Exposure, exposureComplaint, exposureFrom } from './exposure.js';
 import { SourceConfig } from './runner-protocol.js';
 
 /** The configuration cannot be used: one line for each thing wrong. */
@@ -24,7 +25,13 @@ const ListenFile = z
   .refine((listen) => Object.values(listen).some((address) => address !== undefined), {
     error: 'names no address; give http, grpc or unix one, such as http: 127.0.0.1:8000',
   });
-const SlotFile = z.strictObject({ listen: ListenFile, source: SourceConfig.optional() });
+const SlotFile = z.strictObject({
+  listen: ListenFile,
+  source: SourceConfig.optional(),
+  /** Inferences side by side, each with its own copy of the weights; the profile's number where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
+  expose: Exposure.optional(),
+});
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
@@ -41,6 +48,8 @@ export const AgentFile = z.strictObject({
       storeMb: megabytes(10, 500),
       outboxMb: megabytes(1, 50),
       predictionsMb: megabytes(1, 50),
+      /** Seconds of one inference; one that takes longer hangs, and its runner is ended. */
+      maxRunS: z.number().min(0.5).max(3600).default(30),
     })
     .prefault({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -61,6 +70,7 @@ const numericOverrides: Record<string, string> = {
   FLOTILLA_STORE_MB: 'storeMb',
   FLOTILLA_OUTBOX_MB: 'outboxMb',
   FLOTILLA_PREDICTIONS_MB: 'predictionsMb',
+  FLOTILLA_MAX_RUN_S: 'maxRunS',
 };
 
 /** Reads the file, lays `FLOTILLA_*` over it, and resolves relative paths against the file's folder. */
@@ -72,6 +82,8 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withPathsFrom(folder, slot)] as const);
   const resolved = Object.fromEntries(slots);
   checkAddresses(file, resolved);
+  const exposed = exposureComplaint(resolved);
+  if (exposed) throw new ConfigError(`${file}: ${exposed}`);
   return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: resolved });
 }
 
@@ -104,11 +116,12 @@ function withEnvironment(written: unknown, env: NodeJS.ProcessEnv): unknown {
 const numberOrText = (text: string) => (Number.isNaN(Number(text)) ? text : Number(text));
 
 type Slot = z.output<typeof SlotFile>;
-function withPathsFrom(folder: string, { listen, source, ...slot }: Slot): Slot {
+function withPathsFrom(folder: string, { listen, source, expose, ...slot }: Slot): Slot {
   return {
     ...slot,
     listen: listen.unix === undefined ? listen : { ...listen, unix: resolve(folder, listen.unix) },
     ...(source ? { source: { ...source, directory: resolve(folder, source.directory) } } : {}),
+    ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
   };
 }
 

@@ -1,4 +1,12 @@
-import { ArtifactFailure, DeploymentId, Digest, InferenceWindow, Manifest, SlotName } from '@flotilla/protocol';
+import {
+  ArtifactFailure,
+  DeploymentId,
+  Digest,
+  ExecutionProvider,
+  InferenceWindow,
+  Manifest,
+  SlotName,
+} from '@flotilla/protocol';
 import { z } from 'zod';
 
 /** What supervisor and runner say to each other over the child's IPC channel; both sides parse what they receive. */
@@ -25,16 +33,39 @@ const load = {
   /** `file` of the chosen variant. */
   variant: z.string(),
   intraOpThreads: z.int().min(1),
+  /** Sessions side by side; one where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
+  /** What this device offers of the variant's execution providers, best first; the CPU where it is not said. */
+  providers: z.array(ExecutionProvider).optional(),
   /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
   maxComputeMs: z.number().gt(0),
   maxRssBytes: z.int().min(1),
 };
 
+/** Where a slot of this device listens for REST. */
+export const SlotAddress = z.object({
+  slot: SlotName,
+  scheme: z.enum(['http', 'https']),
+  host: z.string(),
+  port: z.int().min(1),
+});
+export type SlotAddress = z.infer<typeof SlotAddress>;
+
+/** What a slot that others reach shows them, and takes from them: PEM texts, and the sha256 of each token in hex. */
+export const Credentials = z.object({
+  certificate: z.string(),
+  key: z.string(),
+  clientCa: z.string().optional(),
+  tokens: z.array(z.string()),
+});
+export type Credentials = z.infer<typeof Credentials>;
+const credentials = Credentials.optional();
+
 const drain = z.object({ type: z.literal('drain'), graceMs: z.int().min(0) });
 
 /** The stub, which stands in where no runner can serve: answer every request with the reason, then `activated`. */
 export const ToStub = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('refuse'), reason: z.string(), listen: Listen }),
+  z.object({ type: z.literal('refuse'), reason: z.string(), listen: Listen, credentials }),
   drain,
 ]);
 export type ToStub = z.infer<typeof ToStub>;
@@ -49,6 +80,10 @@ export const ToRunner = z.discriminatedUnion('type', [
     listen: Listen.default({}),
     windowS: z.number().gt(0),
     source: SourceConfig.optional(),
+    /** TLS, and who may ask; without it the address is this device's own. */
+    credentials,
+    /** All of this device, for clients that look for them. */
+    slots: z.array(SlotAddress).default([]),
     /** JSON lines of predictions; rotated at maxBytes, `keep` old files. */
     predictions: z.object({ file: z.string(), maxBytes: z.int().min(1), keep: z.int().min(0) }),
   }),
@@ -57,11 +92,19 @@ export const ToRunner = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stop-source') }),
   /** Stop accepting, answer what came, send the last window, exit 0 at the latest after graceMs. */
   drain,
+  /** New ones, for connections to come. */
+  z.object({ type: z.literal('secure'), credentials: Credentials }),
   z.object({ type: z.literal('configure'), windowS: z.number().gt(0) }),
 ]);
 export type ToRunner = z.infer<typeof ToRunner>;
 
+/** What really computes, and why none of the better providers that were asked for does. */
+const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string().optional() };
+
 export const PreflightFigures = z.object({
+  ...computesOn,
+  /** Throughput in full batches over one by one, where batching is declared and possible. */
+  batchingGain: z.number().optional(),
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),
@@ -75,7 +118,7 @@ export type PreflightFigures = z.infer<typeof PreflightFigures>;
 
 const failure = { failure: ArtifactFailure, reason: z.string() };
 export const FromRunner = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int() }),
+  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int(), ...computesOn }),
   z.object({ type: z.literal('preflighted'), figures: PreflightFigures }),
   /** The release is at fault: the runner exits with 0 after it. */
   z.object({ type: z.literal('failed'), ...failure, figures: PreflightFigures.partial().optional() }),
@@ -83,6 +126,8 @@ export const FromRunner = z.discriminatedUnion('type', [
   z.object({ type: z.literal('source-stopped') }),
   /** Each second while serving. Counts since activation. `consecutiveErrors` is the run of failures that lasts now. */
   z.object({ type: z.literal('heartbeat'), ok: z.int(), errors: z.int(), consecutiveErrors: z.int(), rssBytes: z.int() }),
+  /** One inference has lasted so long and is not done; said again and again, in whatever state the runner is. */
+  z.object({ type: z.literal('computing'), forMs: z.number() }),
   /** The supervisor adds boot, start and end. */
   z.object({
     type: z.literal('window'),

@@ -1,19 +1,27 @@
 import { join } from 'node:path';
 import { type Manifest, releaseName } from '@flotilla/protocol';
 import type { ToRunner } from '../runner-protocol.js';
+import { type BatchingOutcome, tryBatching } from './batching.js';
 import { type Engine, type LoadedModel, ModelRefused } from './engine/engine.js';
 import { signatureMismatch } from './engine/signature.js';
 import { ReleaseFault, messageOf } from './fault.js';
 import { type Pipeline, openPipeline } from './pipeline/pipeline.js';
 
 export type LoadOrder = Extract<ToRunner, { type: 'preflight' | 'serve' }>;
-export type LoadedRelease = { manifest: Manifest; name: string; model: LoadedModel; pipeline: Pipeline };
+export type LoadedRelease = {
+  manifest: Manifest;
+  name: string;
+  model: LoadedModel;
+  pipeline: Pipeline;
+  /** Absent where the release declares no batching. */
+  batching?: BatchingOutcome | undefined;
+};
 
 const warmUpRuns = 3;
 
 /** Everything that can be wrong with a release before its first inference is a `load` fault. */
 export async function loadRelease(order: LoadOrder, engine: Engine): Promise<LoadedRelease> {
-  const { manifest, folder, variant, intraOpThreads } = order;
+  const { manifest, folder, variant } = order;
   const name = releaseName(manifest);
   const blame =
     (what: string) =>
@@ -22,16 +30,19 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
     };
   if (!manifest.variants.some(({ file }) => file === variant)) blame(variant)('it is no variant of this release');
   const pipeline = await openPipeline(manifest, folder).catch(blame('its pipeline is wrong'));
-  const model = await loadModel(engine, join(folder, variant), intraOpThreads).catch(blame(`${variant} does not load`));
+  const model = await loadModel(engine, order).catch(blame(`${variant} does not load`));
   const mismatch = signatureMismatch(manifest, model);
   if (mismatch) blame(`${variant} is not what the manifest says`)(mismatch);
   await engine.warm(warmUpRuns).catch(blame(`${variant} fails at its first inference`));
-  return { manifest, name, model, pipeline };
+  const batching = await tryBatching(manifest, model, engine);
+  return { manifest, name, model, pipeline, batching };
 }
 
-async function loadModel(engine: Engine, path: string, intraOpThreads: number): Promise<LoadedModel> {
+async function loadModel(engine: Engine, order: LoadOrder): Promise<LoadedModel> {
+  const { manifest, folder, variant, intraOpThreads, workers = 1, providers = ['cpu'] } = order;
+  const fixedShapes = manifest.inputs.every(({ shape }) => shape.every((dimension) => dimension >= 0));
   try {
-    return await engine.load({ path, intraOpThreads });
+    return await engine.load({ path: join(folder, variant), intraOpThreads, fixedShapes, workers, providers });
   } catch (error) {
     if (error instanceof ModelRefused) throw error;
     throw new Error(`the engine is at fault: ${messageOf(error)}`, { cause: error });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type FromRunner, ToRunner } from '../runner-protocol.js';
 import type { OrtEngine } from './engine/ort-engine.js';
 import { messageOf } from './fault.js';
+import { watchRuns } from './run-watch.js';
 import { Runner } from './runner.js';
 
 export type ProgramOptions = { engine: OrtEngine; logLevel: string | undefined };
@@ -18,6 +19,8 @@ export function startProgram({ engine, logLevel }: ProgramOptions): void {
   let sent = Promise.resolve();
   const leave = (code: number) => void sent.then(() => end(code));
   const runner = new Runner({ engine, log, send, leave });
+
+  watchRuns(engine, send);
 
   process.on('uncaughtException', (error) => crash(error, 'a bug'));
   process.on('message', (message) => {

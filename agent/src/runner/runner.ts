@@ -1,10 +1,12 @@
 import type { FromRunner, ToRunner } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
 import { ReleaseFault } from './fault.js';
-import { type LoadOrder, loadRelease } from './loading.js';
+import { type LoadOrder, type LoadedRelease, loadRelease } from './loading.js';
 import type { Logger } from './log.js';
 import { peakRssBytes } from './memory.js';
 import { preflight } from './preflight.js';
+import { openSecurity } from './open-security.js';
+import type { Security } from './security.js';
 import { type ServeOrder, Serving } from './serving.js';
 import { inherited } from './slot-listeners.js';
 
@@ -19,6 +21,7 @@ type Surroundings = {
 /** The process's life: new → loading → ready → active → draining. Orders are taken one after the other, in the order they came. */
 export class Runner {
   #serving: Serving | undefined;
+  #security: Security | undefined;
   #loading = false;
   #last: Promise<void> = Promise.resolve();
 
@@ -45,6 +48,9 @@ export class Runner {
       case 'stop-source':
         await this.#ready(message.type).stopSource();
         send({ type: 'source-stopped' });
+        break;
+      case 'secure':
+        this.#security?.renew(message.credentials);
         break;
       case 'configure':
         this.#ready(message.type).configure(message.windowS);
@@ -81,8 +87,21 @@ export class Runner {
     if (order.listen.grpc !== undefined) void import('./grpc/slot-server.js');
     const release = await loadRelease(order, this.around.engine);
     const { engine, send, log } = this.around;
-    this.#serving = new Serving(order, release, { engine, send, log, listen: inherited(order.listen) });
-    send({ type: 'ready', loadMs: release.model.loadMs, rssBytes: process.memoryUsage.rss() });
+    this.#tell(release);
+    const security = (this.#security = await openSecurity(order.credentials));
+    this.#serving = new Serving(order, release, { engine, send, log, security, listen: inherited(order.listen) });
+    const { loadMs, provider, shortfall } = release.model;
+    send({ type: 'ready', loadMs, rssBytes: process.memoryUsage.rss(), provider, shortfall });
+  }
+
+  #tell({ name, batching, model }: LoadedRelease): void {
+    if (model.shortfall)
+      this.around.log.warn(
+        { release: name, provider: model.provider, reason: model.shortfall },
+        'a provider that was asked for is not used',
+      );
+    if (batching?.on) this.around.log.info({ release: name, ...batching }, 'requests are batched');
+    else if (batching) this.around.log.warn({ release: name, reason: batching.why }, 'requests are not batched');
   }
 
   async #drain(graceMs: number): Promise<void> {

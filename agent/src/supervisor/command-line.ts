@@ -120,8 +120,7 @@ function watchForTheEnd(withParent: boolean, log: Logger): Promise<void> {
   return promise;
 }
 
-const hardwareOf = (config: AgentConfig): Hardware =>
-  detectHardware(config.profile, Object.keys(config.slots).length, versions());
+const hardwareOf = (config: AgentConfig): Hardware => detectHardware(config.profile, config.slots, versions());
 
 function tokenOf({ token, tokenFile }: Options, env: NodeJS.ProcessEnv): string | undefined {
   if (tokenFile === undefined) return token ?? env['FLOTILLA_CLAIM_TOKEN'];

@@ -7,11 +7,13 @@ import {
   readFacts,
   slotMemoryBytes,
   threadBudget,
+  threadsFor,
   type Facts,
   type Profile,
 } from '@flotilla/firmware-profiles';
 import type { ExecutionProvider } from '@flotilla/protocol';
 import { z } from 'zod';
+import { shareThreads, type ThreadShares } from '../core/thread-budget.js';
 import { StartError } from './start-error.js';
 
 export interface Hardware {
@@ -20,7 +22,9 @@ export interface Hardware {
   readonly hardwareClass: string;
   readonly providers: readonly ExecutionProvider[];
   readonly notes: readonly string[];
-  readonly limits: { readonly maxComputeMs: number; readonly maxRssBytes: number; readonly intraOpThreads: number };
+  readonly limits: { readonly maxComputeMs: number; readonly maxRssBytes: number; readonly minFreeBytes: number };
+  /** By slot. */
+  readonly threads: ThreadShares<string>;
 }
 
 export interface Versions {
@@ -29,8 +33,14 @@ export interface Versions {
   readonly onnxRuntime: string;
 }
 
-/** What this machine is, or is said to be by `override`, and what each of so many slots may use of it. */
-export function detectHardware(override: string | undefined, slots: number, { onnxRuntime }: Versions): Hardware {
+/** What a runner that loads must leave to everything else: below it the kernel begins to evict the programs that run. */
+const leastFreeBytes = 48 * 2 ** 20;
+const leastFreeShare = 0.02;
+
+type AskedSlots = Readonly<Record<string, { readonly workers?: number | undefined }>>;
+
+/** What this machine is, or is said to be by `override`, and what each of the slots may use of it. */
+export function detectHardware(override: string | undefined, slots: AskedSlots, { onnxRuntime }: Versions): Hardware {
   const facts = readFacts();
   const { profile, notes } = override === undefined ? detect(facts, loadProfiles()) : chosen(override);
   return {
@@ -42,10 +52,22 @@ export function detectHardware(override: string | undefined, slots: number, { on
     limits: {
       maxComputeMs: profile.maxComputeMs,
       // Room for one candidate beside all incumbents.
-      maxRssBytes: Math.floor(slotMemoryBytes(profile, facts) / (slots + 1)),
-      intraOpThreads: Math.max(1, Math.floor(threadBudget(profile, facts).intraOpThreads / Math.max(1, slots))),
+      maxRssBytes: Math.floor(slotMemoryBytes(profile, facts) / (Object.keys(slots).length + 1)),
+      minFreeBytes: Math.max(leastFreeBytes, leastFreeShare * facts.totalMemoryBytes),
     },
+    threads: threadsOf(profile, facts, slots),
   };
+}
+
+/** The profile's number of workers is for a slot that has the device for itself. */
+function threadsOf(profile: Profile, facts: Facts, slots: AskedSlots): ThreadShares<string> {
+  const alone = threadBudget(profile, facts);
+  const names = Object.entries(slots);
+  const usual = names.length === 1 ? alone.workers : 1;
+  const asked = Object.fromEntries(names.map(([name, { workers = usual }]) => [name, workers]));
+  const result = shareThreads(threadsFor(profile, facts), asked);
+  if ('refused' in result) throw new StartError('config', result.refused);
+  return result.shares;
 }
 
 function chosen(override: string): { profile: Profile; notes: string[] } {

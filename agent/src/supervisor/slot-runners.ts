@@ -1,12 +1,15 @@
-import type { Digest, SlotName } from '@flotilla/protocol';
+import type { Digest, ExecutionProvider, Manifest, SlotName } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
-import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
+import type { ThreadShare } from '../core/thread-budget.js';
+import type { FromRunner, PreflightFigures, SlotAddress, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
+import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from './durable-rename.js';
-import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+import type { MemoryLimits } from './memory-watch.js';
+import { type Oversight, RunnerProcess, type RunnerProgram } from './runner-process.js';
 import type { SlotSockets } from './slot-sockets.js';
 import { Stub } from './stub.js';
 
@@ -30,6 +33,8 @@ export const usualDeadlines: Deadlines = {
   graceMs: 5000,
   standInMs: 500,
 };
+/** `maxRunMs`: of one inference; a release may ask for less. */
+export type Limits = MemoryLimits & { maxComputeMs: number; maxRunMs?: number | undefined };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = {
   slot: SlotName;
@@ -37,15 +42,22 @@ export type RunnersOptions = {
   sockets?: SlotSockets | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
-  limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
+  limits: Limits & ThreadShare;
+  /** What this device offers, best first. */
+  providers: readonly ExecutionProvider[];
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
+  /** All slots of this device. */
+  addresses: SlotAddress[];
+  /** Of a slot that is exposed. */
+  credentials?: Pick<CredentialFiles, 'current'> | undefined;
   windowS: number;
   deadlines: Deadlines;
   open: (digest: Digest, variant: string) => Promise<StoredRelease>;
   onHeartbeat: (heartbeat: Omit<Heartbeat, 'at'>) => void;
   onDied: (run: number, death: Death) => void;
   onWindow: (window: WindowMessage) => void;
+  onAlarm: (name: string, message: string) => void;
 };
 type Runner = Committed & { run: number; process: RunnerProcess; sourceStopped: boolean; leaving: boolean; rssBytes: number };
 export type Activation = { type: 'activated' } | { type: 'failed' | 'swap-failed'; error: unknown };
@@ -81,11 +93,18 @@ export class SlotRunners {
     this.#active?.process.send({ type: 'configure', windowS });
   }
 
+  /** What serves takes the new certificate and tokens; what comes later finds them. */
+  secure(): void {
+    const credentials = this.#options.credentials?.current;
+    if (credentials) this.#active?.process.send({ type: 'secure', credentials });
+  }
+
   /** Figures of one variant, measured in a runner that is thrown away. */
   async preflight(release: Committed, signal: AbortSignal): Promise<PreflightFigures> {
     const message = { type: 'preflight', ...(await this.#load(release)) } as const;
     const process = new RunnerProcess(this.#options.program, { lowPriority: true });
     try {
+      process.oversee(this.#oversight(message.manifest));
       process.send(message);
       const { figures } = await process.expect('preflighted', this.#options.deadlines.preflightMs, signal);
       await process.leave();
@@ -158,22 +177,29 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, limits, sockets } = this.#options;
+    const { predictions, source, deadlines, sockets, addresses: slots } = this.#options;
     const load = await this.#load(release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
     runner.process = this.#begunOrNew();
     runner.process.oversee({
-      maxRssBytes: limits.maxRssBytes,
-      heartbeatMs: deadlines.heartbeatMs,
+      ...this.#oversight(load.manifest),
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({ type: 'serve', ...load, listen: sockets?.listen ?? {}, windowS: this.#windowS, source, predictions });
-      const { rssBytes } = await runner.process.expect('ready', deadlines.readyMs, signal);
+      const { listen = {} } = sockets ?? {};
+      const credentials = this.#options.credentials?.current;
+      const windowS = this.#windowS;
+      runner.process.send({ type: 'serve', ...load, listen, windowS, source, predictions, credentials, slots });
+      const { rssBytes, provider, shortfall } = await runner.process.expect('ready', deadlines.readyMs, signal);
       runner.rssBytes = rssBytes;
+      if (shortfall !== undefined)
+        this.#options.onAlarm(
+          'provider-not-used',
+          `${release.release} computes on ${provider}, for want of a better one: ${shortfall}`,
+        );
       return runner;
     } catch (error) {
       runner.process.end('crash', 'it was not ready');
@@ -227,9 +253,18 @@ export class SlotRunners {
     this.#options.onDied(runner.run, death);
   }
 
+  #oversight({ limits: asked }: Manifest): Oversight {
+    const { limits, deadlines } = this.#options;
+    const maxRunMs = Math.min(limits.maxRunMs ?? Infinity, asked?.maxRunMs ?? Infinity);
+    return { ...limits, maxRunMs, heartbeatMs: deadlines.heartbeatMs };
+  }
+
   async #load({ deployment, digest, variant }: Committed): Promise<Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>> {
-    const { slot, limits, open } = this.#options;
-    return { slot, deployment, digest, variant, ...(await open(digest, variant)), ...limits };
+    const { slot, limits, open, providers } = this.#options;
+    const stored = await open(digest, variant);
+    const made = stored.manifest.variants.find(({ file }) => file === variant)?.providers ?? [];
+    const usable = providers.filter((provider) => made.includes(provider));
+    return { slot, deployment, digest, variant, ...stored, ...limits, providers: usable };
   }
 
   /** Nothing serves, and the next start may have to wait. One that stands in already has a better reason. */
@@ -237,7 +272,7 @@ export class SlotRunners {
     clearTimeout(this.#gap);
     if (this.#closed.signal.aborted) return;
     this.#gap = setTimeout(() => {
-      if (!this.#active && !this.#stub.standsIn) this.#stub.begin(`restarting: ${why}`);
+      if (!this.#active && !this.#stub.standsIn) this.#stub.begin(`restarting: ${why}`, this.#options.credentials?.current);
     }, this.#options.deadlines.standInMs);
   }
 
@@ -245,7 +280,7 @@ export class SlotRunners {
   #standIn(why: string): void {
     clearTimeout(this.#gap);
     this.#begunOrNone()?.end('crash', 'it was not needed');
-    this.#stub.begin(why);
+    this.#stub.begin(why, this.#options.credentials?.current);
   }
 
   #begunOrNone(): RunnerProcess | undefined {

@@ -1,39 +1,15 @@
 import { Client, credentials } from '@grpc/grpc-js';
-import { canonicalJson, Manifest, ReleaseFile } from '@flotilla/protocol';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
-import type { ArtifactServer } from './fixtures/artifact-server.js';
 import { FleetOfOne, temporaryFolder } from './fixtures/fleet-of-one.js';
 import { freePort } from './fixtures/loopback.js';
+import { publishFolder, releases } from './fixtures/shipped-releases.js';
 
 const repository = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const runnerPath = repository('agent/dist/runner/main.js');
 const photographs = repository('test/models/photographs');
-const releases = repository('test/models/releases');
-
-function publishFolder(server: ArtifactServer, folder: string) {
-  const {
-    apiVersion: _api,
-    kind: _kind,
-    ...release
-  } = ReleaseFile.parse(parse(readFileSync(join(folder, 'release.yaml'), 'utf8')));
-  const files = filesBelow(folder).map((path) => {
-    const bytes = readFileSync(join(folder, path));
-    return { path, sha256: server.put(bytes), size: bytes.length };
-  });
-  return server.put(canonicalJson(Manifest.parse({ v: 1, ...release, files })));
-}
-
-function filesBelow(folder: string, inside = ''): string[] {
-  return readdirSync(join(folder, inside)).flatMap((name) => {
-    const path = join(inside, name);
-    if (statSync(join(folder, path)).isDirectory()) return filesBelow(folder, path);
-    return name === 'release.yaml' ? [] : [path];
-  });
-}
 
 /** ServerReadyResponse, as its bytes. */
 const ready = Buffer.from([8, 1]);

@@ -1,9 +1,12 @@
 import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, SlotName } from '@flotilla/protocol';
 import { join } from 'node:path';
 import type { Report, SlotState, Target } from '../core/slot-state.js';
+import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
-import type { SourceConfig } from '../runner-protocol.js';
+import type { Exposure } from '../exposure.js';
+import type { SlotAddress, SourceConfig } from '../runner-protocol.js';
 import { ArtifactStore } from './artifact-store.js';
+import { CredentialFiles } from './credential-files.js';
 import type { Downloads } from './downloads.js';
 import { messageOf } from './durable-rename.js';
 import { type HeadStart, journalFolder } from './head-start.js';
@@ -11,7 +14,14 @@ import { Journal } from './journal.js';
 import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
 import { slotHandlers } from './slot-handlers.js';
-import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
+import {
+  type Deadlines,
+  type Limits,
+  type RunnersOptions,
+  SlotRunners,
+  usualDeadlines,
+  type WindowMessage,
+} from './slot-runners.js';
 import { Slot } from './slot.js';
 import { VariantChoice } from './variant-choice.js';
 
@@ -19,9 +29,11 @@ import { VariantChoice } from './variant-choice.js';
 export type SlotReport = Omit<Report, 'type'> & { slot: SlotName };
 export type SlotsOptions = {
   dataDir: string;
-  slots: Readonly<Record<string, { source?: SourceConfig | undefined }>>;
+  slots: Readonly<Record<string, { source?: SourceConfig | undefined; expose?: Exposure | undefined }>>;
   headStart: HeadStart;
-  limits: RunnersOptions['limits'];
+  limits: Limits;
+  /** By slot; one worker with one thread where it is not said. */
+  threads?: ThreadShares<string>;
   capability: Capability;
   hardwareClass: string;
   downloads: Downloads;
@@ -40,7 +52,9 @@ export type SlotsOptions = {
 };
 /** The whole store is read only when the slots are up. */
 const checkAfterMs = 10_000;
-type Built = { slot: Slot; runners: SlotRunners };
+/** How soon a renewed certificate or token is noticed. */
+const lookAtCredentialsMs = 60_000;
+type Built = { slot: Slot; runners: SlotRunners; credentials: CredentialFiles | undefined };
 
 /** All slots of this device: brings what the desired state asks to each, and says what is. */
 export class Slots {
@@ -49,6 +63,7 @@ export class Slots {
   readonly #unknown = new Map<SlotName, DesiredSlot>();
   readonly #store: ArtifactStore;
   #check: NodeJS.Timeout | undefined;
+  #credentials: NodeJS.Timeout | undefined;
   readonly #releases: ReleaseFetch;
 
   constructor(options: SlotsOptions) {
@@ -74,6 +89,7 @@ export class Slots {
     // All are known before the first begins: what one slot pins, another must not clear away.
     for (const begin of ready) begin();
     this.#check = setTimeout(() => void this.#verify(), checkAfterMs).unref();
+    this.#credentials = setInterval(() => this.refreshCredentials(), lookAtCredentialsMs).unref();
   }
 
   apply(desired: Pick<DesiredState, 'slots' | 'config'>): void {
@@ -99,10 +115,16 @@ export class Slots {
     return serving.length > 0 ? serving.reduce((sum, { rssBytes }) => sum + rssBytes, 0) : undefined;
   }
 
+  /** Certificates are renewed while their slot serves. */
+  refreshCredentials(): void {
+    for (const { runners, credentials } of this.#built.values()) if (credentials?.refresh()) runners.secure();
+  }
+
   /** Runners answer what came and send their last windows; what was under way goes on at the next start. */
   async stop(): Promise<void> {
     const built = [...this.#built.values()];
     clearTimeout(this.#check);
+    clearInterval(this.#credentials);
     for (const { slot } of built) slot.close();
     await Promise.all(built.map(({ runners }) => runners.stop()));
     this.#options.headStart.close();
@@ -119,8 +141,11 @@ export class Slots {
       log: program.log,
       onJournalFailure: (m) => onAlarm('journal-unwritable', m, name),
     });
+    const expose = options.slots[name]?.expose;
+    const credentials = expose && new CredentialFiles(name, expose, program.log);
     const runners = new SlotRunners({
       ...this.#runnersOptions(name),
+      credentials,
       sockets: options.headStart.sockets(name),
       begun: state.committed && options.headStart.takeRunner(name),
       onHeartbeat: (heartbeat) => slot.dispatch({ ...heartbeat, at: now() }),
@@ -130,7 +155,7 @@ export class Slots {
     const report = (r: Report) => onEvent(slotReport(name, r));
     const alarm = (alarmName: string, message: string) => onAlarm(alarmName, message, name);
     const handlers = slotHandlers({ releases, choice, runners, journal, capability, dispatch, report, alarm, random, now });
-    this.#built.set(name, { slot, runners });
+    this.#built.set(name, { slot, runners, credentials });
     return () => {
       if (damage !== undefined) alarm('journal-damaged', damage);
       slot.start(handlers, bootCount);
@@ -138,18 +163,30 @@ export class Slots {
   }
 
   #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
-    const { dataDir, program, limits, windowS, predictions, slots, onWindow, deadlines } = this.#options;
+    const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,
       program,
-      limits,
+      limits: { ...limits, ...(threads?.[slot] ?? { workers: 1, intraOpThreads: 1 }) },
       windowS,
+      providers: this.#options.capability.providers,
       onWindow,
+      onAlarm: (name, message) => onAlarm(name, message, slot),
       source: slots[slot]?.source,
+      addresses: this.#addresses(),
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
       open: (digest, variant) => this.#releases.open(digest, variant),
     };
+  }
+
+  #addresses(): SlotAddress[] {
+    const { slots, headStart } = this.#options;
+    return Object.entries(slots).flatMap(([name, { expose }]) => {
+      const slot = SlotName.parse(name);
+      const http = headStart.sockets(slot)?.address('http');
+      return http ? [{ slot, scheme: expose ? 'https' : 'http', ...http }] : [];
+    });
   }
 
   /** A slot that this device does not have: said once per deployment. */

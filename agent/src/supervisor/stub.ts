@@ -1,3 +1,4 @@
+import type { Credentials } from '../runner-protocol.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
 import type { SlotSockets } from './slot-sockets.js';
 
@@ -19,12 +20,12 @@ export class Stub {
   }
 
   /** The reason of one that stands in already is replaced. */
-  begin(reason: string): void {
+  begin(reason: string, credentials?: Credentials): void {
     void this.end();
     if (!this.sockets?.any) return;
     const stub = new RunnerProcess({ ...this.program, path: this.program.stubPath }, { sockets: this.sockets });
     this.#process = stub;
-    stub.send({ type: 'refuse', reason, listen: this.sockets.listen });
+    stub.send({ type: 'refuse', reason, listen: this.sockets.listen, credentials });
     void stub.exited.then(() => {
       if (this.#process === stub) this.#process = undefined;
     });

@@ -1,6 +1,6 @@
 import type { TensorSignature } from '@flotilla/protocol';
 import { RequestError } from '../http.js';
-import { type Tensor, type TensorData, describeTensor, elementsOf } from '../tensor.js';
+import { type Tensor, type TensorData, describeTensor } from '../tensor.js';
 import type { RequestInput } from './request.js';
 import { dataFromBinary } from './tensor-binary.js';
 import { dataFromJson } from './tensor-json.js';
@@ -27,13 +27,12 @@ function readInput(input: RequestInput, { type, shape: expected }: TensorSignatu
   if (datatype !== type) throw refuse(`input "${name}" came as ${datatype}, expected ${type}`);
   const came = `input "${name}" came with shape [${shape.join(',')}]`;
   if (!fits(expected, shape)) throw refuse(`${came}, expected [${expected.join(',')}] (-1 is free)`);
-  if (elementsOf(shape) === 0) throw refuse(`${came}: a dimension of 0 holds nothing to infer`);
   const tensor = { name, type, shape: [...shape] };
   return { ...tensor, data: dataOf(tensor, input) };
 }
 
-function dataOf(tensor: TensorSignature, { binary, contents, data }: RequestInput): TensorData {
-  if (binary) return dataFromBinary(tensor, binary);
+function dataOf(tensor: TensorSignature, { binary, ours, contents, data }: RequestInput): TensorData {
+  if (binary) return dataFromBinary(tensor, binary, ours);
   return contents ? contents(tensor) : dataFromJson(tensor, data);
 }
 

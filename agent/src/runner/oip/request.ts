@@ -1,26 +1,20 @@
 import type { TensorSignature } from '@flotilla/protocol';
 import { z } from 'zod';
+import type { Body } from '../body.js';
 import { RequestError } from '../http.js';
-import { priorities, type Submission } from '../queue.js';
+import { parseJson } from '../json-body.js';
+import type { Submission } from '../queue.js';
+import { SubmissionParameters, submissionOf } from '../submission.js';
 import type { TensorData } from '../tensor.js';
 
 const refuse = (message: string) => new RequestError(400, message);
 
-/** As Triton has them: `priority` 1 goes first and 0 is the default; `timeout` is in microseconds, and 0 is none. */
-export const RequestParameters = z.object({
-  binary_data_output: z.boolean().optional(),
-  priority: z
-    .int()
-    .min(0)
-    .max(Math.max(...priorities))
-    .optional(),
-  timeout: z.int().min(0).optional(),
-});
+export const RequestParameters = SubmissionParameters.extend({ binary_data_output: z.boolean().optional() });
 
 export type RequestParameters = z.infer<typeof RequestParameters>;
 
 // Parameters that are not named here are dropped, as are fields.
-const Head = z.object({
+export const InferRequestHead = z.object({
   id: z.string().max(1024).optional(),
   parameters: RequestParameters.optional(),
   inputs: z.array(
@@ -41,7 +35,7 @@ const Head = z.object({
     )
     .optional(),
 });
-type Head = z.infer<typeof Head>;
+type Head = z.infer<typeof InferRequestHead>;
 
 /** `data` as JSON, or `binary` as bytes, or `contents` as gRPC's typed values: one of them; none where the client forgot. */
 export type RequestInput = {
@@ -50,6 +44,8 @@ export type RequestInput = {
   shape: readonly number[];
   data?: unknown;
   binary?: Buffer;
+  /** The buffer under `binary` may be given away. */
+  ours?: boolean;
   contents?: TypedContents;
 };
 /** Writes down the values of a tensor whose type and shape are known to be the model's. */
@@ -66,45 +62,24 @@ export type InferRequest = {
 };
 
 /** `headerLength` is Inference-Header-Content-Length: how much of the (decompressed) body is JSON; without it, all. */
-export function parseInferRequest(body: Buffer, headerLength: string | undefined): InferRequest {
+export function parseInferRequest({ bytes: body, ours }: Body, headerLength: string | undefined): InferRequest {
   const split = headerLength === undefined ? body.length : splitAt(headerLength, body.length);
-  const { id, parameters, inputs, outputs = [] } = parseHead(body.subarray(0, split));
+  const { id, parameters, inputs, outputs = [] } = parseJson(body.subarray(0, split), InferRequestHead);
   const binaryOutput = parameters?.binary_data_output ?? false;
   return {
     id,
-    inputs: withBinary(inputs, headerLength === undefined ? undefined : body.subarray(split)),
+    inputs: withBinary(inputs, headerLength === undefined ? undefined : { bytes: body.subarray(split), ours }),
     outputs: outputs.map((output) => wanted(output, binaryOutput)),
     binaryOutput,
     submission: submissionOf(parameters),
   };
 }
 
-export const submissionOf = (parameters: RequestParameters | undefined): Submission => ({
-  priority: priorities.find((priority) => priority === parameters?.priority),
-  timeoutMs: parameters?.timeout ? parameters.timeout / 1000 : undefined,
-});
-
-/** What zod found wrong, each with its place. */
-export const complaints = (error: z.ZodError, place: readonly string[] = []) =>
-  error.issues.map(({ path, message }) => `${[...place, ...path].join('.') || 'the body'}: ${message}`).join('; ');
-
 function splitAt(headerLength: string, bodyBytes: number): number {
   const what = `the header inference-header-content-length is "${headerLength}"`;
   if (!/^\d+$/.test(headerLength)) throw refuse(`${what}, expected the number of bytes of the JSON before the binary data`);
   if (Number(headerLength) > bodyBytes) throw refuse(`${what}, but the whole body has ${bodyBytes} bytes`);
   return Number(headerLength);
-}
-
-function parseHead(bytes: Buffer): Head {
-  let json: unknown;
-  try {
-    json = JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    throw refuse(`the body is no JSON: ${(error as Error).message}`);
-  }
-  const head = Head.safeParse(json);
-  if (head.success) return head.data;
-  throw refuse(complaints(head.error));
 }
 
 function wanted({ name, parameters }: NonNullable<Head['outputs']>[number], binaryOutput: boolean): WantedOutput {
@@ -116,20 +91,20 @@ export const noClassification = (output: string) =>
   refuse(`output "${output}": classification is not offered; leave the parameter out and rank the scores yourself`);
 
 /** Hands each input its bytes: they follow the JSON in the order of the inputs that name a size. */
-function withBinary(inputs: Head['inputs'], binary: Buffer | undefined): RequestInput[] {
+function withBinary(inputs: Head['inputs'], binary: Body | undefined): RequestInput[] {
   let offset = 0;
   let last: string | undefined;
   const read = inputs.map(({ parameters, ...input }): RequestInput => {
     const size = binarySize(input, parameters?.binary_data_size);
     if (size === undefined) return input;
-    const rest = binary?.subarray(offset);
+    const rest = binary?.bytes.subarray(offset);
     if (!rest) throw refuse(`${sized(input.name, size)}, but the request has no header inference-header-content-length`);
     if (size > rest.length) throw refuse(`${sized(input.name, size)}, but ${rest.length} bytes of the body are left for it`);
     offset += size;
     last = input.name;
-    return { ...input, binary: rest.subarray(0, size) };
+    return { ...input, binary: rest.subarray(0, size), ours: binary!.ours };
   });
-  const left = (binary?.length ?? 0) - offset;
+  const left = (binary?.bytes.length ?? 0) - offset;
   if (left === 0) return read;
   const after =
     last === undefined ? 'the JSON, and no input has parameters.binary_data_size' : `the binary data of input "${last}"`;
