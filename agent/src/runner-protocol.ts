@@ -23,6 +23,10 @@ export type SourceConfig = z.infer<typeof SourceConfig>;
 export const Listen = z.object({ http: z.int().optional(), grpc: z.int().optional(), unix: z.int().optional() });
 export type Listen = z.infer<typeof Listen>;
 
+/** Whether requests are computed together, as it was tried on this hardware. `gain`: throughput in full batches over one by one. */
+export const BatchingTrial = z.object({ on: z.boolean(), gain: z.number().optional(), why: z.string().optional() });
+export type BatchingTrial = z.infer<typeof BatchingTrial>;
+
 const load = {
   slot: SlotName,
   deployment: DeploymentId,
@@ -37,6 +41,8 @@ const load = {
   workers: z.int().min(1).max(64).optional(),
   /** What this device offers of the variant's execution providers, best first; the CPU where it is not said. */
   providers: z.array(ExecutionProvider).optional(),
+  /** What preflight found, so that a restart need not try again. */
+  batching: BatchingTrial.optional(),
   /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
   maxComputeMs: z.number().gt(0),
   maxRssBytes: z.int().min(1),
@@ -103,8 +109,8 @@ const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string
 
 export const PreflightFigures = z.object({
   ...computesOn,
-  /** Throughput in full batches over one by one, where batching is declared and possible. */
-  batchingGain: z.number().optional(),
+  /** Where batching is declared. */
+  batching: BatchingTrial.optional(),
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),

@@ -18,7 +18,7 @@ export async function preflight(order: LoadOrder, engine: Engine, peakRssBytes: 
     loadMs,
     provider,
     shortfall,
-    batchingGain: release.batching?.gain,
+    batching: release.batching,
     goldenCases: 0,
   };
   try {

@@ -4,7 +4,7 @@ import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
 import type { ThreadShare } from '../core/thread-budget.js';
-import type { FromRunner, PreflightFigures, SlotAddress, SourceConfig, ToRunner } from '../runner-protocol.js';
+import type { BatchingTrial, FromRunner, PreflightFigures, SlotAddress, SourceConfig, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from './durable-rename.js';
@@ -53,7 +53,8 @@ export type RunnersOptions = {
   credentials?: Pick<CredentialFiles, 'current'> | undefined;
   windowS: number;
   deadlines: Deadlines;
-  open: (digest: Digest, variant: string) => Promise<StoredRelease>;
+  /** Its files, and what is known of it here. */
+  open: (digest: Digest, variant: string) => Promise<StoredRelease & { batching?: BatchingTrial | undefined }>;
   onHeartbeat: (heartbeat: Omit<Heartbeat, 'at'>) => void;
   onDied: (run: number, death: Death) => void;
   onWindow: (window: WindowMessage) => void;

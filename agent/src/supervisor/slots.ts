@@ -144,7 +144,7 @@ export class Slots {
     const expose = options.slots[name]?.expose;
     const credentials = expose && new CredentialFiles(name, expose, program.log);
     const runners = new SlotRunners({
-      ...this.#runnersOptions(name),
+      ...this.#runnersOptions(name, choice),
       credentials,
       sockets: options.headStart.sockets(name),
       begun: state.committed && options.headStart.takeRunner(name),
@@ -162,7 +162,7 @@ export class Slots {
     };
   }
 
-  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
+  #runnersOptions(slot: SlotName, choice: VariantChoice): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
     const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,
@@ -176,7 +176,10 @@ export class Slots {
       addresses: this.#addresses(),
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
-      open: (digest, variant) => this.#releases.open(digest, variant),
+      open: async (digest, variant) => ({
+        ...(await this.#releases.open(digest, variant)),
+        batching: choice.batching(digest, variant),
+      }),
     };
   }
 

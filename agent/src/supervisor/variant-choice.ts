@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UpdateFailure } from '../core/failure.js';
-import { PreflightFigures } from '../runner-protocol.js';
+import { type BatchingTrial, PreflightFigures } from '../runner-protocol.js';
 import { readIfThere, writeDurably } from './durable-file.js';
 
 const Measured = z.union([PreflightFigures, z.object({ failure: ArtifactFailure, reason: z.string() })]);
@@ -33,11 +33,14 @@ export class VariantChoice {
 
   /** What was chosen here before, if it is still one of those that fit. */
   remembered(digest: Digest, variants: readonly string[]): string | undefined {
-    const text = readIfThere(this.#file(digest));
-    if (text === undefined) return undefined;
-    const choice = Choice.safeParse(parseJson(text)).data;
-    const fits = choice?.digest === digest && choice.hardwareClass === this.#hardwareClass && variants.includes(choice.variant);
-    return fits ? choice.variant : undefined;
+    const choice = this.#choice(digest);
+    return choice && variants.includes(choice.variant) ? choice.variant : undefined;
+  }
+
+  /** Whether batches paid when the variant was measured; undefined where it was not, or declares none. */
+  batching(digest: Digest, variant: string): BatchingTrial | undefined {
+    const measured = this.#choice(digest)?.measured[variant];
+    return measured && 'batching' in measured ? measured.batching : undefined;
   }
 
   /** Throws the first variant's failure when none passes. What says nothing about the artifact ends the measuring. */
@@ -58,6 +61,13 @@ export class VariantChoice {
     const choice: Choice = { v: 1, digest, hardwareClass: this.#hardwareClass, variant, measured };
     writeDurably(this.#file(digest), JSON.stringify(choice));
     return variant;
+  }
+
+  #choice(digest: Digest): Choice | undefined {
+    const text = readIfThere(this.#file(digest));
+    if (text === undefined) return undefined;
+    const choice = Choice.safeParse(parseJson(text)).data;
+    return choice?.digest === digest && choice.hardwareClass === this.#hardwareClass ? choice : undefined;
   }
 
   #file(digest: Digest): string {
