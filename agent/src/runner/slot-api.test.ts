@@ -78,7 +78,7 @@ describe('the stream', () => {
     expect(reader.events.at(-1)?.event).toBe('moved');
     await drained;
     await asked;
-    await eventually(() => slot.engine.stats().inFlight === 0);
+    await eventually(() => slot.engine.stats().inFlight === 0, 60_000);
     await slot.engine.close();
   });
 
