@@ -1,12 +1,19 @@
 import type { TensorSignature } from '@flotilla/protocol';
 import type { Tensor } from '../tensor.js';
 
-export type EngineModel = { path: string; intraOpThreads: number };
-/** What the model file itself says it takes and gives; −1 is a free dimension. */
-export type LoadedModel = { inputs: TensorSignature[]; outputs: TensorSignature[]; loadMs: number };
+/** `providers`: those asked for, best first. `cacheFolder`: for what an engine compiles and wants to find again. */
+export type EngineModel = {
+  path: string;
+  intraOpThreads: number;
+  providers?: readonly string[] | undefined;
+  cacheFolder?: string | undefined;
+};
+/** What the model file itself says it takes and gives; −1 is a free dimension. `providers`: those that are really used. */
+export type LoadedModel = { inputs: TensorSignature[]; outputs: TensorSignature[]; loadMs: number; providers?: string[] };
 /** Wall and CPU time of the computation alone. */
 export type EngineRun = { outputs: Tensor[]; wallUs: number; cpuUs: number };
 export type EngineStats = { runs: number; failures: number; inFlight: number };
+export type EngineMemory = { rssBytes: number; peakRssBytes: number };
 
 /** The replaceable part of a runner: this thread-based one, or a child process in another language. Input buffers are given away. */
 export interface Engine {
@@ -17,6 +24,12 @@ export interface Engine {
   stats(): EngineStats;
   /** Only when nothing is in flight: a computation can't be cut without losing the process. */
   close(): Promise<void>;
+  /** The engine is gone and with it every later answer; the process had better follow. Told at once where it is gone already. */
+  onDeath(listener: (error: Error) => void): void;
+  /** What it holds outside of this process. */
+  memory?(): EngineMemory;
+  /** Ends it whatever it does. Only where that harms no one: a thread in the middle of a computation has no such thing. */
+  abandon?(): void;
 }
 
 /** The model file could not become a session. */
