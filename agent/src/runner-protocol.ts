@@ -1,4 +1,12 @@
-import { ArtifactFailure, DeploymentId, Digest, InferenceWindow, Manifest, SlotName } from '@flotilla/protocol';
+import {
+  ArtifactFailure,
+  DeploymentId,
+  Digest,
+  ExecutionProvider,
+  InferenceWindow,
+  Manifest,
+  SlotName,
+} from '@flotilla/protocol';
 import { z } from 'zod';
 
 /** What supervisor and runner say to each other over the child's IPC channel; both sides parse what they receive. */
@@ -11,6 +19,15 @@ export const SourceConfig = z.strictObject({
 });
 export type SourceConfig = z.infer<typeof SourceConfig>;
 
+/** An engine outside of the runner: found as JSON in this variable of its environment, so that nothing else is loaded before. */
+export const engineVariable = 'FLOTILLA_ENGINE';
+export const EngineSpec = z.object({
+  name: z.string(),
+  command: z.array(z.string()).min(1),
+  env: z.record(z.string(), z.string()),
+});
+export type EngineSpec = z.infer<typeof EngineSpec>;
+
 const load = {
   slot: SlotName,
   deployment: DeploymentId,
@@ -21,6 +38,10 @@ const load = {
   /** `file` of the chosen variant. */
   variant: z.string(),
   intraOpThreads: z.int().min(1),
+  /** What device and variant agree on, best first; absent: the CPU. */
+  providers: z.array(ExecutionProvider).min(1).optional(),
+  /** Folder for what an engine compiles from this release. */
+  engineCache: z.string().optional(),
   /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
   maxComputeMs: z.number().gt(0),
   maxRssBytes: z.int().min(1),
@@ -39,6 +60,8 @@ export const ToRunner = z.discriminatedUnion('type', [
     type: z.literal('serve'),
     ...load,
     windowS: z.number().gt(0),
+    /** Golden set and figures first, told as `preflighted`: where there is no memory for a runner that is thrown away. */
+    prove: z.boolean().optional(),
     source: SourceConfig.optional(),
     /** JSON lines of predictions; rotated at maxBytes, `keep` old files. */
     predictions: z.object({ file: z.string(), maxBytes: z.int().min(1), keep: z.int().min(0) }),
@@ -61,12 +84,21 @@ export const PreflightFigures = z.object({
   /** Share of golden cases whose top-1 equals the float reference's; mean cosine of the outputs. */
   top1: z.number().optional(),
   cosine: z.number().optional(),
+  /** What it really computes on, where the engine can tell. */
+  providers: z.array(z.string()).optional(),
 });
 export type PreflightFigures = z.infer<typeof PreflightFigures>;
 
 const failure = { failure: ArtifactFailure, reason: z.string() };
 export const FromRunner = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int() }),
+  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int(), providers: z.array(z.string()).optional() }),
+  /** Deadlines wait while it is told. */
+  z.object({
+    type: z.literal('progress'),
+    phase: z.enum(['loading', 'compiling']),
+    fraction: z.number().optional(),
+    what: z.string().optional(),
+  }),
   z.object({ type: z.literal('preflighted'), figures: PreflightFigures }),
   /** The release is at fault: the runner exits with 0 after it. */
   z.object({ type: z.literal('failed'), ...failure, figures: PreflightFigures.partial().optional() }),

@@ -2,6 +2,7 @@
 
 Needs Python 3.8, numpy and an onnxruntime (onnxruntime, or the build with CUDA and TensorRT of your board's vendor). Nothing else.
 """
+import base64
 import json
 import os
 import select
@@ -29,6 +30,8 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+# y = Relu(x), one float: whoever can't run this can't run anything.
+SMALLEST_MODEL = base64.b64decode("CAcSADozCgwKAXgSAXkiBFJlbHUSAWdaDwoBeBIKCggIARIECgIIAWIPCgF5EgoKCAgBEgQKAggBQgQKABAN")
 OURS = {theirs: ours for ours, theirs in PROVIDERS.items()}
 NUMPY = {
     "BOOL": np.bool_, "UINT8": np.uint8, "UINT16": np.uint16, "UINT32": np.uint32, "UINT64": np.uint64, "INT8": np.int8,
@@ -211,12 +214,14 @@ class Engine:
     def hello(self, order, _payload):
         if order.get("protocol") != PROTOCOL:
             raise Refused("bad-request", "this engine speaks protocol %d" % PROTOCOL)
-        available = ort.get_available_providers()
+        available = [ours for ours, theirs in PROVIDERS.items() if theirs in ort.get_available_providers()]
+        if order.get("probe"):
+            available = [name for name in available if works(name)]
         return {
             "type": "hello", "protocol": PROTOCOL,
             "engine": {"name": "flotilla-python", "version": VERSION},
             "runtime": {"name": "onnxruntime", "version": ort.__version__},
-            "providers": [ours for ours, theirs in PROVIDERS.items() if theirs in available],
+            "providers": available,
         }
 
     def load(self, order, _payload):
@@ -239,6 +244,7 @@ class Engine:
         # What could not be had has fallen back to another provider by now; it must not happen again unseen in the middle of a run.
         session.disable_fallback()
         self.session = session
+        self.compiles = "tensorrt" in map(OURS.get, session.get_providers())
         self.outputs = [value["name"] for value in outputs]
         used = [OURS.get(name, name) for name in session.get_providers()]
         return {
@@ -287,6 +293,22 @@ class Engine:
             "type": "stats", "rssBytes": kilobytes("VmRSS"), "peakRssBytes": kilobytes("VmHWM"),
             "deviceBytes": self.memory.held(),
         }
+
+
+def works(name):
+    """A build lists what it was built with, whether or not the machine has the GPU and the libraries for it."""
+    if name == "cpu":
+        return True
+    try:
+        settings = ort.SessionOptions()
+        settings.log_severity_level = 4
+        session = ort.InferenceSession(SMALLEST_MODEL, settings, providers=[PROVIDERS[name], PROVIDERS["cpu"]])
+        session.disable_fallback()
+        (result,) = session.run(None, {"x": np.array([2], np.float32)})
+        return PROVIDERS[name] in session.get_providers() and result[0] == 2
+    except Exception as error:
+        print("%s can't be used: %s" % (name, error), file=sys.stderr)
+        return False
 
 
 def signature(value):

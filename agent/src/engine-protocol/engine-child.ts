@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
 import { FrameReader, ProtocolFault, encodeHead, protocolVersion } from './frames.js';
 import { FromEngine, Hello, type Progress, type ToEngine } from './messages.js';
@@ -69,11 +70,11 @@ export class EngineChild {
     return this.#pending.size;
   }
 
-  /** Who it is. Rejects when it is silent for too long, or speaks another version. */
-  async hello(withinMs: number): Promise<Hello> {
+  /** Who it is. `probe`: with proof of its providers. Rejects when it is silent for too long, or speaks another version. */
+  async hello(withinMs: number, probe = false): Promise<Hello> {
     const timer = setTimeout(() => this.kill(`it did not answer hello within ${withinMs / 1000} s`), withinMs);
     try {
-      const { message } = await this.ask({ type: 'hello', protocol: protocolVersion });
+      const { message } = await this.ask({ type: 'hello', protocol: protocolVersion, probe });
       if (message.type === 'failed') throw new Error(message.reason);
       const hello = Hello.parse(message);
       if (hello.protocol !== protocolVersion)
@@ -143,7 +144,9 @@ export class EngineChild {
     if (!this.#dead && !this.#leaving) this.kill('it closed its socket');
   }
 
-  #noise(line: string): void {
+  #noise(coloured: string): void {
+    const line = stripVTControlCharacters(coloured).trim();
+    if (line === '') return;
     this.#lastLine = line.slice(0, 500);
     this.#log.info({ engine: this.#name }, `engine: ${line.slice(0, 2000)}`);
   }

@@ -19,7 +19,7 @@ export const TensorPlace = z.object({
 export type TensorPlace = z.infer<typeof TensorPlace>;
 
 export type ToEngine =
-  | { type: 'hello'; id: number; protocol: number }
+  | { type: 'hello'; id: number; protocol: number; probe: boolean }
   | {
       type: 'load';
       id: number;

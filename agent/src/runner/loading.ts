@@ -13,7 +13,7 @@ const warmUpRuns = 3;
 
 /** Everything that can be wrong with a release before its first inference is a `load` fault. */
 export async function loadRelease(order: LoadOrder, engine: Engine): Promise<LoadedRelease> {
-  const { manifest, folder, variant, intraOpThreads } = order;
+  const { manifest, folder, variant } = order;
   const name = releaseName(manifest);
   const blame =
     (what: string) =>
@@ -22,16 +22,19 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
     };
   if (!manifest.variants.some(({ file }) => file === variant)) blame(variant)('it is no variant of this release');
   const pipeline = await openPipeline(manifest, folder).catch(blame('its pipeline is wrong'));
-  const model = await loadModel(engine, join(folder, variant), intraOpThreads).catch(blame(`${variant} does not load`));
+  const model = await loadModel(engine, order).catch(blame(`${variant} does not load`));
   const mismatch = signatureMismatch(manifest, model);
   if (mismatch) blame(`${variant} is not what the manifest says`)(mismatch);
   await engine.warm(warmUpRuns).catch(blame(`${variant} fails at its first inference`));
   return { manifest, name, model, pipeline };
 }
 
-async function loadModel(engine: Engine, path: string, intraOpThreads: number): Promise<LoadedModel> {
+async function loadModel(
+  engine: Engine,
+  { folder, variant, intraOpThreads, providers, engineCache: cacheFolder }: LoadOrder,
+): Promise<LoadedModel> {
   try {
-    return await engine.load({ path, intraOpThreads });
+    return await engine.load({ path: join(folder, variant), intraOpThreads, providers, cacheFolder });
   } catch (error) {
     if (error instanceof ModelRefused) throw error;
     throw new Error(`the engine is at fault: ${messageOf(error)}`, { cause: error });

@@ -9,8 +9,18 @@ const timedRuns = 20;
 
 /** Proves a release on this machine. Throws a ReleaseFault that carries the figures known so far. */
 export async function preflight(order: LoadOrder, engine: Engine, peakRssBytes: () => number): Promise<PreflightFigures> {
-  const release = await loadRelease(order, engine);
-  const figures: Partial<PreflightFigures> = { loadMs: release.model.loadMs, goldenCases: 0 };
+  return prove(await loadRelease(order, engine), order, engine, peakRssBytes);
+}
+
+/** The same for a release that is loaded already. */
+export async function prove(
+  release: LoadedRelease,
+  order: LoadOrder,
+  engine: Engine,
+  peakRssBytes: () => number,
+): Promise<PreflightFigures> {
+  const { loadMs, providers } = release.model;
+  const figures: Partial<PreflightFigures> = { loadMs, goldenCases: 0, ...(providers && { providers }) };
   try {
     // Golden first: a broken model that is slow too is broken above all.
     const golden = await runGolden(release.manifest, order.folder, release.pipeline, engine);
@@ -21,7 +31,7 @@ export async function preflight(order: LoadOrder, engine: Engine, peakRssBytes: 
     checkMemory(figures.peakRssBytes, order.maxRssBytes);
     return {
       ...figures,
-      loadMs: release.model.loadMs,
+      loadMs,
       goldenCases: figures.goldenCases ?? 0,
       meanComputeMs: figures.meanComputeMs,
       peakRssBytes: figures.peakRssBytes,

@@ -3,8 +3,8 @@ import type { Engine } from './engine/engine.js';
 import { ReleaseFault } from './fault.js';
 import { type LoadOrder, loadRelease } from './loading.js';
 import type { Logger } from './log.js';
-import { peakRssBytes } from './memory.js';
-import { preflight } from './preflight.js';
+import { heldBytes, peakBytes } from './memory.js';
+import { preflight, prove } from './preflight.js';
 import { type ServeOrder, Serving } from './serving.js';
 
 type Surroundings = {
@@ -71,21 +71,24 @@ export class Runner {
   }
 
   async #preflight(order: LoadOrder): Promise<void> {
-    const figures = await preflight(order, this.around.engine, peakRssBytes);
+    const { engine } = this.around;
+    const figures = await preflight(order, engine, () => peakBytes(engine));
     this.around.send({ type: 'preflighted', figures });
     this.around.leave(0);
   }
 
   async #serve(order: ServeOrder): Promise<void> {
-    const release = await loadRelease(order, this.around.engine);
     const { engine, send, log, listenFd } = this.around;
+    const release = await loadRelease(order, engine);
+    if (order.prove) send({ type: 'preflighted', figures: await prove(release, order, engine, () => peakBytes(engine)) });
     this.#serving = new Serving(order, release, {
       engine,
       send,
       log,
       ...(listenFd === undefined ? {} : { listen: { fd: listenFd } }),
     });
-    send({ type: 'ready', loadMs: release.model.loadMs, rssBytes: process.memoryUsage.rss() });
+    const { loadMs, providers } = release.model;
+    send({ type: 'ready', loadMs, rssBytes: heldBytes(engine), ...(providers && { providers }) });
   }
 
   async #drain(graceMs: number): Promise<void> {

@@ -8,6 +8,7 @@ import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
 import { Listener } from './listener.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from './log.js';
+import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
 import { Monitor } from './monitor/monitor.js';
 import { oipRoutes } from './oip/rest.js';
@@ -149,7 +150,7 @@ export class Serving {
   }
 
   #beat(): void {
-    this.around.send({ type: 'heartbeat', ...this.#monitor.totals, rssBytes: process.memoryUsage.rss() });
+    this.around.send({ type: 'heartbeat', ...this.#monitor.totals, rssBytes: heldBytes(this.around.engine) });
   }
 
   #tick(): void {

@@ -12,6 +12,7 @@ import {
 } from '@flotilla/firmware-profiles';
 import type { ExecutionProvider } from '@flotilla/protocol';
 import { z } from 'zod';
+import { DeviceEngines, gpuEngineOf, type ProbedEngine } from './engines.js';
 import { StartError } from './start-error.js';
 
 export interface Hardware {
@@ -20,6 +21,7 @@ export interface Hardware {
   readonly hardwareClass: string;
   readonly providers: readonly ExecutionProvider[];
   readonly notes: readonly string[];
+  readonly engines: DeviceEngines;
   readonly limits: { readonly maxComputeMs: number; readonly maxRssBytes: number; readonly intraOpThreads: number };
 }
 
@@ -30,15 +32,23 @@ export interface Versions {
 }
 
 /** What this machine is, or is said to be by `override`, and what each of so many slots may use of it. */
-export function detectHardware(override: string | undefined, slots: number, { onnxRuntime }: Versions): Hardware {
-  const facts = readFacts();
+export function detectHardware(
+  override: string | undefined,
+  slots: number,
+  { onnxRuntime }: Versions,
+  probed: readonly ProbedEngine[] = [],
+): Hardware {
+  const gpuEngine = gpuEngineOf(probed);
+  const facts: Facts = { ...readFacts(), ...(gpuEngine && { gpuEngine }) };
   const { profile, notes } = override === undefined ? detect(facts, loadProfiles()) : chosen(override);
+  const providers = availableProviders(profile, facts);
   return {
     profile,
     facts,
     hardwareClass: hardwareClass(profile, onnxRuntime, facts),
-    providers: availableProviders(profile, facts),
-    notes,
+    providers,
+    notes: [...notes, ...probed.map(({ note }) => note)],
+    engines: new DeviceEngines(probed, providers),
     limits: {
       maxComputeMs: profile.maxComputeMs,
       // Room for one candidate beside all incumbents.

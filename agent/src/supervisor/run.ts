@@ -117,6 +117,11 @@ function buildSlots(
     slots: config.slots,
     headStart,
     limits: hardware.limits,
+    engines: hardware.engines,
+    swap: {
+      mode: config.swap ?? hardware.profile.memory.swap,
+      budgetBytes: slotMemoryBytes(hardware.profile, hardware.facts),
+    },
     capability: capabilityOf(hardware, versions),
     hardwareClass: hardware.hardwareClass,
     downloads: new Downloads({

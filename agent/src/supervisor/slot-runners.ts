@@ -1,12 +1,16 @@
-import type { Digest, SlotName } from '@flotilla/protocol';
+import type { Digest, ExecutionProvider } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
-import type { FromRunner, PreflightFigures, SourceConfig, ToRunner } from '../runner-protocol.js';
+import type { SwapPlan } from '../core/swap-plan.js';
+import type { EngineSpec, FromRunner, PreflightFigures, SourceConfig } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
-import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+import { notUsed } from './engines.js';
+import { Gap } from './gap.js';
+import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';
+import { RunnerProcess } from './runner-process.js';
 import { Stub } from './stub.js';
 
 export type Deadlines = {
@@ -17,6 +21,8 @@ export type Deadlines = {
   preflightMs: number;
   /** For an incumbent to answer what came. */
   graceMs: number;
+  /** How long clients wait in the backlog of a sequential swap before they are told so. */
+  standInMs: number;
 };
 export const usualDeadlines: Deadlines = {
   readyMs: 120_000,
@@ -25,26 +31,30 @@ export const usualDeadlines: Deadlines = {
   heartbeatMs: 10_000,
   preflightMs: 600_000,
   graceMs: 5000,
+  standInMs: 1000,
 };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
-export type RunnersOptions = {
-  slot: SlotName;
-  program: RunnerProgram;
+export type RunnersOptions = OrderParts & {
   listenFd?: number | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
-  limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
   windowS: number;
   deadlines: Deadlines;
-  open: (digest: Digest, variant: string) => Promise<StoredRelease>;
+  /** Whether the candidate fits beside the incumbent of so many bytes. */
+  plan: (release: StoredRelease, candidate: Committed, incumbentBytes: number | undefined) => SwapPlan;
+  onAlarm: (name: string, message: string) => void;
   onHeartbeat: (heartbeat: Omit<Heartbeat, 'at'>) => void;
   onDied: (run: number, death: Death) => void;
   onWindow: (window: WindowMessage) => void;
 };
 type Runner = Committed & { run: number; process: RunnerProcess; sourceStopped: boolean; leaving: boolean; rssBytes: number };
-export type Activation = { type: 'activated' } | { type: 'failed' | 'swap-failed'; error: unknown };
+type Launched = { runner: Runner; figures: PreflightFigures | undefined };
+/** `note`: how long nothing served, where the incumbent had to go first. `figures`: of a candidate that was to prove itself. */
+export type Activation =
+  | { type: 'activated'; note?: string | undefined; figures?: PreflightFigures | undefined }
+  | { type: 'failed' | 'swap-failed'; error: unknown };
 
 /** The runners of one slot: one serves; another takes over from it while both hold the socket, so that no request is lost. */
 export class SlotRunners {
@@ -58,6 +68,7 @@ export class SlotRunners {
   #closed = new AbortController();
   readonly #leaving = new Set<Promise<void>>();
   readonly #stub: Stub;
+  #gap: Gap | undefined;
 
   constructor(options: RunnersOptions) {
     this.#options = options;
@@ -76,12 +87,19 @@ export class SlotRunners {
     this.#active?.process.send({ type: 'configure', windowS });
   }
 
+  /** Whether a candidate would come up beside the incumbent or after it, and why. */
+  async plan(candidate: Committed): Promise<SwapPlan> {
+    if (!this.#active) return { sequential: false };
+    return this.#options.plan(await this.#options.open(candidate.digest, candidate.variant), candidate, this.#active.rssBytes);
+  }
+
   /** Figures of one variant, measured in a runner that is thrown away. */
-  async preflight(release: Committed, signal: AbortSignal): Promise<PreflightFigures> {
-    const message = { type: 'preflight', ...(await this.#load(release)) } as const;
-    const process = new RunnerProcess(this.#options.program, { lowPriority: true });
+  async preflight(release: Committed, signal: AbortSignal, onProgress: (told: string) => void): Promise<PreflightFigures> {
+    const { load, engine } = await orderFor(this.#options, release);
+    const process = new RunnerProcess(programWith(this.#options.program, engine), { lowPriority: true });
+    process.oversee({ ...this.#oversight, onProgress: (progress) => onProgress(inWords(progress, release.variant)) });
     try {
-      process.send(message);
+      process.send({ type: 'preflight', ...load });
       const { figures } = await process.expect('preflighted', this.#options.deadlines.preflightMs, signal);
       await process.leave();
       return figures;
@@ -90,38 +108,44 @@ export class SlotRunners {
     }
   }
 
-  /** Loads the candidate beside the incumbent, then swaps. */
-  activate(run: number, release: Committed, signal: AbortSignal): Promise<Activation> {
+  /** Loads the candidate beside the incumbent, or after it where both do not fit, then swaps. `prove`: golden set and figures come first. */
+  activate(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Activation> {
     this.#waiting.abort();
     return this.#inTurn(async () => {
-      let next: Runner;
+      let next: Launched;
+      const calledOff = AbortSignal.any([signal, this.#closed.signal]);
       try {
-        next = await this.#launch(run, release, AbortSignal.any([signal, this.#closed.signal]));
+        calledOff.throwIfAborted();
+        await this.#makeWay(release);
+        next = await this.#launch(run, release, calledOff, prove);
       } catch (error) {
         return { type: 'failed', error };
       }
       try {
-        await this.#swap(next);
-        return { type: 'activated' };
+        return { type: 'activated', note: await this.#swap(next.runner), figures: next.figures };
       } catch (error) {
         return { type: 'swap-failed', error };
       }
     });
   }
 
-  /** Brings a committed release up, whatever serves now. False: something newer came while it waited. */
-  serve(run: number, release: Committed, wait: { ms: number; why?: string | undefined }): Promise<boolean> {
+  /** Brings a committed release up, whatever serves now. Undefined: something newer came while it waited. */
+  serve(
+    run: number,
+    release: Committed,
+    wait: { ms: number; why?: string | undefined },
+  ): Promise<{ note?: string | undefined } | undefined> {
     this.#waiting.abort();
     const waiting = (this.#waiting = new AbortController());
     return this.#inTurn(async () => {
       if (wait.why !== undefined && !this.#active) this.#standIn(wait.why);
-      if (!(await waited(wait.ms, AbortSignal.any([waiting.signal, this.#closed.signal])))) return false;
+      if (!(await waited(wait.ms, AbortSignal.any([waiting.signal, this.#closed.signal])))) return undefined;
       if (this.#active?.digest === release.digest && !this.#active.sourceStopped) {
         Object.assign(this.#active, { run, deployment: release.deployment });
-        return true;
+        return {};
       }
-      await this.#swap(await this.#launch(run, release, this.#closed.signal));
-      return true;
+      await this.#makeWay(release);
+      return { note: await this.#swap((await this.#launch(run, release, this.#closed.signal)).runner) };
     });
   }
 
@@ -132,6 +156,7 @@ export class SlotRunners {
     const closed = this.#closed;
     await this.#inTurn(async () => {
       this.#begunOrNone()?.end('crash', 'it was not needed');
+      this.#endGap();
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
       if (this.#closed === closed) this.#closed = new AbortController();
@@ -146,24 +171,55 @@ export class SlotRunners {
     return result;
   }
 
-  async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, limits } = this.#options;
-    const load = await this.#load(release);
+  /** Where both do not fit, the incumbent goes first. Connections wait in the backlog meanwhile, or are told why they should. */
+  async #makeWay(release: Committed): Promise<void> {
+    const { sequential, why = '' } = await this.plan(release);
+    const incumbent = this.#active;
+    if (!incumbent || !sequential) return;
+    const { slot, program, deadlines } = this.#options;
+    program.log.warn({ slot, release: release.release }, `${why}; the incumbent goes first`);
+    await this.#stopSource(incumbent);
+    this.#active = undefined;
+    this.#gap ??= new Gap(deadlines.standInMs, () => this.#stub.begin(`${release.release} is being loaded: ${why}`));
+    this.#dismiss(incumbent, deadlines.graceMs);
+    await incumbent.process.exited;
+  }
+
+  #endGap(): string | undefined {
+    const note = this.#gap?.end();
+    this.#gap = undefined;
+    if (note !== undefined) this.#options.program.log.warn({ slot: this.#options.slot }, note);
+    return note;
+  }
+
+  get #oversight() {
+    const { limits, deadlines } = this.#options;
+    return { maxRssBytes: limits.maxRssBytes, heartbeatMs: deadlines.heartbeatMs };
+  }
+
+  async #launch(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Launched> {
+    const { predictions, source, deadlines, program, slot } = this.#options;
+    const { load, engine, asked } = await orderFor(this.#options, release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
-    runner.process = this.#begunOrNew();
+    runner.process = this.#begunOrNew(engine);
     runner.process.oversee({
-      maxRssBytes: limits.maxRssBytes,
-      heartbeatMs: deadlines.heartbeatMs,
+      ...this.#oversight,
+      onProgress: (progress) => program.log.info({ slot }, inWords(progress, release.variant)),
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({ type: 'serve', ...load, windowS: this.#windowS, source, predictions });
-      const { rssBytes } = await runner.process.expect('ready', deadlines.readyMs, signal);
-      runner.rssBytes = rssBytes;
-      return runner;
+      runner.process.send({ type: 'serve', ...load, prove, windowS: this.#windowS, source, predictions });
+      // Both are waited for from now on: they may come in one breath.
+      const [proven, ready] = await Promise.all([
+        prove ? runner.process.expect('preflighted', deadlines.preflightMs, signal) : undefined,
+        runner.process.expect('ready', prove ? deadlines.preflightMs : deadlines.readyMs, signal),
+      ]);
+      runner.rssBytes = ready.rssBytes;
+      this.#checkProviders(release, asked, ready.providers);
+      return { runner, figures: proven?.figures };
     } catch (error) {
       runner.process.end('crash', 'it was not ready');
       await runner.process.exited;
@@ -171,16 +227,29 @@ export class SlotRunners {
     }
   }
 
-  async #swap(next: Runner): Promise<void> {
+  #checkProviders(
+    { release, variant }: Committed,
+    asked: readonly ExecutionProvider[],
+    used: readonly string[] | undefined,
+  ): void {
+    const fault = notUsed(asked, used);
+    if (fault !== undefined) this.#options.onAlarm('provider-not-used', `${release} (${variant}): ${fault}`);
+  }
+
+  async #stopSource(incumbent: Runner): Promise<void> {
     const { deadlines, slot, program } = this.#options;
+    incumbent.sourceStopped = true;
+    incumbent.process.send({ type: 'stop-source' });
+    await incumbent.process.expect('source-stopped', deadlines.sourceStoppedMs).catch((error: unknown) => {
+      program.log.warn({ slot }, `the incumbent's source did not stop: ${messageOf(error)}; the candidate starts beside it`);
+    });
+  }
+
+  /** What it says of a gap, where there was one. */
+  async #swap(next: Runner): Promise<string | undefined> {
+    const { deadlines } = this.#options;
     const incumbent = this.#active;
-    if (incumbent) {
-      incumbent.sourceStopped = true;
-      incumbent.process.send({ type: 'stop-source' });
-      await incumbent.process.expect('source-stopped', deadlines.sourceStoppedMs).catch((error: unknown) => {
-        program.log.warn({ slot }, `the incumbent's source did not stop: ${messageOf(error)}; the candidate starts beside it`);
-      });
-    }
+    if (incumbent) await this.#stopSource(incumbent);
     try {
       next.process.send({ type: 'activate' });
       await next.process.expect('activated', deadlines.activatedMs);
@@ -189,11 +258,13 @@ export class SlotRunners {
       await next.process.exited;
       throw error;
     }
+    const note = this.#endGap();
     void this.#stub.end();
     next.process.watch();
     this.#active = next;
     void next.process.exited.then((death) => this.#ended(next, death));
     if (incumbent) this.#dismiss(incumbent, deadlines.graceMs);
+    return note;
   }
 
   #dismiss(runner: Runner, graceMs: number): void {
@@ -213,11 +284,6 @@ export class SlotRunners {
     if (!runner.leaving) this.#options.onDied(runner.run, death);
   }
 
-  async #load({ deployment, digest, variant }: Committed): Promise<Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>> {
-    const { slot, limits, open } = this.#options;
-    return { slot, deployment, digest, variant, ...(await open(digest, variant)), ...limits };
-  }
-
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
   #standIn(why: string): void {
     this.#begunOrNone()?.end('crash', 'it was not needed');
@@ -230,9 +296,13 @@ export class SlotRunners {
     return begun;
   }
 
-  #begunOrNew(): RunnerProcess {
-    const { program, listenFd } = this.#options;
-    return this.#begunOrNone() ?? new RunnerProcess(program, { listenFd });
+  /** One that was begun has the built-in engine. */
+  #begunOrNew(engine: EngineSpec | undefined): RunnerProcess {
+    const { listenFd } = this.#options;
+    const begun = this.#begunOrNone();
+    if (begun && !engine) return begun;
+    begun?.end('crash', 'another engine is needed');
+    return new RunnerProcess(programWith(this.#options.program, engine), { listenFd });
   }
 }
 

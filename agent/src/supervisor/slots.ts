@@ -1,13 +1,17 @@
 import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, SlotName } from '@flotilla/protocol';
 import { join } from 'node:path';
-import type { Report, SlotState, Target } from '../core/slot-state.js';
+import type { Committed, Report, SlotState, Target } from '../core/slot-state.js';
+import { forecast, planSwap, type SwapMode, type SwapPlan } from '../core/swap-plan.js';
 import type { Capability } from '../core/variant.js';
 import type { SourceConfig } from '../runner-protocol.js';
-import { ArtifactStore } from './artifact-store.js';
+import { ArtifactStore, type StoredRelease } from './artifact-store.js';
 import type { Downloads } from './downloads.js';
 import { messageOf } from './durable-rename.js';
+import { EngineCache } from './engine-cache.js';
+import { DeviceEngines } from './engines.js';
 import { type HeadStart, journalFolder } from './head-start.js';
 import { Journal } from './journal.js';
+import { availableBytes } from './memory.js';
 import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
 import { slotHandlers } from './slot-handlers.js';
@@ -30,6 +34,10 @@ export type SlotsOptions = {
   windowS: number;
   predictions: { maxBytes: number; keep: number };
   program: RunnerProgram;
+  /** Those besides the one that each runner has built in. */
+  engines?: DeviceEngines;
+  /** `budgetBytes`: what all slots together may hold, swaps included. */
+  swap?: { mode: SwapMode; budgetBytes: number; availableBytes?: () => number };
   onEvent: (report: SlotReport) => void;
   onWindow: (window: WindowMessage) => void;
   onAlarm: (name: string, message: string, slot?: SlotName) => void;
@@ -50,6 +58,8 @@ export class Slots {
   readonly #store: ArtifactStore;
   #check: NodeJS.Timeout | undefined;
   readonly #releases: ReleaseFetch;
+  readonly #engines: DeviceEngines;
+  readonly #engineCache: EngineCache;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -60,8 +70,10 @@ export class Slots {
       downloads: options.downloads,
       folder,
       budgetBytes: options.storeBytes,
-      pinned: () => new Set([...this.#built.values()].flatMap(({ slot }) => digestsOf(slot.state))),
+      pinned: () => this.#pinned(),
     });
+    this.#engines = options.engines ?? new DeviceEngines([], options.capability.providers);
+    this.#engineCache = new EngineCache(join(options.dataDir, 'engine-cache'), () => this.#pinned());
   }
 
   /** The last known good of each slot serves within a second or two; no network is needed. */
@@ -120,7 +132,7 @@ export class Slots {
       onJournalFailure: (m) => onAlarm('journal-unwritable', m, name),
     });
     const runners = new SlotRunners({
-      ...this.#runnersOptions(name),
+      ...this.#runnersOptions(name, choice),
       listenFd: options.headStart.socket(name)?.fd,
       begun: state.committed && options.headStart.takeRunner(name),
       onHeartbeat: (heartbeat) => slot.dispatch({ ...heartbeat, at: now() }),
@@ -137,8 +149,36 @@ export class Slots {
     };
   }
 
-  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
-    const { dataDir, program, limits, windowS, predictions, slots, onWindow, deadlines } = this.#options;
+  #pinned(): ReadonlySet<Digest> {
+    return new Set([...this.#built.values()].flatMap(({ slot }) => digestsOf(slot.state)));
+  }
+
+  #planSwap(
+    slot: SlotName,
+    choice: VariantChoice,
+    { manifest }: StoredRelease,
+    candidate: Committed,
+    incumbent?: number,
+  ): SwapPlan {
+    const { mode = 'auto', budgetBytes = Infinity, availableBytes: available = availableBytes } = this.#options.swap ?? {};
+    const { digest, variant: file } = candidate;
+    const variant = manifest.variants.find((its) => its.file === file);
+    const memoryMb = variant?.memoryMb ?? manifest.requires.memoryMb;
+    const need = {
+      peak: choice.peakBytes(digest, file),
+      declared: memoryMb === undefined ? undefined : memoryMb * 2 ** 20,
+      weights: manifest.files.find(({ path }) => path === file)?.size ?? 0,
+      workers: 1,
+    };
+    const others = [...this.#built].reduce(
+      (sum, [name, { runners }]) => (name === slot ? sum : sum + (runners.serving?.rssBytes ?? 0)),
+      0,
+    );
+    return planSwap(mode, incumbent, forecast(need), { available: available(), budget: budgetBytes - others });
+  }
+
+  #runnersOptions(slot: SlotName, choice: VariantChoice): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
+    const { dataDir, program, limits, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,
       program,
@@ -149,6 +189,11 @@ export class Slots {
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
       open: (digest, variant) => this.#releases.open(digest, variant),
+      engineFor: ({ manifest }, file) =>
+        this.#engines.for(manifest.variants.find((its) => its.file === file) ?? { providers: ['cpu'] }),
+      engineCache: (digest) => this.#engineCache.for(digest),
+      plan: (release, candidate, incumbent) => this.#planSwap(slot, choice, release, candidate, incumbent),
+      onAlarm: (name, message) => onAlarm(name, message, slot),
     };
   }
 

@@ -1,0 +1,43 @@
+import type { Digest, ExecutionProvider, SlotName } from '@flotilla/protocol';
+import type { Committed } from '../core/slot-state.js';
+import type { EngineSpec, FromRunner, ToRunner } from '../runner-protocol.js';
+import type { StoredRelease } from './artifact-store.js';
+import { engineEnvironment, type RunnerEngine } from './engines.js';
+import type { RunnerProgram } from './runner-process.js';
+
+export type OrderParts = {
+  slot: SlotName;
+  program: RunnerProgram;
+  limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
+  open: (digest: Digest, variant: string) => Promise<StoredRelease>;
+  /** Which engine computes a variant, and how. */
+  engineFor: (release: StoredRelease, variant: string) => RunnerEngine;
+  /** Folder in which an engine keeps what it compiles. */
+  engineCache: (digest: Digest) => string;
+};
+/** `engine` absent: the one built into the runner. `asked`: its providers, best first. */
+export type RunnerOrder = {
+  load: Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>;
+  engine: EngineSpec | undefined;
+  asked: readonly ExecutionProvider[];
+};
+
+/** What a runner is told of its release, and by which engine it computes it. */
+export async function orderFor(parts: OrderParts, { deployment, digest, variant }: Committed): Promise<RunnerOrder> {
+  const { slot, limits, open, engineFor, engineCache } = parts;
+  const stored = await open(digest, variant);
+  const { engine, providers } = engineFor(stored, variant);
+  const load = { slot, deployment, digest, variant, ...stored, ...limits, providers: [...providers] };
+  return { load: engine ? { ...load, engineCache: engineCache(digest) } : load, engine, asked: providers };
+}
+
+export const programWith = (program: RunnerProgram, engine: EngineSpec | undefined): RunnerProgram => ({
+  ...program,
+  env: { ...program.env, ...engineEnvironment(engine) },
+});
+
+/** `compiling model.onnx, 40 % (layer 3)` */
+export function inWords({ phase, fraction, what }: Extract<FromRunner, { type: 'progress' }>, variant: string): string {
+  const share = fraction === undefined ? '' : `, ${Math.round(fraction * 100)} %`;
+  return `${phase} ${variant}${share}${what === undefined ? '' : ` (${what})`}`;
+}
