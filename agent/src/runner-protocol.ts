@@ -38,8 +38,8 @@ const load = {
   /** `file` of the chosen variant. */
   variant: z.string(),
   intraOpThreads: z.int().min(1),
-  /** What device and variant agree on, best first; absent: the CPU. */
-  providers: z.array(ExecutionProvider).min(1).optional(),
+  /** What this device offers of the variant's execution providers, best first; the CPU where it is not said. */
+  providers: z.array(ExecutionProvider).optional(),
   /** Folder for what an engine compiles from this release. */
   engineCache: z.string().optional(),
   /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
@@ -75,7 +75,11 @@ export const ToRunner = z.discriminatedUnion('type', [
 ]);
 export type ToRunner = z.infer<typeof ToRunner>;
 
+/** What really computes, and why none of the better providers that were asked for does. */
+const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string().optional() };
+
 export const PreflightFigures = z.object({
+  ...computesOn,
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),
@@ -84,14 +88,12 @@ export const PreflightFigures = z.object({
   /** Share of golden cases whose top-1 equals the float reference's; mean cosine of the outputs. */
   top1: z.number().optional(),
   cosine: z.number().optional(),
-  /** What it really computes on, where the engine can tell. */
-  providers: z.array(z.string()).optional(),
 });
 export type PreflightFigures = z.infer<typeof PreflightFigures>;
 
 const failure = { failure: ArtifactFailure, reason: z.string() };
 export const FromRunner = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int(), providers: z.array(z.string()).optional() }),
+  z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int(), ...computesOn }),
   /** Deadlines wait while it is told. */
   z.object({
     type: z.literal('progress'),

@@ -5,7 +5,11 @@ import { aLog } from '@flotilla/agent/runner/fixtures/eventually';
 import { shippedVersions, Workshop } from '@flotilla/agent/runner/fixtures/orders';
 import { preflight } from '@flotilla/agent/runner/preflight';
 import { emptyData, numbersOf, probe, type Tensor } from '@flotilla/agent/runner/tensor';
+import { DeviceEngines, probeEngines } from '@flotilla/agent/supervisor/engines';
+import { FleetOfOne, quiet } from '@flotilla/agent/supervisor/fixtures/fleet-of-one';
+import { publishFolder, releases } from '@flotilla/agent/supervisor/fixtures/shipped-releases';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { describeWith, pythonProgram } from '../support/required.js';
@@ -32,6 +36,10 @@ function theBuiltIn(): OrtEngine {
   engines.push(engine);
   return engine;
 }
+
+const childrenOf = (pid: number) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+const isRunner = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('dist/runner/main.js');
 
 /** Every bit pattern that is a value of the type, and text beyond ASCII. */
 function filled({ name, type, shape }: Parameters<typeof probe>[0], rows: number): Tensor {
@@ -112,8 +120,9 @@ describeWith('python', 'the Python engine', () => {
     const told: object[] = [];
     const engine = anEngine((progress) => told.push(progress));
     const path = file('agent/src/runner/fixtures/slow.onnx');
-    const { providers } = await engine.load({ path, intraOpThreads: 1, providers: ['cuda', 'cpu'] });
-    expect(providers).toContain('cpu');
+    const { provider, shortfall } = await engine.load({ path, intraOpThreads: 1, providers: ['cuda', 'cpu'] });
+    expect(provider).toBe('cpu');
+    expect(shortfall).toBe('cuda was asked for, and the session has cpu');
     const { wallUs, cpuUs } = await engine.run([
       { name: 'images', type: 'FP32', shape: [1, 3, 8, 8], data: new Float32Array(192).fill(0.1) },
     ]);
@@ -136,6 +145,29 @@ describeWith('python', 'the Python engine', () => {
     await expect(engine.run([images(4)])).rejects.toThrow(/[Ii]nvalid dimensions/);
     await expect(engine.run([images(8)])).resolves.toMatchObject({ outputs: [{ name: 'scores' }] });
   });
+
+  test('serves a slot: probed, chosen for its provider, proven, swapped, and no other ONNX Runtime is loaded', async () => {
+    const entry = { name: 'python', command: [pythonProgram, program], env: {}, providers: ['cpu' as const] };
+    const engines = new DeviceEngines(await probeEngines([entry], process.env, quiet), ['cpu']);
+    const source = { directory: file('test/models/photographs'), perSecond: 10, then: 'repeat' } as const;
+    const slots = { inspection: { listen: { host: '127.0.0.1', port: 0 }, source } };
+    const device = await FleetOfOne.make({ runnerPath: file('agent/dist/runner/main.js'), slots, engines, deadlines: {} });
+    try {
+      const first = device.assign(publishFolder(device.server, `${releases}/1.0.0`));
+      await device.reported(first, 'committed', 60_000);
+      const second = device.assign(publishFolder(device.server, `${releases}/1.2.0`));
+      await device.reported(second, 'committed', 60_000);
+      await device.serves(second.manifestDigest);
+      const runners = childrenOf(process.pid).filter((pid) => isRunner(pid));
+      expect(
+        runners.flatMap(childrenOf).some((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('flotilla_engine.py')),
+      ).toBe(true);
+      for (const pid of runners) expect(readFileSync(`/proc/${pid}/maps`, 'utf8')).not.toContain('onnxruntime');
+      expect(device.slots.runnerRssBytes()).toBeGreaterThan(100e6);
+    } finally {
+      await device.end();
+    }
+  }, 120_000);
 
   test('says what it is for when it is started by hand', () => {
     const { status, stderr } = spawnSync(pythonProgram, [program], { encoding: 'utf8' });

@@ -29,10 +29,8 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
   return { manifest, name, model, pipeline };
 }
 
-async function loadModel(
-  engine: Engine,
-  { folder, variant, intraOpThreads, providers, engineCache: cacheFolder }: LoadOrder,
-): Promise<LoadedModel> {
+async function loadModel(engine: Engine, order: LoadOrder): Promise<LoadedModel> {
+  const { folder, variant, intraOpThreads, providers = ['cpu'], engineCache: cacheFolder } = order;
   try {
     return await engine.load({ path: join(folder, variant), intraOpThreads, providers, cacheFolder });
   } catch (error) {

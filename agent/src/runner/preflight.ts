@@ -19,8 +19,8 @@ export async function prove(
   engine: Engine,
   peakRssBytes: () => number,
 ): Promise<PreflightFigures> {
-  const { loadMs, providers } = release.model;
-  const figures: Partial<PreflightFigures> = { loadMs, goldenCases: 0, ...(providers && { providers }) };
+  const { loadMs, provider, shortfall } = release.model;
+  const figures: Partial<PreflightFigures> = { loadMs, provider, shortfall, goldenCases: 0 };
   try {
     // Golden first: a broken model that is slow too is broken above all.
     const golden = await runGolden(release.manifest, order.folder, release.pipeline, engine);

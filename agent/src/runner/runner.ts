@@ -87,8 +87,8 @@ export class Runner {
       log,
       ...(listenFd === undefined ? {} : { listen: { fd: listenFd } }),
     });
-    const { loadMs, providers } = release.model;
-    send({ type: 'ready', loadMs, rssBytes: heldBytes(engine), ...(providers && { providers }) });
+    const { loadMs, provider, shortfall } = release.model;
+    send({ type: 'ready', loadMs, rssBytes: heldBytes(engine), provider, shortfall });
   }
 
   async #drain(graceMs: number): Promise<void> {

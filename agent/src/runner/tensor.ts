@@ -67,9 +67,9 @@ export function firstNonFinite(tensor: Tensor): number {
   return -1;
 }
 
-/** A plausible input where no real one is at hand: floats in [0, 1) from a fixed sequence, everything else zero. */
-export function probe({ name, type, shape }: TensorSignature, seed: number): Tensor {
-  const dimensions = shape.map((dimension) => (dimension < 0 ? 1 : dimension));
+/** A plausible input where no real one is at hand: floats in [0, 1) from a fixed sequence, everything else zero; `rows` fill a free first dimension. */
+export function probe({ name, type, shape }: TensorSignature, seed: number, rows = 1): Tensor {
+  const dimensions = shape.map((dimension, i) => (dimension >= 0 ? dimension : i === 0 ? rows : 1));
   const data = emptyData(type, elementsOf(dimensions));
   if (type === 'FP16') fillFractions(new Float16Array((data as Uint16Array<ArrayBuffer>).buffer), seed);
   else if (data instanceof Float32Array || data instanceof Float64Array) fillFractions(data, seed);

@@ -2,15 +2,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DeploymentId, Digest, SlotName } from '@flotilla/protocol';
-import {
-  DeviceEngines,
-  engineEnvironment,
-  type EngineEntry,
-  gpuEngineOf,
-  notUsed,
-  type ProbedEngine,
-  probeEngines,
-} from './engines.js';
+import { DeviceEngines, engineEnvironment, type EngineEntry, gpuEngineOf, type ProbedEngine, probeEngines } from './engines.js';
 import { EngineCache } from './engine-cache.js';
 import { ArtifactServer } from './fixtures/artifact-server.js';
 import { aManifest, quiet, temporaryFolder, until } from './fixtures/fleet-of-one.js';
@@ -77,12 +69,6 @@ describe('what engines give to a device', () => {
     const { engine, providers } = engines.for({ providers: ['cuda'] });
     expect([engine, providers]).toEqual([{ name: 'small', command: [process.execPath, program], env: { A: 'b' } }, ['cuda']]);
   });
-
-  it('is told when it is not used', () => {
-    expect(notUsed(['tensorrt', 'cpu'], ['tensorrt', 'cpu'])).toBeUndefined();
-    expect(notUsed(['cpu'], undefined)).toBeUndefined();
-    expect(notUsed(['tensorrt', 'cpu'], ['cpu'])).toBe('tensorrt was asked for and is not used: the model runs on cpu');
-  });
 });
 
 describe('what an engine compiled', () => {
@@ -118,7 +104,9 @@ describe.skipIf(process.platform !== 'linux')('an engine that hangs', () => {
       manifest: aManifest(server, { 'a.onnx': 'a' }),
       folder: '/nowhere',
       variant: 'a.onnx',
-      ...{ maxComputeMs: 100, maxRssBytes: 1e9, intraOpThreads: 1 },
+      maxComputeMs: 100,
+      maxRssBytes: 1e9,
+      intraOpThreads: 1,
     });
     const itsChildren = () => readFileSync(`/proc/${runner.pid}/task/${runner.pid}/children`, 'utf8').trim();
     await until(

@@ -83,10 +83,3 @@ export class DeviceEngines {
 /** What a runner finds in its environment, so that it loads this engine and no other. */
 export const engineEnvironment = (engine: EngineSpec | undefined): NodeJS.ProcessEnv =>
   engine ? { [engineVariable]: JSON.stringify(engine) } : {};
-
-/** A provider that was asked for and is not used; undefined when the best of them is. */
-export function notUsed(asked: readonly ExecutionProvider[], used: readonly string[] | undefined): string | undefined {
-  const [best] = asked;
-  if (best === undefined || used === undefined || used.includes(best)) return undefined;
-  return `${best} was asked for and is not used: the model runs on ${used.join(' and ') || 'nothing known'}`;
-}

@@ -1,4 +1,4 @@
-import type { Digest, ExecutionProvider, SlotName } from '@flotilla/protocol';
+import type { Digest, SlotName } from '@flotilla/protocol';
 import type { Committed } from '../core/slot-state.js';
 import type { EngineSpec, FromRunner, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
@@ -15,11 +15,10 @@ export type OrderParts = {
   /** Folder in which an engine keeps what it compiles. */
   engineCache: (digest: Digest) => string;
 };
-/** `engine` absent: the one built into the runner. `asked`: its providers, best first. */
+/** `engine` absent: the one built into the runner. */
 export type RunnerOrder = {
   load: Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>;
   engine: EngineSpec | undefined;
-  asked: readonly ExecutionProvider[];
 };
 
 /** What a runner is told of its release, and by which engine it computes it. */
@@ -28,7 +27,7 @@ export async function orderFor(parts: OrderParts, { deployment, digest, variant 
   const stored = await open(digest, variant);
   const { engine, providers } = engineFor(stored, variant);
   const load = { slot, deployment, digest, variant, ...stored, ...limits, providers: [...providers] };
-  return { load: engine ? { ...load, engineCache: engineCache(digest) } : load, engine, asked: providers };
+  return { load: engine ? { ...load, engineCache: engineCache(digest) } : load, engine };
 }
 
 export const programWith = (program: RunnerProgram, engine: EngineSpec | undefined): RunnerProgram => ({

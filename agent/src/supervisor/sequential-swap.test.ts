@@ -64,6 +64,9 @@ describe('where memory does not allow two runners', () => {
     await device.serves(good.manifestDigest);
     expect(device.runners()).not.toContain(before);
     expect(device.slots.reported()[0]).toMatchObject({ committed: good.manifestDigest, state: 'failed' });
+    expect(device.alarms).toEqual([
+      expect.stringMatching(/^service-gap: classifier@1.0.0 serves again: .* nothing served for [\d.]+ s$/),
+    ]);
   });
 
   it('a roll back is sequential too, and tells its gap', async () => {
@@ -77,35 +80,32 @@ describe('where memory does not allow two runners', () => {
     expect(reasons(bad).at(-1)).toMatch(/^rolled-back: .*; sequential swap: nothing served for [\d.]+ s$/);
   });
 
-  it.skipIf(!existsSync(stubPath))(
-    'a client who comes in the gap waits a moment, and is told the reason when it takes long',
-    async () => {
-      const port = await freePort();
-      const source = { directory: '.', perSecond: 100, then: 'repeat' } as const;
-      const slots = { inspection: { listen: { host: '127.0.0.1', port }, source } };
-      device = await FleetOfOne.make({ ...tight(100), slots, deadlines: { standInMs: 100, graceMs: 500 } });
-      await committed();
-      const slow = device.assign(publish(device.server, { 'slow.onnx': { is: 'slow', loadMs: 4000 } }));
-      await device.reported(slow, 'staged');
-      const refused = await answered(() =>
-        fetch(`http://127.0.0.1:${port}/v2/models/inspection/infer`, { method: 'POST', body: '{}' }),
-      );
-      expect(refused.status).toBe(503);
-      expect(await refused.json()).toEqual({
-        error: 'no model serves here: classifier@1.0.0 is being loaded: sequential swap: 150 MB needed, 100 MB free',
-      });
-      await device.reported(slow, 'committed');
-      await until(
-        async () => (await Promise.race([ask(port), delay(300)]).catch(() => '')) === slow.manifestDigest,
-        () => 'the stub still answers',
-      );
-      const quick = device.assign(publish(device.server, { 'quick.onnx': { is: 'quick', loadMs: 50 } }));
-      await device.reported(quick, 'staged');
-      // The kernel keeps it for whoever comes next; the incumbent may still have answered it.
-      expect([slow.manifestDigest, quick.manifestDigest]).toContain(await ask(port));
-      await device.reported(quick, 'committed');
-    },
-  );
+  it.skipIf(!existsSync(stubPath))('a client who comes in the gap is told the reason when it takes long', async () => {
+    const port = await freePort();
+    const source = { directory: '.', perSecond: 100, then: 'repeat' } as const;
+    const slots = { inspection: { listen: { host: '127.0.0.1', port }, source } };
+    device = await FleetOfOne.make({ ...tight(100), slots, deadlines: { standInMs: 100, graceMs: 500 } });
+    await committed();
+    const slow = device.assign(publish(device.server, { 'slow.onnx': { is: 'slow', loadMs: 4000 } }));
+    await device.reported(slow, 'staged');
+    const refused = await answered(() =>
+      fetch(`http://127.0.0.1:${port}/v2/models/inspection/infer`, { method: 'POST', body: '{}' }),
+    );
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toEqual({
+      error: 'no model serves here: classifier@1.0.0 is being loaded: sequential swap: 150 MB needed, 100 MB free',
+    });
+    await device.reported(slow, 'committed');
+    await until(
+      async () => (await Promise.race([ask(port), delay(300)]).catch(() => '')) === slow.manifestDigest,
+      () => 'the stub still answers',
+    );
+    const quick = device.assign(publish(device.server, { 'quick.onnx': { is: 'quick', loadMs: 50 } }));
+    await device.reported(quick, 'staged');
+    // The kernel keeps it for whoever comes next; the incumbent may still have answered it.
+    expect([slow.manifestDigest, quick.manifestDigest]).toContain(await ask(port));
+    await device.reported(quick, 'committed');
+  });
 });
 
 /** The first answer: the incumbent of a fake runner speaks no HTTP, and while it leaves a connection may be cut. */
@@ -130,11 +130,9 @@ describe('otherwise', () => {
 
   it('an engine that compiles is seen to, and a provider that is not used raises an alarm', async () => {
     device = await FleetOfOne.make();
-    const desired = device.assign(publish(device.server, { 'm.onnx': { compiles: true, runsOn: ['cuda'] } }));
+    const desired = device.assign(publish(device.server, { 'm.onnx': { compiles: true, shortfall: 'no GPU here' } }));
     await device.reported(desired, 'committed');
     expect(reasons(desired)).toEqual(['compiling: compiling m.onnx, 40 %']);
-    expect(device.alarms).toEqual([
-      'provider-not-used: classifier@1.0.0 (m.onnx): cpu was asked for and is not used: the model runs on cuda',
-    ]);
+    expect(device.alarms).toEqual(['provider-not-used: classifier@1.0.0 computes on cpu, for want of a better one: no GPU here']);
   });
 });

@@ -1,4 +1,4 @@
-import type { Digest, ExecutionProvider } from '@flotilla/protocol';
+import type { Digest } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
@@ -7,7 +7,6 @@ import type { SwapPlan } from '../core/swap-plan.js';
 import type { EngineSpec, FromRunner, PreflightFigures, SourceConfig } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
-import { notUsed } from './engines.js';
 import { Gap } from './gap.js';
 import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';
 import { RunnerProcess } from './runner-process.js';
@@ -145,7 +144,10 @@ export class SlotRunners {
         return {};
       }
       await this.#makeWay(release);
-      return { note: await this.#swap((await this.#launch(run, release, this.#closed.signal)).runner) };
+      const note = await this.#swap((await this.#launch(run, release, this.#closed.signal)).runner);
+      // A candidate's gap is reported with its update; that of a way back is nobody's wish.
+      if (note !== undefined) this.#options.onAlarm('service-gap', `${release.release} serves again: ${note}`);
+      return { note };
     });
   }
 
@@ -199,7 +201,7 @@ export class SlotRunners {
 
   async #launch(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Launched> {
     const { predictions, source, deadlines, program, slot } = this.#options;
-    const { load, engine, asked } = await orderFor(this.#options, release);
+    const { load, engine } = await orderFor(this.#options, release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
     runner.process = this.#begunOrNew(engine);
@@ -218,22 +220,17 @@ export class SlotRunners {
         runner.process.expect('ready', prove ? deadlines.preflightMs : deadlines.readyMs, signal),
       ]);
       runner.rssBytes = ready.rssBytes;
-      this.#checkProviders(release, asked, ready.providers);
+      if (ready.shortfall !== undefined)
+        this.#options.onAlarm(
+          'provider-not-used',
+          `${release.release} computes on ${ready.provider}, for want of a better one: ${ready.shortfall}`,
+        );
       return { runner, figures: proven?.figures };
     } catch (error) {
       runner.process.end('crash', 'it was not ready');
       await runner.process.exited;
       throw error;
     }
-  }
-
-  #checkProviders(
-    { release, variant }: Committed,
-    asked: readonly ExecutionProvider[],
-    used: readonly string[] | undefined,
-  ): void {
-    const fault = notUsed(asked, used);
-    if (fault !== undefined) this.#options.onAlarm('provider-not-used', `${release} (${variant}): ${fault}`);
   }
 
   async #stopSource(incumbent: Runner): Promise<void> {

@@ -44,12 +44,13 @@ const numbers = (...values: number[]): Tensor => ({
 test('loads, warms up, runs and tells time and memory; providers are those that are really used', async () => {
   const engine = anEngine();
   const model = await load(engine);
-  expect(model).toMatchObject({ inputs: [vector], outputs: [{ name: 'y0' }], providers: ['cpu'] });
+  expect(model).toMatchObject({ inputs: [vector], outputs: [{ name: 'y0' }], provider: 'cpu' });
+  expect(model.shortfall).toBe('cuda was asked for, and the session has cpu');
   await engine.warm(2);
   const { outputs, wallUs, cpuUs } = await engine.run([numbers(1, 2, 3.5)]);
   expect(outputs).toEqual([{ name: 'y0', type: 'FP32', shape: [1], data: new Float32Array([6.5]) }]);
   expect([wallUs, cpuUs]).toEqual([10, 9]);
-  expect(engine.stats()).toEqual({ runs: 1, failures: 0, inFlight: 0 });
+  expect(engine.stats()).toEqual({ runs: 1, failures: 0, inFlight: 0, runningMs: 0 });
   // Its own report adds what it holds on the accelerator.
   const { rssBytes, peakRssBytes } = await eventually(() => (engine.memory().rssBytes > 20e6 ? engine.memory() : undefined));
   expect(rssBytes).toBeLessThan(500e6);
@@ -103,14 +104,14 @@ test('a view of a larger buffer sends its own bytes only', async () => {
 test('a model that it does not take is the model’s fault, and it goes on', async () => {
   const engine = anEngine();
   await expect(load(engine, '/nowhere/model.json')).rejects.toThrow(ModelRefused);
-  await expect(load(engine)).resolves.toMatchObject({ providers: ['cpu'] });
+  await expect(load(engine)).resolves.toMatchObject({ provider: 'cpu' });
 });
 
 test('a run that it refuses is a failure, and it goes on', async () => {
   const engine = anEngine('refuses-runs');
   await load(engine);
   await expect(engine.run([numbers(1)])).rejects.toThrow('invalid dimensions');
-  expect(engine.stats()).toEqual({ runs: 0, failures: 1, inFlight: 0 });
+  expect(engine.stats()).toEqual({ runs: 0, failures: 1, inFlight: 0, runningMs: 0 });
 });
 
 test('compiling is told while it lasts', async () => {

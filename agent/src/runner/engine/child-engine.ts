@@ -1,3 +1,4 @@
+import type { ExecutionProvider } from '@flotilla/protocol';
 import { readFileSync } from 'node:fs';
 import { EngineChild, type EngineCommand } from '../../engine-protocol/engine-child.js';
 import { ProtocolFault } from '../../engine-protocol/frames.js';
@@ -32,13 +33,16 @@ type Of<T extends FromEngine['type']> = Extract<FromEngine, { type: T }>;
 
 /** An engine in a process of its own, in whatever language: docs/engine-protocol.md. It may crash, hang and be killed without harm to this one. */
 export class ChildEngine implements Engine {
+  readonly concurrency = 1;
   readonly #options: ChildEngineOptions;
   readonly #child: EngineChild;
   readonly #hello: Promise<Hello>;
   #model: LoadedModel | undefined;
   #runs = 0;
   #failures = 0;
-  #inFlight = 0;
+  /** When each run began that is not answered yet, in the order in which they are computed. */
+  readonly #running = new Set<{ from: number }>();
+  #lastDone = 0;
   #own: Of<'stats'> | undefined;
   #polling: NodeJS.Timeout | undefined;
 
@@ -69,13 +73,13 @@ export class ChildEngine implements Engine {
     this.#polling ??= setInterval(() => this.#poll(), statsEveryMs).unref();
     this.#poll();
     const { inputs, outputs, loadMs } = loaded;
-    return (this.#model = { inputs, outputs, loadMs, providers: loaded.providers });
+    return (this.#model = { inputs, outputs, loadMs, ...usedOf(providers, loaded.providers) });
   }
 
-  async warm(runs: number): Promise<void> {
+  async warm(runs: number, rows = 1): Promise<void> {
     const model = this.#model;
     if (!model) throw new Error('no model is loaded');
-    const { places, payload } = packTensors(model.inputs.map((input) => probe(input, 1)));
+    const { places, payload } = packTensors(model.inputs.map((input) => probe(input, 1, rows)));
     await this.#patiently(async (onProgress) => {
       const { message } = await this.#child.ask({ type: 'warm', runs, tensors: places }, payload, onProgress);
       return expected(message, 'warmed');
@@ -84,7 +88,8 @@ export class ChildEngine implements Engine {
 
   async run(inputs: readonly Tensor[]): Promise<EngineRun> {
     const { places, payload } = packTensors(inputs);
-    this.#inFlight += 1;
+    const running = { from: performance.now() };
+    this.#running.add(running);
     try {
       const answer = await this.#child.ask({ type: 'run', tensors: places }, payload);
       const { tensors, wallUs, cpuUs } = expected(answer.message, 'ran');
@@ -95,12 +100,16 @@ export class ChildEngine implements Engine {
       if (error instanceof ProtocolFault) this.#child.kill(`it broke the protocol: ${error.message}`);
       throw error;
     } finally {
-      this.#inFlight -= 1;
+      this.#running.delete(running);
+      this.#lastDone = performance.now();
     }
   }
 
-  stats(): EngineStats {
-    return { runs: this.#runs, failures: this.#failures, inFlight: this.#inFlight };
+  stats(): EngineStats & { runningMs: number } {
+    const [first] = this.#running;
+    // One that waited for another began to compute when that was done.
+    const runningMs = first ? performance.now() - Math.max(first.from, this.#lastDone) : 0;
+    return { runs: this.#runs, failures: this.#failures, inFlight: this.#running.size, runningMs };
   }
 
   /** The larger of the kernel's figures and its own, and what it holds on the accelerator besides. */
@@ -156,6 +165,16 @@ function expected<T extends FromEngine['type']>(message: FromEngine, type: T): O
   if (message.type === 'failed') throw new Error(message.reason);
   if (message.type !== type) throw new ProtocolFault(`the engine answered "${message.type}" where "${type}" was due`);
   return message as Of<T>;
+}
+
+/** The best of those asked for that the session really has. */
+function usedOf(asked: readonly ExecutionProvider[], used: readonly string[]): Pick<LoadedModel, 'provider' | 'shortfall'> {
+  const provider = asked.find((name) => used.includes(name)) ?? 'cpu';
+  if (provider === asked[0]) return { provider };
+  return {
+    provider,
+    shortfall: `${asked[0]} was asked for, and the session has ${used.join(' and ') || 'nothing that is known'}`,
+  };
 }
 
 /** Nothing where there is no /proc, or the process is gone. */

@@ -1,15 +1,24 @@
-import type { TensorSignature } from '@flotilla/protocol';
+import type { ExecutionProvider, TensorSignature } from '@flotilla/protocol';
 import type { Tensor } from '../tensor.js';
 
-/** `providers`: those asked for, best first. `cacheFolder`: for what an engine compiles and wants to find again. */
 export type EngineModel = {
   path: string;
   intraOpThreads: number;
-  providers?: readonly string[] | undefined;
+  /** What to compute on, best first; `cpu` is always there. */
+  providers?: readonly ExecutionProvider[];
+  /** For what an engine compiles and wants to find again. */
   cacheFolder?: string | undefined;
 };
-/** What the model file itself says it takes and gives; −1 is a free dimension. `providers`: those that are really used. */
-export type LoadedModel = { inputs: TensorSignature[]; outputs: TensorSignature[]; loadMs: number; providers?: string[] };
+/** What the model file itself says it takes and gives; −1 is a free dimension. */
+export type LoadedModel = {
+  inputs: TensorSignature[];
+  outputs: TensorSignature[];
+  loadMs: number;
+  /** What really computes. */
+  provider?: ExecutionProvider;
+  /** Why none of the better ones that were asked for does. */
+  shortfall?: string | undefined;
+};
 /** Wall and CPU time of the computation alone. */
 export type EngineRun = { outputs: Tensor[]; wallUs: number; cpuUs: number };
 export type EngineStats = { runs: number; failures: number; inFlight: number };
