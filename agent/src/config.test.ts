@@ -47,7 +47,7 @@ describe('agent.yaml', () => {
           source: { directory: join(folder, 'pictures'), perSecond: 8, then: 'repeat' },
         },
       },
-      limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50, predictionsMb: 50 },
+      limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50, predictionsMb: 50, maxRunS: 30 },
       logLevel: 'info',
       engines: [],
     });

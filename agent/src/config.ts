@@ -19,7 +19,12 @@ const Address = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const SlotFile = z.strictObject({ listen: z.strictObject({ http: Address }), source: SourceConfig.optional() });
+const SlotFile = z.strictObject({
+  listen: z.strictObject({ http: Address }),
+  source: SourceConfig.optional(),
+  /** Inferences side by side, each with its own copy of the weights; the profile's number where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
+});
 /** A program that computes models in place of the engine built into the runner: docs/engine-protocol.md. */
 const EngineFile = z.strictObject({
   name: z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be up to 32 lower case letters, digits and "-"'),
@@ -44,6 +49,8 @@ export const AgentFile = z.strictObject({
       storeMb: megabytes(10, 500),
       outboxMb: megabytes(1, 50),
       predictionsMb: megabytes(1, 50),
+      /** Seconds of one inference; one that takes longer hangs, and its runner is ended. */
+      maxRunS: z.number().min(0.5).max(3600).default(30),
     })
     .prefault({}),
   engines: z
@@ -72,6 +79,7 @@ const numericOverrides: Record<string, string> = {
   FLOTILLA_STORE_MB: 'storeMb',
   FLOTILLA_OUTBOX_MB: 'outboxMb',
   FLOTILLA_PREDICTIONS_MB: 'predictionsMb',
+  FLOTILLA_MAX_RUN_S: 'maxRunS',
 };
 
 /** Reads the file, lays `FLOTILLA_*` over it, and resolves relative paths against the file's folder. */

@@ -38,6 +38,8 @@ const load = {
   /** `file` of the chosen variant. */
   variant: z.string(),
   intraOpThreads: z.int().min(1),
+  /** Sessions side by side; one where it is not said. */
+  workers: z.int().min(1).max(64).optional(),
   /** What this device offers of the variant's execution providers, best first; the CPU where it is not said. */
   providers: z.array(ExecutionProvider).optional(),
   /** Folder for what an engine compiles from this release. */
@@ -80,6 +82,8 @@ const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string
 
 export const PreflightFigures = z.object({
   ...computesOn,
+  /** Throughput in full batches over one by one, where batching is declared and possible. */
+  batchingGain: z.number().optional(),
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),
@@ -108,6 +112,8 @@ export const FromRunner = z.discriminatedUnion('type', [
   z.object({ type: z.literal('source-stopped') }),
   /** Each second while serving. Counts since activation. `consecutiveErrors` is the run of failures that lasts now. */
   z.object({ type: z.literal('heartbeat'), ok: z.int(), errors: z.int(), consecutiveErrors: z.int(), rssBytes: z.int() }),
+  /** One inference has lasted so long and is not done; said again and again, in whatever state the runner is. */
+  z.object({ type: z.literal('computing'), forMs: z.number() }),
   /** The supervisor adds boot, start and end. */
   z.object({
     type: z.literal('window'),

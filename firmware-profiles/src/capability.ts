@@ -24,10 +24,15 @@ export function matches(
   return requirement === undefined || requirement.some((entry) => entry.split('+').every(holds));
 }
 
-/** Pure: how one slot may compute when it is alone. workers × intraOpThreads ≤ cores − spare cores, but one thread always. */
-export function threadBudget({ threads }: Profile, facts: Pick<Facts, 'cpus'>): { workers: number; intraOpThreads: number } {
-  const total = Math.max(1, Math.min(facts.cpus - threads.spareCores, threads.max ?? Infinity));
-  const workers = Math.min(threads.workers, total);
+/** Pure: threads for the inference of all slots together: cores − spare cores, one always. */
+export function threadsFor({ threads }: Profile, facts: Pick<Facts, 'cpus'>): number {
+  return Math.max(1, Math.min(facts.cpus - threads.spareCores, threads.max ?? Infinity));
+}
+
+/** Pure: how one slot may compute when it is alone. workers × intraOpThreads is at most what all slots may use. */
+export function threadBudget(profile: Profile, facts: Pick<Facts, 'cpus'>): { workers: number; intraOpThreads: number } {
+  const total = threadsFor(profile, facts);
+  const workers = Math.min(profile.threads.workers, total);
   return { workers, intraOpThreads: Math.floor(total / workers) };
 }
 

@@ -1,4 +1,4 @@
-export { availableProviders, hardwareClass, matches, slotMemoryBytes, threadBudget } from './capability.js';
+export { availableProviders, hardwareClass, matches, slotMemoryBytes, threadBudget, threadsFor } from './capability.js';
 export { detect, type Detection } from './detect.js';
 export { factFiles, parseFacts, type FactFile, type Facts, type Runtime } from './facts.js';
 export { loadProfiles, ProfileError } from './load.js';

@@ -166,6 +166,26 @@ describe('a written file', () => {
     expect(say(RolloutPlan, { ...plan, zebra: 1 })).toBe('file.yaml: unknown key "zebra"'));
   it('names what is missing, and where', () =>
     expect(say(ReleaseFile, { apiVersion: 'flotilla/v1', kind: 'Release' })).toContain('file.yaml: model: '));
+  it('cannot batch what has no free first dimension, and says which', () => {
+    const tensor = (name: string, shape: number[], type = 'FP32') => ({ name, type, shape });
+    const release = (input: object, output: object) => ({
+      apiVersion: 'flotilla/v1',
+      kind: 'Release',
+      model: 'm',
+      version: '1.0.0',
+      inputs: [input],
+      outputs: [output],
+      variants: [{ file: 'm.onnx', precision: 'fp32', providers: ['cpu'] }],
+      batching: { maxBatch: 8 },
+    });
+    expect(ReleaseFile.parse(release(tensor('x', [-1, 2]), tensor('y', [-1]))).batching).toEqual({ maxBatch: 8, maxDelayMs: 0 });
+    expect(say(ReleaseFile, release(tensor('x', [-1, 2]), tensor('y', [1, 2])))).toBe(
+      'file.yaml: batching: y has the shape [1,2]: a batch needs a free first dimension (-1) in every input and output',
+    );
+    expect(say(ReleaseFile, release(tensor('x', [-1], 'BYTES'), tensor('y', [-1])))).toBe(
+      'file.yaml: batching: the input x is BYTES, which is never batched',
+    );
+  });
   it('with a wrong value in a gate says which', () =>
     expect(say(RolloutPlan, { ...plan, gates: [{ metric: 'errors', max: 2 }] })).toMatch(/^file.yaml: gates.0.max: /));
   it('cannot target twice', () =>

@@ -79,6 +79,13 @@ const variant = {
   memoryMb: z.number().min(1).max(1_000_000).optional(),
 };
 
+/** Requests computed together; every input and output needs a free first dimension. `maxDelayMs`: what one may wait for company. */
+export const Batching = z.strictObject({
+  maxBatch: z.int().min(2).max(1024),
+  maxDelayMs: z.number().min(0).max(1000).default(0),
+});
+export type Batching = z.infer<typeof Batching>;
+
 const common = {
   model: ModelName,
   version: Version,
@@ -101,8 +108,24 @@ const common = {
     .strictObject({ p95LatencyMs: z.number().gt(0).optional(), errorRate: z.number().min(0).max(1).optional() })
     .optional(),
   baseline: ReleasePath.optional(),
+  batching: Batching.optional(),
+  limits: z
+    .strictObject({
+      /** One inference that takes longer hangs: its runner is ended. The device has a limit of its own; the lower one counts. */
+      maxRunMs: z.int().min(500).max(3_600_000).optional(),
+    })
+    .optional(),
   lineage: z.record(z.string().max(64), z.unknown()).optional(),
 };
+
+/** Why requests of such a model can't be computed together; undefined when they can. */
+export function batchObstacle({ inputs, outputs }: Record<'inputs' | 'outputs', readonly TensorSignature[]>): string | undefined {
+  const fixed = [...inputs, ...outputs].find(({ shape }) => shape[0] !== -1);
+  if (fixed)
+    return `${fixed.name} has the shape [${fixed.shape.join(',')}]: a batch needs a free first dimension (-1) in every input and output`;
+  const text = inputs.find(({ type }) => type === 'BYTES');
+  return text && `the input ${text.name} is BYTES, which is never batched`;
+}
 
 /** `release.yaml` as people write it: an unknown key is an error. */
 export const ReleaseFile = z
@@ -111,6 +134,10 @@ export const ReleaseFile = z
     kind: z.literal('Release'),
     ...common,
     variants: z.array(z.strictObject(variant)).min(1).max(32),
+  })
+  .check(({ value, issues }) => {
+    const obstacle = value.batching && batchObstacle(value);
+    if (obstacle) issues.push({ code: 'custom', path: ['batching'], message: obstacle, input: value.batching });
   })
   .meta({ id: 'ReleaseFile' });
 export type ReleaseFile = z.infer<typeof ReleaseFile>;

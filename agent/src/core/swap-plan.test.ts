@@ -8,7 +8,6 @@ const roomy = { available: 4000 * MB, budget: 2000 * MB };
 describe('a forecast', () => {
   it.each([
     ['what was measured here', { peak: 180 * MB, declared: 900 * MB, weights: 5 * MB, workers: 1 }, 180],
-    ['what was measured, and the weights of each further worker', { peak: 180 * MB, weights: 5 * MB, workers: 3 }, 190],
     ['what the manifest says, and each worker’s weights', { declared: 200 * MB, weights: 40 * MB, workers: 2 }, 280],
     ['a bare runner and its weights, where nothing is known', { weights: 40 * MB, workers: 1 }, 200],
   ])('is %s', (_name, need, expected) => {

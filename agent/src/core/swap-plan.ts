@@ -13,9 +13,9 @@ const bareRunner = 120e6;
 /** What a forecast may be wrong by. */
 const margin = 1.25;
 
-/** Bytes that a runner takes at its peak. Each worker holds the weights; a peak measured holds those of one. */
+/** Bytes that a runner takes at its peak. Each worker holds the weights; a peak that was measured holds them all. */
 export function forecast({ peak, declared, weights, workers }: Need): number {
-  if (peak !== undefined) return peak + (workers - 1) * weights;
+  if (peak !== undefined) return peak;
   return (declared ?? bareRunner + weights) + workers * weights;
 }
 

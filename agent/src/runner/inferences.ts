@@ -55,13 +55,14 @@ export class Inferences {
     encode: (outputs: readonly Tensor[]) => T,
     { since = performance.now(), ...submission }: Submission & { since?: number } = {},
   ): Promise<T> {
-    // What a client's NaN leads to says nothing about the release.
-    const counted = inputs.every((tensor) => firstNonFinite(tensor) < 0);
+    // What a client's NaN or empty tensor leads to says nothing about the release.
+    const counted = inputs.every((tensor) => tensor.data.length > 0 && firstNonFinite(tensor) < 0);
     const finish = (outputs: readonly Tensor[]) => ({
       value: encode(outputs),
       top: this.release.pipeline.postprocess(outputs)[0],
     });
-    const { value } = await this.#run({ inputs, since, submission, counted }, finish);
+    // Nor shall it touch the answers of others.
+    const { value } = await this.#run({ inputs, since, submission: { ...submission, alone: !counted }, counted }, finish);
     return value;
   }
 

@@ -1,13 +1,21 @@
 import { join } from 'node:path';
 import { type Manifest, releaseName } from '@flotilla/protocol';
 import type { ToRunner } from '../runner-protocol.js';
+import { type BatchingOutcome, tryBatching } from './batching.js';
 import { type Engine, type LoadedModel, ModelRefused } from './engine/engine.js';
 import { signatureMismatch } from './engine/signature.js';
 import { ReleaseFault, messageOf } from './fault.js';
 import { type Pipeline, openPipeline } from './pipeline/pipeline.js';
 
 export type LoadOrder = Extract<ToRunner, { type: 'preflight' | 'serve' }>;
-export type LoadedRelease = { manifest: Manifest; name: string; model: LoadedModel; pipeline: Pipeline };
+export type LoadedRelease = {
+  manifest: Manifest;
+  name: string;
+  model: LoadedModel;
+  pipeline: Pipeline;
+  /** Absent where the release declares no batching. */
+  batching?: BatchingOutcome | undefined;
+};
 
 const warmUpRuns = 3;
 
@@ -26,13 +34,14 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
   const mismatch = signatureMismatch(manifest, model);
   if (mismatch) blame(`${variant} is not what the manifest says`)(mismatch);
   await engine.warm(warmUpRuns).catch(blame(`${variant} fails at its first inference`));
-  return { manifest, name, model, pipeline };
+  const batching = await tryBatching(manifest, model, engine);
+  return { manifest, name, model, pipeline, batching };
 }
 
 async function loadModel(engine: Engine, order: LoadOrder): Promise<LoadedModel> {
-  const { folder, variant, intraOpThreads, providers = ['cpu'], engineCache: cacheFolder } = order;
+  const { folder, variant, intraOpThreads, workers = 1, providers = ['cpu'], engineCache: cacheFolder } = order;
   try {
-    return await engine.load({ path: join(folder, variant), intraOpThreads, providers, cacheFolder });
+    return await engine.load({ path: join(folder, variant), intraOpThreads, workers, providers, cacheFolder });
   } catch (error) {
     if (error instanceof ModelRefused) throw error;
     throw new Error(`the engine is at fault: ${messageOf(error)}`, { cause: error });

@@ -26,11 +26,30 @@ export function metricsRoute(measured: Measured): Route {
 
 function gauges({ inferences, queue, predictions, streams }: Measured): Family[] {
   const { slot, deployment, digest, variant } = inferences.served;
-  const { name, manifest } = inferences.release;
-  const about = { release: name, version: manifest.version, digest, deployment, variant, slot };
+  const { name, manifest, batching, model } = inferences.release;
+  const about = { release: name, version: manifest.version, digest, deployment, variant, provider: model.provider, slot };
   const of = { slot };
   return [
     single('gauge', 'flotilla_inference_queue_depth', 'Inferences that wait now.', queue.depth, of),
+    single('counter', 'flotilla_inference_executions_total', 'Runs of the engine; a batch is one.', queue.executions, of),
+    ...(batching
+      ? [
+          single(
+            'gauge',
+            'flotilla_batch_rows_max',
+            'Rows computed together at most; 1 where batching is off.',
+            batching.on ? batching.maxRows : 1,
+            of,
+          ),
+          single(
+            'gauge',
+            'flotilla_batching_gain',
+            'Throughput in full batches over one by one, measured at load.',
+            batching.gain ?? NaN,
+            of,
+          ),
+        ]
+      : []),
     single('gauge', 'flotilla_prediction_stream_readers', 'Open streams of predictions.', streams.readers, of),
     single('counter', 'flotilla_prediction_stream_dropped_total', 'Events that a slow reader did not get.', streams.dropped, of),
     single(

@@ -5,6 +5,7 @@ import { type FromRunner, ToRunner } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
 import { messageOf } from './fault.js';
 import type { Logger } from './log.js';
+import { watchRuns } from './run-watch.js';
 import { Runner } from './runner.js';
 
 /** `listenFd`: the slot's socket, bound by the supervisor and handed down. */
@@ -27,6 +28,8 @@ export function startProgram({ engine: begin, logLevel, listenFd }: ProgramOptio
   engine.onDeath((error) => crash(error, 'the engine died'));
   const leave = (code: number) => void sent.then(() => end(code));
   const runner = new Runner({ engine, log, send, leave, ...(isSocket(listenFd) ? { listenFd } : {}) });
+
+  watchRuns(engine, send);
 
   process.on('uncaughtException', (error) => crash(error, 'a bug'));
   process.on('message', (message) => {

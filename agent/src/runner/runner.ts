@@ -1,7 +1,7 @@
 import type { FromRunner, ToRunner } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
 import { ReleaseFault } from './fault.js';
-import { type LoadOrder, loadRelease } from './loading.js';
+import { type LoadOrder, type LoadedRelease, loadRelease } from './loading.js';
 import type { Logger } from './log.js';
 import { heldBytes, peakBytes } from './memory.js';
 import { preflight, prove } from './preflight.js';
@@ -81,6 +81,7 @@ export class Runner {
     const { engine, send, log, listenFd } = this.around;
     const release = await loadRelease(order, engine);
     if (order.prove) send({ type: 'preflighted', figures: await prove(release, order, engine, () => peakBytes(engine)) });
+    this.#tell(release);
     this.#serving = new Serving(order, release, {
       engine,
       send,
@@ -89,6 +90,16 @@ export class Runner {
     });
     const { loadMs, provider, shortfall } = release.model;
     send({ type: 'ready', loadMs, rssBytes: heldBytes(engine), provider, shortfall });
+  }
+
+  #tell({ name, batching, model }: LoadedRelease): void {
+    if (model.shortfall)
+      this.around.log.warn(
+        { release: name, provider: model.provider, reason: model.shortfall },
+        'a provider that was asked for is not used',
+      );
+    if (batching?.on) this.around.log.info({ release: name, ...batching }, 'requests are batched');
+    else if (batching) this.around.log.warn({ release: name, reason: batching.why }, 'requests are not batched');
   }
 
   async #drain(graceMs: number): Promise<void> {

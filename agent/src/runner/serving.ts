@@ -14,7 +14,7 @@ import { Monitor } from './monitor/monitor.js';
 import { oipRoutes } from './oip/rest.js';
 import { PredictionStreams } from './prediction-stream.js';
 import { PredictionLog } from './predictions.js';
-import { InferenceQueue, Overloaded } from './queue.js';
+import { InferenceQueue, Overloaded, type QueueLimits } from './queue.js';
 import { slotRoutes } from './slot-api.js';
 import { DirectorySource, type InferOutcome } from './source.js';
 
@@ -27,6 +27,13 @@ type Surroundings = {
 };
 
 const queueLimits = { length: 64, bytes: 128 * 1024 * 1024 };
+
+function queueLimitsOf({ batching }: LoadedRelease, { concurrency }: Engine): QueueLimits {
+  if (!batching?.on) return { ...queueLimits, concurrency };
+  // Room for the batches that are computed next, while others are.
+  const length = Math.max(queueLimits.length, 2 * concurrency * batching.maxRows);
+  return { ...queueLimits, concurrency, length, batching };
+}
 const heartbeatMs = 1000;
 /** How long the streams stay for what is still computed when the runner drains. */
 const lastPredictionsMs = 500;
@@ -55,7 +62,7 @@ export class Serving {
     const { slot, deployment, digest, variant } = order;
     const served = { slot, deployment, digest, variant };
     this.#windowS = order.windowS;
-    this.#queue = new InferenceQueue((inputs) => around.engine.run(inputs), queueLimits);
+    this.#queue = new InferenceQueue((inputs) => around.engine.run(inputs), queueLimitsOf(release, around.engine));
     this.#monitor = new Monitor(served);
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new PredictionLog(order.predictions, around.log);

@@ -107,7 +107,7 @@ describe('metrics', () => {
       'flotilla_inference_compute_seconds_bucket{slot="inspection",le="+Inf"}': 4,
       'flotilla_inference_queue_depth{slot="inspection"}': 0,
       'flotilla_prediction_stream_readers{slot="inspection"}': 1,
-      [`flotilla_release_info{release="colours@1.0.0",version="1.0.0",digest="${'a'.repeat(64)}",deployment="8f14e45f-ceea-4e7a-9c3b-0d9c1f3a2b10",variant="model.onnx",slot="inspection"}`]: 1,
+      [`flotilla_release_info{release="colours@1.0.0",version="1.0.0",digest="${'a'.repeat(64)}",deployment="8f14e45f-ceea-4e7a-9c3b-0d9c1f3a2b10",variant="model.onnx",provider="cpu",slot="inspection"}`]: 1,
     });
     expect(samples.get('process_resident_memory_bytes')).toBeGreaterThan(1e7);
     const [total, compute] = ['duration', 'compute'].map((n) =>

@@ -146,7 +146,7 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
 async function hardwareOf(config: AgentConfig, env: NodeJS.ProcessEnv, log: Log = silent): Promise<Hardware> {
   const probed = await probeEngines(config.engines, env, log);
   for (const { note } of probed) log.info({}, note);
-  return detectHardware(config.profile, Object.keys(config.slots).length, versions(), probed);
+  return detectHardware(config.profile, config.slots, versions(), probed);
 }
 
 function tokenOf({ token, tokenFile }: Options, env: NodeJS.ProcessEnv): string | undefined {

@@ -49,13 +49,16 @@ const probed = (entry: EngineEntry, providers?: ('cpu' | 'cuda' | 'tensorrt')[])
 
 describe('what engines give to a device', () => {
   it('is their GPU providers, for the profile, the hardware class and the notes', () => {
-    const { providers, hardwareClass, notes } = detectHardware('jetson-orin-nano', 1, { agent: '0.1.0', onnxRuntime: '1.30.0' }, [
-      probed(small(), ['cuda', 'cpu']),
-    ]);
+    const { providers, hardwareClass, notes } = detectHardware(
+      'jetson-orin-nano',
+      { a: {} },
+      { agent: '0.1.0', onnxRuntime: '1.30.0' },
+      [probed(small(), ['cuda', 'cpu'])],
+    );
     expect(providers).toEqual(['cuda', 'cpu']);
     expect(hardwareClass).toMatch(/\/cuda-1\.23\.0$/);
     expect(notes).toContain('Engine "small"');
-    expect(detectHardware('jetson-orin-nano', 1, { agent: '0.1.0', onnxRuntime: '1.30.0' }).providers).toEqual(['cpu']);
+    expect(detectHardware('jetson-orin-nano', { a: {} }, { agent: '0.1.0', onnxRuntime: '1.30.0' }).providers).toEqual(['cpu']);
   });
 
   it('leaves out what an entry keeps an engine from', () => {

@@ -7,11 +7,13 @@ import {
   readFacts,
   slotMemoryBytes,
   threadBudget,
+  threadsFor,
   type Facts,
   type Profile,
 } from '@flotilla/firmware-profiles';
 import type { ExecutionProvider } from '@flotilla/protocol';
 import { z } from 'zod';
+import { shareThreads, type ThreadShares } from '../core/thread-budget.js';
 import { DeviceEngines, gpuEngineOf, type ProbedEngine } from './engines.js';
 import { StartError } from './start-error.js';
 
@@ -22,7 +24,9 @@ export interface Hardware {
   readonly providers: readonly ExecutionProvider[];
   readonly notes: readonly string[];
   readonly engines: DeviceEngines;
-  readonly limits: { readonly maxComputeMs: number; readonly maxRssBytes: number; readonly intraOpThreads: number };
+  readonly limits: { readonly maxComputeMs: number; readonly maxRssBytes: number; readonly minFreeBytes: number };
+  /** By slot. */
+  readonly threads: ThreadShares<string>;
 }
 
 export interface Versions {
@@ -31,10 +35,16 @@ export interface Versions {
   readonly onnxRuntime: string;
 }
 
-/** What this machine is, or is said to be by `override`, and what each of so many slots may use of it. */
+/** What a runner that loads must leave to everything else: below it the kernel begins to evict the programs that run. */
+const leastFreeBytes = 48 * 2 ** 20;
+const leastFreeShare = 0.02;
+
+type AskedSlots = Readonly<Record<string, { readonly workers?: number | undefined }>>;
+
+/** What this machine is, or is said to be by `override`, and what each of the slots may use of it. */
 export function detectHardware(
   override: string | undefined,
-  slots: number,
+  slots: AskedSlots,
   { onnxRuntime }: Versions,
   probed: readonly ProbedEngine[] = [],
 ): Hardware {
@@ -52,10 +62,22 @@ export function detectHardware(
     limits: {
       maxComputeMs: profile.maxComputeMs,
       // Room for one candidate beside all incumbents.
-      maxRssBytes: Math.floor(slotMemoryBytes(profile, facts) / (slots + 1)),
-      intraOpThreads: Math.max(1, Math.floor(threadBudget(profile, facts).intraOpThreads / Math.max(1, slots))),
+      maxRssBytes: Math.floor(slotMemoryBytes(profile, facts) / (Object.keys(slots).length + 1)),
+      minFreeBytes: Math.max(leastFreeBytes, leastFreeShare * facts.totalMemoryBytes),
     },
+    threads: threadsOf(profile, facts, slots),
   };
+}
+
+/** The profile's number of workers is for a slot that has the device for itself. */
+function threadsOf(profile: Profile, facts: Facts, slots: AskedSlots): ThreadShares<string> {
+  const alone = threadBudget(profile, facts);
+  const names = Object.entries(slots);
+  const usual = names.length === 1 ? alone.workers : 1;
+  const asked = Object.fromEntries(names.map(([name, { workers = usual }]) => [name, workers]));
+  const result = shareThreads(threadsFor(profile, facts), asked);
+  if ('refused' in result) throw new StartError('config', result.refused);
+  return result.shares;
 }
 
 function chosen(override: string): { profile: Profile; notes: string[] } {

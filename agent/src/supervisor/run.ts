@@ -116,7 +116,8 @@ function buildSlots(
     dataDir: config.data,
     slots: config.slots,
     headStart,
-    limits: hardware.limits,
+    limits: { ...hardware.limits, maxRunMs: config.limits.maxRunS * 1000 },
+    threads: hardware.threads,
     engines: hardware.engines,
     swap: {
       mode: config.swap ?? hardware.profile.memory.swap,

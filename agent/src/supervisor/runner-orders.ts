@@ -1,14 +1,18 @@
 import type { Digest, SlotName } from '@flotilla/protocol';
 import type { Committed } from '../core/slot-state.js';
+import type { ThreadShare } from '../core/thread-budget.js';
 import type { EngineSpec, FromRunner, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import { engineEnvironment, type RunnerEngine } from './engines.js';
+import type { MemoryLimits } from './memory-watch.js';
 import type { RunnerProgram } from './runner-process.js';
 
+/** `maxRunMs`: of one inference; a release may ask for less. */
+export type Limits = MemoryLimits & { maxComputeMs: number; maxRunMs?: number | undefined };
 export type OrderParts = {
   slot: SlotName;
   program: RunnerProgram;
-  limits: { maxComputeMs: number; maxRssBytes: number; intraOpThreads: number };
+  limits: Limits & ThreadShare;
   open: (digest: Digest, variant: string) => Promise<StoredRelease>;
   /** Which engine computes a variant, and how. */
   engineFor: (release: StoredRelease, variant: string) => RunnerEngine;

@@ -7,6 +7,7 @@ import { causeOfDeath, type Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import { FromRunner, type ToRunner, type ToStub } from '../runner-protocol.js';
 import { isErrno, messageOf } from './durable-rename.js';
+import { type MemoryLimits, offerToOutOfMemoryKiller, overCeiling, watchMemory } from './memory-watch.js';
 
 type Of<T extends FromRunner['type']> = Extract<FromRunner, { type: T }>;
 /** Lines for the log: what, and the fields to find it by. */
@@ -24,10 +25,10 @@ export type RunnerOptions = {
   listenFd?: number | undefined;
   lowPriority?: boolean;
 };
-/** What is kept an eye on once it has a release. */
-export type Oversight = {
-  /** Resident bytes above which it is killed while it serves. */
-  maxRssBytes: number;
+/** What is kept an eye on once it has a release, while it loads too. */
+export type Oversight = MemoryLimits & {
+  /** An inference that takes longer hangs. */
+  maxRunMs?: number | undefined;
   /** A serving runner that is silent for so long hangs. */
   heartbeatMs: number;
   onHeartbeat?: (heartbeat: Of<'heartbeat'>) => void;
@@ -54,6 +55,7 @@ export class RunnerProcess {
   #endedFor: { failure: 'crash' | 'memory'; reason: string } | undefined;
   #oversight: Oversight | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  #endMemoryWatch = () => {};
   #lastLine = '';
 
   constructor({ path, env, log }: Omit<RunnerProgram, 'stubPath'>, { listenFd, lowPriority = false }: RunnerOptions = {}) {
@@ -72,10 +74,15 @@ export class RunnerProcess {
     for (const stream of [this.#child.stdout, this.#child.stderr]) if (stream) this.#relay(stream);
     this.exited = this.#exit();
     if (lowPriority) this.#lowerPriority();
+    if (this.pid !== undefined) offerToOutOfMemoryKiller(this.pid);
   }
 
   oversee(oversight: Oversight): void {
     this.#oversight = oversight;
+    if (this.pid === undefined) return;
+    const isLoading = () => this.#watchdog === undefined;
+    this.#endMemoryWatch();
+    this.#endMemoryWatch = watchMemory(this.pid, oversight, isLoading, (reason) => this.end('memory', reason));
   }
 
   send(message: ToRunner | ToStub): void {
@@ -164,6 +171,7 @@ export class RunnerProcess {
     }
     const message = parsed.data;
     if (message.type === 'heartbeat') this.#beat(message);
+    if (message.type === 'computing') this.#checkRun(message);
     if (message.type === 'window') this.#oversight?.onWindow?.(message);
     if (message.type === 'progress') this.#oversight?.onProgress?.(message);
     for (const listener of this.#listeners) listener(message);
@@ -171,12 +179,16 @@ export class RunnerProcess {
 
   #beat(heartbeat: Of<'heartbeat'>): void {
     if (!this.#oversight) return;
-    const { maxRssBytes, onHeartbeat } = this.#oversight;
     if (this.#watchdog) this.watch();
-    if (heartbeat.rssBytes > maxRssBytes) {
-      const megabytes = (bytes: number) => Math.round(bytes / 1e6);
-      this.end('memory', `the runner holds ${megabytes(heartbeat.rssBytes)} MB, its ceiling is ${megabytes(maxRssBytes)} MB`);
-    } else onHeartbeat?.(heartbeat);
+    const excess = overCeiling(heartbeat.rssBytes, this.#oversight);
+    if (excess !== undefined) this.end('memory', excess);
+    else this.#oversight.onHeartbeat?.(heartbeat);
+  }
+
+  #checkRun({ forMs }: Of<'computing'>): void {
+    const { maxRunMs = Infinity } = this.#oversight ?? {};
+    if (forMs > maxRunMs)
+      this.end('crash', `an inference ran for ${(forMs / 1000).toFixed(1)} s, the limit is ${maxRunMs / 1000} s`);
   }
 
   #exit(): Promise<Death> {
@@ -184,6 +196,7 @@ export class RunnerProcess {
       const gone = (code: number | null, signal: string | null) => {
         living.delete(this.#child);
         clearTimeout(this.#watchdog);
+        this.#endMemoryWatch();
         const outOfMemory = outOfMemoryKills() > this.#outOfMemoryBefore;
         const death = causeOfDeath({ code, signal, endedFor: this.#endedFor, outOfMemory });
         resolve(this.#lastLine ? { ...death, reason: `${death.reason}; its last words: ${this.#lastLine}` } : death);

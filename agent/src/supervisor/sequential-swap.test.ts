@@ -130,7 +130,9 @@ describe('otherwise', () => {
 
   it('an engine that compiles is seen to, and a provider that is not used raises an alarm', async () => {
     device = await FleetOfOne.make();
-    const desired = device.assign(publish(device.server, { 'm.onnx': { compiles: true, shortfall: 'no GPU here' } }));
+    const desired = device.assign(
+      publish(device.server, { 'm.onnx': { compiles: true, ready: { provider: 'cpu', shortfall: 'no GPU here' } } }),
+    );
     await device.reported(desired, 'committed');
     expect(reasons(desired)).toEqual(['compiling: compiling m.onnx, 40 %']);
     expect(device.alarms).toEqual(['provider-not-used: classifier@1.0.0 computes on cpu, for want of a better one: no GPU here']);

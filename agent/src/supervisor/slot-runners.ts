@@ -1,4 +1,4 @@
-import type { Digest } from '@flotilla/protocol';
+import type { Digest, Manifest } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
@@ -9,7 +9,7 @@ import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
 import { Gap } from './gap.js';
 import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';
-import { RunnerProcess } from './runner-process.js';
+import { type Oversight, RunnerProcess } from './runner-process.js';
 import { Stub } from './stub.js';
 
 export type Deadlines = {
@@ -96,7 +96,10 @@ export class SlotRunners {
   async preflight(release: Committed, signal: AbortSignal, onProgress: (told: string) => void): Promise<PreflightFigures> {
     const { load, engine } = await orderFor(this.#options, release);
     const process = new RunnerProcess(programWith(this.#options.program, engine), { lowPriority: true });
-    process.oversee({ ...this.#oversight, onProgress: (progress) => onProgress(inWords(progress, release.variant)) });
+    process.oversee({
+      ...this.#oversight(load.manifest),
+      onProgress: (progress) => onProgress(inWords(progress, release.variant)),
+    });
     try {
       process.send({ type: 'preflight', ...load });
       const { figures } = await process.expect('preflighted', this.#options.deadlines.preflightMs, signal);
@@ -194,9 +197,10 @@ export class SlotRunners {
     return note;
   }
 
-  get #oversight() {
+  #oversight({ limits: asked }: Manifest): Oversight {
     const { limits, deadlines } = this.#options;
-    return { maxRssBytes: limits.maxRssBytes, heartbeatMs: deadlines.heartbeatMs };
+    const maxRunMs = Math.min(limits.maxRunMs ?? Infinity, asked?.maxRunMs ?? Infinity);
+    return { ...limits, maxRunMs, heartbeatMs: deadlines.heartbeatMs };
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Launched> {
@@ -206,7 +210,7 @@ export class SlotRunners {
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
     runner.process = this.#begunOrNew(engine);
     runner.process.oversee({
-      ...this.#oversight,
+      ...this.#oversight(load.manifest),
       onProgress: (progress) => program.log.info({ slot }, inWords(progress, release.variant)),
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.

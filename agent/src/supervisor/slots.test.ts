@@ -38,6 +38,29 @@ describe('a slot', () => {
     expect(device.slots.runnerRssBytes()).toBe(1000);
   });
 
+  it('that computes on less than what was asked for says so', async () => {
+    await aDevice();
+    await committed({ ready: { provider: 'cpu', shortfall: 'cuda: no device was found' } });
+    expect(device.alarms).toContain(
+      'provider-not-used: classifier@1.0.0 computes on cpu, for want of a better one: cuda: no device was found',
+    );
+  });
+
+  it.each([
+    ['the device', {}, 'an inference ran for 6.0 s, the limit is 5 s'],
+    ['its own release', { limits: { maxRunMs: 1500 } }, 'an inference ran for 6.0 s, the limit is 1.5 s'],
+    [
+      'the device, though its release allows more',
+      { limits: { maxRunMs: 9000 } },
+      'an inference ran for 6.0 s, the limit is 5 s',
+    ],
+  ])('is ended when an inference takes longer than %s allows', async (_whose, overrides, reason) => {
+    await aDevice({ limits: { maxComputeMs: 250, maxRssBytes: 1e9, maxRunMs: 5000 } });
+    const desired = device.assign(publish(device.server, { 'a.onnx': { computingMs: 6000 } }, overrides));
+    const { reason: told } = await device.reported(desired, 'rolled-back crash');
+    expect(told).toContain(reason);
+  });
+
   it('swaps to another release, and the first one sends its last window', async () => {
     await aDevice();
     const first = await committed();

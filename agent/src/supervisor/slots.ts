@@ -2,6 +2,7 @@ import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, Sl
 import { join } from 'node:path';
 import type { Committed, Report, SlotState, Target } from '../core/slot-state.js';
 import { forecast, planSwap, type SwapMode, type SwapPlan } from '../core/swap-plan.js';
+import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
 import type { SourceConfig } from '../runner-protocol.js';
 import { ArtifactStore, type StoredRelease } from './artifact-store.js';
@@ -14,6 +15,7 @@ import { Journal } from './journal.js';
 import { availableBytes } from './memory.js';
 import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
+import type { Limits } from './runner-orders.js';
 import { slotHandlers } from './slot-handlers.js';
 import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
 import { Slot } from './slot.js';
@@ -25,7 +27,9 @@ export type SlotsOptions = {
   dataDir: string;
   slots: Readonly<Record<string, { source?: SourceConfig | undefined }>>;
   headStart: HeadStart;
-  limits: RunnersOptions['limits'];
+  limits: Limits;
+  /** By slot; one worker with one thread where it is not said. */
+  threads?: ThreadShares<string>;
   capability: Capability;
   hardwareClass: string;
   downloads: Downloads;
@@ -37,7 +41,7 @@ export type SlotsOptions = {
   /** Those besides the one that each runner has built in. */
   engines?: DeviceEngines;
   /** `budgetBytes`: what all slots together may hold, swaps included. */
-  swap?: { mode: SwapMode; budgetBytes: number; availableBytes?: () => number };
+  swap?: { mode?: SwapMode; budgetBytes?: number; availableBytes?: () => number };
   onEvent: (report: SlotReport) => void;
   onWindow: (window: WindowMessage) => void;
   onAlarm: (name: string, message: string, slot?: SlotName) => void;
@@ -160,7 +164,8 @@ export class Slots {
     candidate: Committed,
     incumbent?: number,
   ): SwapPlan {
-    const { mode = 'auto', budgetBytes = Infinity, availableBytes: available = availableBytes } = this.#options.swap ?? {};
+    const { swap = {}, limits, threads } = this.#options;
+    const { mode = 'auto', budgetBytes = Infinity, availableBytes: available = availableBytes } = swap;
     const { digest, variant: file } = candidate;
     const variant = manifest.variants.find((its) => its.file === file);
     const memoryMb = variant?.memoryMb ?? manifest.requires.memoryMb;
@@ -168,23 +173,27 @@ export class Slots {
       peak: choice.peakBytes(digest, file),
       declared: memoryMb === undefined ? undefined : memoryMb * 2 ** 20,
       weights: manifest.files.find(({ path }) => path === file)?.size ?? 0,
-      workers: 1,
+      workers: threads?.[slot]?.workers ?? 1,
     };
     const others = [...this.#built].reduce(
       (sum, [name, { runners }]) => (name === slot ? sum : sum + (runners.serving?.rssBytes ?? 0)),
       0,
     );
-    return planSwap(mode, incumbent, forecast(need), { available: available(), budget: budgetBytes - others });
+    return planSwap(mode, incumbent, forecast(need), {
+      available: available() - (limits.minFreeBytes ?? 0),
+      budget: budgetBytes - others,
+    });
   }
 
   #runnersOptions(slot: SlotName, choice: VariantChoice): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
-    const { dataDir, program, limits, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
+    const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,
       program,
-      limits,
+      limits: { ...limits, ...(threads?.[slot] ?? { workers: 1, intraOpThreads: 1 }) },
       windowS,
       onWindow,
+      onAlarm: (name, message) => onAlarm(name, message, slot),
       source: slots[slot]?.source,
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
@@ -193,7 +202,6 @@ export class Slots {
         this.#engines.for(manifest.variants.find((its) => its.file === file) ?? { providers: ['cpu'] }),
       engineCache: (digest) => this.#engineCache.for(digest),
       plan: (release, candidate, incumbent) => this.#planSwap(slot, choice, release, candidate, incumbent),
-      onAlarm: (name, message) => onAlarm(name, message, slot),
     };
   }
 

@@ -4,6 +4,8 @@ import type { Tensor } from '../tensor.js';
 export type EngineModel = {
   path: string;
   intraOpThreads: number;
+  /** Sessions side by side, each with its own copy of the weights. */
+  workers?: number;
   /** What to compute on, best first; `cpu` is always there. */
   providers?: readonly ExecutionProvider[];
   /** For what an engine compiles and wants to find again. */
@@ -15,20 +17,24 @@ export type LoadedModel = {
   outputs: TensorSignature[];
   loadMs: number;
   /** What really computes. */
-  provider?: ExecutionProvider;
+  provider: ExecutionProvider;
   /** Why none of the better ones that were asked for does. */
   shortfall?: string | undefined;
 };
 /** Wall and CPU time of the computation alone. */
 export type EngineRun = { outputs: Tensor[]; wallUs: number; cpuUs: number };
-export type EngineStats = { runs: number; failures: number; inFlight: number };
+/** `runningMs`: how long the run that takes longest now has computed; 0 when none does. */
+export type EngineStats = { runs: number; failures: number; inFlight: number; runningMs: number };
 export type EngineMemory = { rssBytes: number; peakRssBytes: number };
 
 /** The replaceable part of a runner: this thread-based one, or a child process in another language. Input buffers are given away. */
 export interface Engine {
+  /** How many runs it computes at once; more are taken and wait. */
+  readonly concurrency: number;
+  /** All that may take minutes, such as compiling for a GPU, belongs here: a run is cut off at its limit. */
   load(model: EngineModel): Promise<LoadedModel>;
-  /** Runs on made-up inputs, so that the first real request does not pay for allocation. */
-  warm(runs: number): Promise<void>;
+  /** Runs on made-up inputs of so many rows in every worker, so that the first real request does not pay for allocation. */
+  warm(runs: number, rows?: number): Promise<void>;
   run(inputs: readonly Tensor[]): Promise<EngineRun>;
   stats(): EngineStats;
   /** Only when nothing is in flight: a computation can't be cut without losing the process. */

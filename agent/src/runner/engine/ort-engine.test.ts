@@ -48,7 +48,7 @@ test('runs asked for at once are answered each with its own', async () => {
   const scaled = (factor: number): Tensor => ({ ...red(), data: new Float32Array(192).fill(factor) });
   const runs = await Promise.all(values.map((value) => engine.run([scaled(value)])));
   expect(runs.map(({ outputs }) => numbersOf(outputs[0]!)[0])).toEqual(values.map((value) => value * 8));
-  expect(engine.stats()).toEqual({ runs: 20, failures: 0, inFlight: 0 });
+  expect(engine.stats()).toEqual({ runs: 20, failures: 0, inFlight: 0, runningMs: 0 });
 });
 
 test('every kind of tensor goes through unchanged, FP16 and a free dimension included', async () => {
@@ -65,6 +65,43 @@ test('every kind of tensor goes through unchanged, FP16 and a free dimension inc
   expect(outputs.map(({ type, data }) => ({ type, data: Array.from(data as ArrayLike<unknown>) }))).toEqual(expected);
 });
 
+describe('several workers', () => {
+  test('compute side by side, each with its own session', async () => {
+    expect(engine.concurrency).toBe(1);
+    await engine.load({ path: fixture('slow'), intraOpThreads: 1, workers: 2 });
+    expect(engine.concurrency).toBe(2);
+    await engine.warm(1);
+    const began = performance.now();
+    const both = await Promise.all([engine.run([red()]), engine.run([red()])]);
+    const elapsedUs = (performance.now() - began) * 1000;
+    // One after the other they would take at least the sum of what each says it took.
+    expect(both[0].wallUs + both[1].wallUs).toBeGreaterThan(elapsedUs * 1.2);
+    expect(engine.stats()).toMatchObject({ runs: 4, inFlight: 0 });
+  });
+
+  test('how long the longest run has computed is told while it does, and loading is no run', async () => {
+    const loading = engine.load({ path: fixture('slow'), intraOpThreads: 1 });
+    expect(engine.stats()).toMatchObject({ inFlight: 1, runningMs: 0 });
+    await loading;
+    const running = engine.run([red()]);
+    await new Promise(setImmediate);
+    expect(engine.stats().runningMs).toBeGreaterThan(0);
+    await running;
+    expect(engine.stats().runningMs).toBe(0);
+  });
+});
+
+test('a provider that this build does not have is told, and the CPU serves', async () => {
+  const asked = await engine.load({ path: fixture('colour'), intraOpThreads: 1, providers: ['tensorrt', 'cuda', 'cpu'] });
+  expect(asked).toMatchObject({
+    provider: 'cpu',
+    shortfall: expect.stringMatching(/^tensorrt: .+; cuda: .+/),
+  });
+  const other = new OrtEngine();
+  expect(await other.load({ path: fixture('colour'), intraOpThreads: 1 })).not.toHaveProperty('shortfall');
+  await other.close();
+});
+
 describe('what is refused', () => {
   test('a file that is no model', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'flotilla-engine-'));
@@ -73,6 +110,16 @@ describe('what is refused', () => {
     await expect(engine.load({ path, intraOpThreads: 1 })).rejects.toThrow(ModelRefused);
     await expect(engine.load({ path, intraOpThreads: 1 })).rejects.toThrow(/Protobuf parsing failed/);
     await rm(folder, { recursive: true });
+  });
+
+  test.each([
+    ['bf16', "an input or output has the type BF16, which can't be served; put a Cast inside the graph"],
+    ['fp8', "an input or output has the type FP8 (E4M3FN), which can't be served; put a Cast inside the graph"],
+    ['sequence', 'y is a sequence, a map or optional; only tensors can be served'],
+  ])('a model with %s at its boundary, and the way out is told', async (model, reason) => {
+    const refused = engine.load({ path: fixture(model), intraOpThreads: 1 });
+    await expect(refused).rejects.toThrow(ModelRefused);
+    await expect(refused).rejects.toThrow(reason);
   });
 
   test('a file that is not there', async () => {

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { Datatype, TensorSignature } from '@flotilla/protocol';
+import type { Datatype, ExecutionProvider, TensorSignature } from '@flotilla/protocol';
 import type { Tensor, TensorData } from '../tensor.js';
 import type { FromWorker, ToWorker } from './worker-messages.js';
 
@@ -29,12 +29,49 @@ const ortTypes = new Map(Object.entries(datatypes).map(([type, datatype]) => [da
 
 let session: InferenceSession | undefined;
 let intraOpThreads = 1;
+let workers = 1;
 
-async function load({ id, path, intraOpThreads: threads }: Extract<ToWorker, { type: 'load' }>): Promise<FromWorker> {
+type LoadOrder = Extract<ToWorker, { type: 'load' }>;
+
+async function load(order: LoadOrder): Promise<FromWorker> {
   const started = performance.now();
-  intraOpThreads = threads;
-  session = await ort.InferenceSession.create(path, {
-    executionProviders: ['cpu'],
+  ({ intraOpThreads, workers } = order);
+  const { created, ...used } = await createOn(order);
+  session = created;
+  const loadMs = performance.now() - started;
+  const { inputMetadata, outputMetadata } = session;
+  return {
+    type: 'loaded',
+    id: order.id,
+    inputs: signatures(inputMetadata),
+    outputs: signatures(outputMetadata),
+    loadMs,
+    ...used,
+  };
+}
+
+type Created = { created: InferenceSession; provider: ExecutionProvider; shortfall?: string };
+
+/** The first provider that takes the model. That this build lists it says little: its libraries may be missing. */
+async function createOn(order: LoadOrder): Promise<Created> {
+  const built = new Set(ort.listSupportedBackends().map(({ name }) => name));
+  const obstacles: string[] = [];
+  const shortfall = () => (obstacles.length > 0 ? { shortfall: obstacles.join('; ') } : {});
+  for (const provider of order.providers) {
+    if (provider === 'cpu') break;
+    try {
+      if (!built.has(provider)) throw new Error('this build of ONNX Runtime does not have it');
+      return { created: await create(order, [provider, 'cpu']), provider, ...shortfall() };
+    } catch (error) {
+      obstacles.push(`${provider}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { created: await create(order, ['cpu']), provider: 'cpu', ...shortfall() };
+}
+
+const create = ({ path, intraOpThreads: threads }: LoadOrder, executionProviders: string[]) =>
+  ort.InferenceSession.create(path, {
+    executionProviders,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
@@ -45,16 +82,37 @@ async function load({ id, path, intraOpThreads: threads }: Extract<ToWorker, { t
     // Idle threads that spin cost a fixed-rate source most of a core and gain it nothing.
     extra: { session: { 'intra_op.allow_spinning': '0' } },
   });
-  const loadMs = performance.now() - started;
-  return { type: 'loaded', id, inputs: signatures(session.inputMetadata), outputs: signatures(session.outputMetadata), loadMs };
+
+const castInside = 'put a Cast inside the graph, so that its inputs and outputs are FP32, FP16 or integers of at least 8 bits';
+/** As ONNX numbers them: those that the binding has no array for. */
+const unsupported: Readonly<Record<string, string>> = {
+  14: 'COMPLEX64',
+  15: 'COMPLEX128',
+  16: 'BF16',
+  17: 'FP8 (E4M3FN)',
+  18: 'FP8 (E4M3FNUZ)',
+  19: 'FP8 (E5M2)',
+  20: 'FP8 (E5M2FNUZ)',
+};
+
+/** The binding refuses such a boundary by number alone. */
+function explained(error: unknown): unknown {
+  const number = error instanceof Error && /^Unsupported data type: (\d+)/.exec(error.message)?.[1];
+  const name = number && (unsupported[number] ?? `number ${number}`);
+  return name
+    ? new Error(`an input or output has the type ${name}, which can't be served; ${castInside}`, { cause: error })
+    : error;
 }
 
 const signatures = (metadata: readonly InferenceSession.ValueMetadata[]) => metadata.map(signature);
 
 function signature(metadata: InferenceSession.ValueMetadata): TensorSignature {
-  if (!metadata.isTensor) throw new Error(`${metadata.name} is a sequence or a map; only tensors can be served`);
+  if (!metadata.isTensor)
+    throw new Error(
+      `${metadata.name} is a sequence, a map or optional; only tensors can be served. For a classifier from scikit-learn, convert it with zipmap=False; else end the graph in tensors (ConcatFromSequence, OptionalGetElement)`,
+    );
   const type = datatypes[metadata.type];
-  if (!type) throw new Error(`${metadata.name} has the type ${metadata.type}, which can't be served`);
+  if (!type) throw new Error(`${metadata.name} has the type ${metadata.type}, which can't be served; ${castInside}`);
   // A symbolic dimension comes as its name.
   return { name: metadata.name, type, shape: metadata.shape.map((d) => (typeof d === 'number' ? d : -1)) };
 }
@@ -71,10 +129,14 @@ async function run({ id, inputs }: Extract<ToWorker, { type: 'run' }>): Promise<
   return { type: 'ran', id, outputs: Object.entries(results).map(([name, value]) => output(name, value)), ...spent };
 }
 
-/** With one thread only this thread computes; more of them are ORT's own and only the process's clock sees them. */
+/**
+ * With one thread only this thread computes; more of them are ORT's own and only the process's clock sees them. That clock counts other
+ * workers too: beside them, ORT's threads are taken to do as much each as this one does.
+ */
 function cpuUs(): number {
-  const { user, system } = intraOpThreads === 1 ? process.threadCpuUsage() : process.cpuUsage();
-  return user + system;
+  const own = intraOpThreads === 1 || workers > 1;
+  const { user, system } = own ? process.threadCpuUsage() : process.cpuUsage();
+  return (user + system) * (own ? intraOpThreads : 1);
 }
 
 const feed = ({ type, data, shape }: Tensor) => new ort.Tensor(ortTypes.get(type)!, data as never, shape);
@@ -93,7 +155,8 @@ async function answer(message: ToWorker): Promise<void> {
   try {
     const result = message.type === 'load' ? await load(message) : await run(message);
     parentPort!.postMessage(result, [...new Set(buffersOf(result))]);
-  } catch (error) {
+  } catch (caught) {
+    const error = explained(caught);
     const reason = error instanceof Error ? error.message : String(error);
     parentPort!.postMessage({ type: 'failed', id: message.id, reason } satisfies FromWorker);
   }

@@ -1,11 +1,19 @@
-import type { TensorSignature } from '@flotilla/protocol';
+import type { ExecutionProvider, TensorSignature } from '@flotilla/protocol';
 import type { Tensor } from '../tensor.js';
 
 export type ToWorker =
-  | { type: 'load'; id: number; path: string; intraOpThreads: number }
+  | { type: 'load'; id: number; path: string; intraOpThreads: number; workers: number; providers: readonly ExecutionProvider[] }
   | { type: 'run'; id: number; inputs: readonly Tensor[] };
 
 export type FromWorker =
-  | { type: 'loaded'; id: number; inputs: TensorSignature[]; outputs: TensorSignature[]; loadMs: number }
+  | {
+      type: 'loaded';
+      id: number;
+      inputs: TensorSignature[];
+      outputs: TensorSignature[];
+      loadMs: number;
+      provider: ExecutionProvider;
+      shortfall?: string | undefined;
+    }
   | { type: 'ran'; id: number; outputs: Tensor[]; wallUs: number; cpuUs: number }
   | { type: 'failed'; id: number; reason: string };

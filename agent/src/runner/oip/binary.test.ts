@@ -97,6 +97,24 @@ describe('binary tensors', () => {
     expect(json.outputs).toEqual([{ name: 'scalar_out', datatype: 'FP32', shape: [], data: [2.5] }]);
   });
 
+  test.each(['binary', 'JSON'])('an empty batch has an empty answer, as %s', async (form) => {
+    for (const echo of [kinds, integers])
+      for (let again = 0; again < 2; again++) {
+        const { status, outputs } = await answerTo(echo, (sent) => {
+          sent.head.inputs.forEach((input, i) => {
+            if ((input as { shape: number[] }).shape.length < 2) return;
+            sent.blobs[i] = Buffer.alloc(0);
+            const empty = form === 'JSON' ? { parameters: undefined, data: [] } : { parameters: { binary_data_size: 0 } };
+            Object.assign(input, { shape: [0, 2], ...empty });
+          });
+        });
+        expect(status).toBe(200);
+        const batches = outputs.filter(({ shape }) => shape.length === 2);
+        expect(batches.length).toBeGreaterThan(3);
+        for (const { shape, binary } of batches) expect({ shape, bytes: binary!.length }).toEqual({ shape: [0, 2], bytes: 0 });
+      }
+  });
+
   test("the bytes belong to the inputs in the order of the request, which need not be the model's", async () => {
     const { status, outputs } = await answerTo(kinds, ({ head, blobs }) => {
       head.inputs.reverse();
@@ -188,12 +206,14 @@ describe('what lies is refused in a sentence', () => {
       /^input "fp32_in" came with shape \[4\], expected \[-1,2\]/,
     ],
     [
-      'an empty tensor',
-      (sent) => {
-        blobOf(sent, 'FP32', Buffer.alloc(0));
-        inputOf(sent, 'FP32')['shape'] = [0, 2];
-      },
-      /^input "fp32_in" came with shape \[0,2\]: a dimension of 0 holds nothing to infer$/,
+      'bytes for an empty tensor',
+      (sent) => (inputOf(sent, 'FP32')['shape'] = [0, 2]),
+      /^input "fp32_in" came with 16 bytes of binary data, expected 0 for fp32_in FP32 \[0,2\]$/,
+    ],
+    [
+      'an empty tensor where the dimension is fixed',
+      (sent) => (inputOf(sent, 'FP32')['shape'] = [2, 0]),
+      /^input "fp32_in" came with shape \[2,0\], expected \[-1,2\]/,
     ],
     [
       'a giant of a shape',

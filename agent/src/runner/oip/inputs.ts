@@ -1,6 +1,6 @@
 import type { TensorSignature } from '@flotilla/protocol';
 import { RequestError } from '../http.js';
-import { type Tensor, describeTensor, elementsOf } from '../tensor.js';
+import { type Tensor, describeTensor } from '../tensor.js';
 import type { RequestInput } from './request.js';
 import { dataFromBinary } from './tensor-binary.js';
 import { dataFromJson } from './tensor-json.js';
@@ -27,7 +27,6 @@ function readInput(input: RequestInput, { type, shape: expected }: TensorSignatu
   if (datatype !== type) throw refuse(`input "${name}" came as ${datatype}, expected ${type}`);
   const came = `input "${name}" came with shape [${shape.join(',')}]`;
   if (!fits(expected, shape)) throw refuse(`${came}, expected [${expected.join(',')}] (-1 is free)`);
-  if (elementsOf(shape) === 0) throw refuse(`${came}: a dimension of 0 holds nothing to infer`);
   const tensor = { name, type, shape: [...shape] };
   return { ...tensor, data: binary ? dataFromBinary(tensor, binary) : dataFromJson(tensor, data) };
 }
