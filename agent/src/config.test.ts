@@ -30,7 +30,7 @@ data: state
 labels: { site: lyon, line: '3' }
 slots:
   inspection:
-    listen: { http: 127.0.0.1:8000 }
+    listen: { http: 127.0.0.1:8000, grpc: 127.0.0.1:8001, unix: a.sock }
     source: { directory: pictures, perSecond: 8, then: repeat }
 limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50 }
 `;
@@ -43,7 +43,11 @@ describe('agent.yaml', () => {
       labels: { site: 'lyon', line: '3' },
       slots: {
         inspection: {
-          listen: { http: { host: '127.0.0.1', port: 8000 } },
+          listen: {
+            http: { host: '127.0.0.1', port: 8000 },
+            grpc: { host: '127.0.0.1', port: 8001 },
+            unix: join(folder, 'a.sock'),
+          },
           source: { directory: join(folder, 'pictures'), perSecond: 8, then: 'repeat' },
         },
       },
@@ -95,8 +99,13 @@ describe('agent.yaml', () => {
     ['a key inside', 'data: x\nlimits: { outboxMB: 1 }', ['limits: unknown key "outboxMB"; did you mean "outboxMb"?']],
     [
       'what a later version will know',
-      'data: x\nslots: { a: { listen: { http: "[::1]:1", grpc: "b:1" } } }',
-      ['slots.a.listen: unknown key "grpc"'],
+      'data: x\nslots: { a: { listen: { http: "[::1]:1", opcua: "b:1" } } }',
+      ['slots.a.listen: unknown key "opcua"'],
+    ],
+    [
+      'no address',
+      'data: x\nslots: { a: { listen: {} } }',
+      ['slots.a.listen: names no address; give http, grpc or unix one, such as http: 127.0.0.1:8000'],
     ],
     ['outputs', 'data: x\nslots: { a: { listen: { http: a:1 }, outputs: {} } }', ['slots.a: unknown key "outputs"']],
     ['plain http', 'server: http://x\ndata: x', ['server: must be an https URL such as https://flotilla.example:8443']],
@@ -108,7 +117,24 @@ describe('agent.yaml', () => {
     [
       'one port twice',
       'data: x\nslots: { a: { listen: { http: a:1 } }, b: { listen: { http: a:1 } } }',
-      [`slots.b.listen.http: a:1 is already slot "a"'s; give each slot its own port.`],
+      [`slots.b.listen.http: a:1 is already slot "a"'s; give each its own.`],
+    ],
+    [
+      'one port for two protocols',
+      'data: x\nslots: { a: { listen: { http: a:1, grpc: a:1 } } }',
+      [`slots.a.listen.grpc: a:1 is already this slot's "http"; give each its own.`],
+    ],
+    [
+      'one socket for two slots',
+      'data: x\nslots: { a: { listen: { unix: /run/x.sock } }, b: { listen: { unix: /run/../run/x.sock } } }',
+      [`slots.b.listen.unix: /run/x.sock is already slot "a"'s; give each its own.`],
+    ],
+    [
+      'too long a socket path',
+      `data: x\nslots: { a: { listen: { unix: /${'x'.repeat(110)} } } }`,
+      [
+        `slots.a.listen.unix: /${'x'.repeat(110)} has 111 bytes, a socket's path at most 107; shorten it, such as /run/flotilla/a.sock.`,
+      ],
     ],
     ['a list', '- data', ['Invalid input: expected object, received array']],
     ['broken YAML', 'data: [', [expect.stringMatching(/^not YAML: /)]],

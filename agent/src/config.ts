@@ -19,8 +19,13 @@ const Address = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const ListenFile = z
+  .strictObject({ http: Address.optional(), grpc: Address.optional(), unix: z.string().min(1).optional() })
+  .refine((listen) => Object.values(listen).some((address) => address !== undefined), {
+    error: 'names no address; give http, grpc or unix one, such as http: 127.0.0.1:8000',
+  });
 const SlotFile = z.strictObject({
-  listen: z.strictObject({ http: Address }),
+  listen: ListenFile,
   source: SourceConfig.optional(),
   /** Inferences side by side, each with its own copy of the weights; the profile's number where it is not said. */
   workers: z.int().min(1).max(64).optional(),
@@ -88,9 +93,10 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   const result = AgentFile.safeParse(written);
   if (!result.success) throw new ConfigError(describeIssues(file, AgentFile, result.error));
   const folder = dirname(resolve(file));
-  const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withSourceFrom(folder, slot)] as const);
-  checkAddresses(file, result.data.slots);
-  return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: Object.fromEntries(slots) });
+  const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withPathsFrom(folder, slot)] as const);
+  const resolved = Object.fromEntries(slots);
+  checkAddresses(file, resolved);
+  return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: resolved });
 }
 
 function readYaml(file: string): unknown {
@@ -122,22 +128,39 @@ function withEnvironment(written: unknown, env: NodeJS.ProcessEnv): unknown {
 const numberOrText = (text: string) => (Number.isNaN(Number(text)) ? text : Number(text));
 
 type Slot = z.output<typeof SlotFile>;
-const withSourceFrom = (folder: string, slot: Slot): Slot =>
-  slot.source ? { ...slot, source: { ...slot.source, directory: resolve(folder, slot.source.directory) } } : slot;
+function withPathsFrom(folder: string, { listen, source, ...slot }: Slot): Slot {
+  return {
+    ...slot,
+    listen: listen.unix === undefined ? listen : { ...listen, unix: resolve(folder, listen.unix) },
+    ...(source ? { source: { ...source, directory: resolve(folder, source.directory) } } : {}),
+  };
+}
 
-/** Two slots cannot listen on one address; port 0 is a free one for each. */
+/** Of sockaddr_un, less the byte that ends it; what is longer, some systems would cut off silently. */
+const longestSocketPath = 107;
+
+/** No two sockets can listen on one address; port 0 is a free one for each. */
 function checkAddresses(file: string, slots: Readonly<Record<string, Slot>>): void {
-  const takenBy = new Map<string, string>();
-  for (const [name, { listen }] of Object.entries(slots)) {
-    const address = `${listen.http.host}:${listen.http.port}`;
-    const other = takenBy.get(address);
-    if (other && listen.http.port !== 0)
-      throw new ConfigError(
-        `${file}: slots.${name}.listen.http: ${address} is already slot "${other}"'s; give each slot its own port.`,
-      );
-    takenBy.set(address, name);
+  const takenBy = new Map<string, { slot: string; key: string }>();
+  for (const [slot, { listen }] of Object.entries(slots)) {
+    for (const [key, at] of Object.entries(listen)) {
+      if (at === undefined || (typeof at !== 'string' && at.port === 0)) continue;
+      const where = `${file}: slots.${slot}.listen.${key}`;
+      const address = typeof at === 'string' ? at : `${at.host}:${at.port}`;
+      const bytes = Buffer.byteLength(address);
+      if (typeof at === 'string' && bytes > longestSocketPath)
+        throw new ConfigError(
+          `${where}: ${address} has ${bytes} bytes, a socket's path at most ${longestSocketPath}; shorten it, such as /run/flotilla/${slot}.sock.`,
+        );
+      const other = takenBy.get(address);
+      if (other) throw new ConfigError(`${where}: ${address} is already ${taken(other, slot)}; give each its own.`);
+      takenBy.set(address, { slot, key });
+    }
   }
 }
+
+const taken = (by: { slot: string; key: string }, slot: string) =>
+  by.slot === slot ? `this slot's "${by.key}"` : `slot "${by.slot}"'s`;
 
 function deepFreeze<T>(value: T): T {
   if (value !== null && typeof value === 'object') Object.values(value).forEach(deepFreeze);

@@ -27,6 +27,9 @@ export const EngineSpec = z.object({
   env: z.record(z.string(), z.string()),
 });
 export type EngineSpec = z.infer<typeof EngineSpec>;
+/** Which of the descriptors that a child inherits is which of the slot's sockets: bound, and listened on by nobody but children. */
+export const Listen = z.object({ http: z.int().optional(), grpc: z.int().optional(), unix: z.int().optional() });
+export type Listen = z.infer<typeof Listen>;
 
 const load = {
   slot: SlotName,
@@ -52,7 +55,10 @@ const load = {
 const drain = z.object({ type: z.literal('drain'), graceMs: z.int().min(0) });
 
 /** The stub, which stands in where no runner can serve: answer every request with the reason, then `activated`. */
-export const ToStub = z.discriminatedUnion('type', [z.object({ type: z.literal('refuse'), reason: z.string() }), drain]);
+export const ToStub = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('refuse'), reason: z.string(), listen: Listen }),
+  drain,
+]);
 export type ToStub = z.infer<typeof ToStub>;
 
 export const ToRunner = z.discriminatedUnion('type', [
@@ -61,6 +67,8 @@ export const ToRunner = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('serve'),
     ...load,
+    /** Without it the slot is served by its source alone. */
+    listen: Listen.default({}),
     windowS: z.number().gt(0),
     /** Golden set and figures first, told as `preflighted`: where there is no memory for a runner that is thrown away. */
     prove: z.boolean().optional(),
@@ -68,7 +76,7 @@ export const ToRunner = z.discriminatedUnion('type', [
     /** JSON lines of predictions; rotated at maxBytes, `keep` old files. */
     predictions: z.object({ file: z.string(), maxBytes: z.int().min(1), keep: z.int().min(0) }),
   }),
-  /** Listen on the inherited descriptor (fd 4, where given) and start the source. */
+  /** Listen, and start the source. */
   z.object({ type: z.literal('activate') }),
   z.object({ type: z.literal('stop-source') }),
   /** Stop accepting, answer what came, send the last window, exit 0 at the latest after graceMs. */

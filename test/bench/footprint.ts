@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { localDevices, slot } from '../local-fleet/devices.js';
 import { agentProgram, Fleet, models } from '../local-fleet/fleet.js';
 import { freePorts } from '../support/ports.js';
+import { rssMb } from './process-use.js';
 import type { Bench } from './main.js';
 
 const rounds = 5;
@@ -82,11 +83,6 @@ async function coldStartMs(config: string, port: number): Promise<number> {
 async function stop(child: ChildProcess): Promise<void> {
   child.kill('SIGTERM');
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-}
-
-async function rssMb(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) / 1024;
 }
 
 /** The supervisor's child that serves the slot. */

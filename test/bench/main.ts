@@ -1,13 +1,19 @@
 import { cpus, totalmem } from 'node:os';
+import { Flags } from './flags.js';
 import { footprint } from './footprint.js';
+import { predict } from './predict.js';
 
-/** A figure's value and unit; `reach`: the number to reach, where the design names one. */
-export type Figure = { value: number; unit: string; reach?: string };
-export type Bench = { about: string; run: (log: (line: string) => void) => Promise<Record<string, Figure>> };
+/** `reach`: the number to reach, where the design names one; `interval`: where the true median lies in 95 of 100 cases. */
+export type Measured = { value: number; unit: string; reach?: string; interval?: [number, number] };
+/** Not measured, and why. */
+export type Skipped = { skipped: string };
+export type Figure = Measured | Skipped;
+export type Bench = { about: string; run: (log: (line: string) => void, flags: Flags) => Promise<Record<string, Figure>> };
 
-const benches: Record<string, Bench> = { footprint };
+const benches: Record<string, Bench> = { footprint, predict };
 
-const [name = '', ...flags] = process.argv.slice(2);
+const [name = '', ...given] = process.argv.slice(2);
+const flags = new Flags(given);
 const bench = benches[name];
 if (!bench) {
   console.error(
@@ -17,17 +23,31 @@ if (!bench) {
   );
   process.exit(64);
 }
-const figures = await bench.run((line) => console.log(line));
-for (const [figure, { value, unit, reach }] of Object.entries(figures)) {
-  console.log(`${figure.padEnd(24)} ${value.toFixed(value < 10 ? 2 : 0).padStart(10)} ${unit.padEnd(6)} ${reach ?? ''}`);
-}
-if (flags.includes('--json')) {
+const figures = await bench.run((line) => console.log(line), flags);
+for (const [figure, result] of Object.entries(figures)) console.log(`${figure.padEnd(26)} ${row(result)}`);
+if (flags.has('json')) {
   const machine = {
     cpu: cpus()[0]?.model,
     cores: cpus().length,
     memoryMb: Math.round(totalmem() / 2 ** 20),
     node: process.version,
   };
-  const plain = Object.fromEntries(Object.entries(figures).map(([figure, { value, unit }]) => [figure, { value, unit }]));
-  console.log(JSON.stringify({ bench: name, figures: plain, machine }));
+  const measured = Object.entries(figures).flatMap(([figure, result]) => ('skipped' in result ? [] : [[figure, plain(result)]]));
+  console.log(JSON.stringify({ bench: name, figures: Object.fromEntries(measured), machine }));
+}
+
+function row(figure: Figure): string {
+  if ('skipped' in figure) return `   skipped: ${figure.skipped}`;
+  const { value, unit, reach = '', interval } = figure;
+  const range = interval ? `${digits(interval[0])} to ${digits(interval[1])}` : '';
+  return `${digits(value).padStart(10)} ${unit.padEnd(6)} ${range.padEnd(18)} ${reach}`;
+}
+
+function digits(value: number): string {
+  if (Math.abs(value) >= 10) return value.toFixed(0);
+  return value.toFixed(Math.abs(value) < 1 ? 3 : 2);
+}
+
+function plain({ value, unit, interval }: Measured): Omit<Measured, 'reach'> {
+  return interval ? { value, unit, interval } : { value, unit };
 }

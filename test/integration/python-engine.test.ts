@@ -150,7 +150,7 @@ describeWith('python', 'the Python engine', () => {
     const entry = { name: 'python', command: [pythonProgram, program], env: {}, providers: ['cpu' as const] };
     const engines = new DeviceEngines(await probeEngines([entry], process.env, quiet), ['cpu']);
     const source = { directory: file('test/models/photographs'), perSecond: 10, then: 'repeat' } as const;
-    const slots = { inspection: { listen: { host: '127.0.0.1', port: 0 }, source } };
+    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port: 0 } }, source } };
     const device = await FleetOfOne.make({ runnerPath: file('agent/dist/runner/main.js'), slots, engines, deadlines: {} });
     try {
       const first = device.assign(publishFolder(device.server, `${releases}/1.0.0`));

@@ -2,7 +2,12 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 
-export type LocalDevice = { name: string; labels: Record<string, string>; port: number };
+export type LocalDevice = {
+  name: string;
+  labels: Record<string, string>;
+  port: number;
+  /** Of gRPC, where it has one. */ grpcPort?: number;
+};
 export const slot = 'inspection';
 
 /** Six devices at two sites. */
@@ -19,13 +24,15 @@ export const localDevices = (firstPort: number): LocalDevice[] =>
 export async function writeAgentConfig(folder: string, device: LocalDevice, server: string, pictures: string): Promise<string> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, 'agent.yaml');
+  const { port, grpcPort } = device;
+  const listen = { http: `127.0.0.1:${port}`, ...(grpcPort ? { grpc: `127.0.0.1:${grpcPort}` } : {}) };
   const config = {
     server,
     name: device.name,
     data: 'data',
     labels: device.labels,
     slots: {
-      [slot]: { listen: { http: `127.0.0.1:${device.port}` }, source: { directory: pictures, perSecond: 8, then: 'repeat' } },
+      [slot]: { listen, source: { directory: pictures, perSecond: 8, then: 'repeat' } },
     },
     limits: { predictionsMb: 5, storeMb: 60 },
   };

@@ -377,6 +377,8 @@ def main():
         sock = socket.socket(fileno=3)
     except OSError:
         sys.exit("flotilla_engine.py is started by flotilla-runner, with a socket as descriptor 3; it does nothing alone")
+    # The slot's listening sockets came along from the runner; they are not this process's to hold.
+    os.closerange(4, 256)
     line = Line(sock)
     engine = Engine(line)
     end_with_the_runner(sock)

@@ -2,6 +2,7 @@ import type { DeploymentId, Digest } from '@flotilla/protocol';
 import { messageOf } from './fault.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
+import { hasBatchDimension } from './oip/model-config.js';
 import type { Ranked } from './pipeline/answer.js';
 import { type InferenceQueue, Overloaded, type Submission } from './queue.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
@@ -105,19 +106,23 @@ export class Inferences {
     { inputs, since, submission, counted }: Run,
     finish: (outputs: readonly Tensor[]) => { value: T; top: Ranked | undefined },
   ): Promise<Answer<T>> {
+    const elements = hasBatchDimension(this.release.model) ? (inputs[0]?.shape[0] ?? 1) : 1;
     try {
       const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, submission);
+      this.monitor.executed(elements, wallUs);
       const { value, top } = finish(outputs);
-      const totalUs = Math.round((performance.now() - since) * 1000);
-      this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top);
+      const totalUs = microsecondsSince(since);
+      this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top, elements);
       return { value, computeUs: wallUs, totalUs };
     } catch (error) {
       if (error instanceof Overloaded) {
         this.monitor.shed();
         throw error;
       }
-      if (counted) this.monitor.failed();
+      if (counted) this.monitor.failed(microsecondsSince(since));
       throw new InferenceFailed(`the inference failed: ${messageOf(error)}`, { cause: error });
     }
   }
 }
+
+const microsecondsSince = (since: number) => Math.round((performance.now() - since) * 1000);

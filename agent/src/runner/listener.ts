@@ -14,9 +14,10 @@ type Connection = { open: Set<ServerResponse>; /** Bytes read when the last requ
  */
 export class Listener {
   readonly #http: HttpServer;
-  readonly #net: Server = createServer({ noDelay: true }, (socket) => this.#http.emit('connection', socket));
+  readonly #net: Server = createServer({ noDelay: true }, (socket) => this.take(socket));
   readonly #connections = new Map<Socket, Connection>();
   #draining = false;
+  #onEmpty: () => void = () => undefined;
 
   constructor(handler: RequestListener, limits = patience) {
     this.#http = http.createServer(limits);
@@ -32,25 +33,24 @@ export class Listener {
   }
 
   /** The port, where there is one. */
-  async listen(where: ListenOptions | { fd: number }): Promise<number | undefined> {
-    await new Promise<void>((resolve, reject) => {
-      this.#net.once('error', reject).listen(where, () => {
-        this.#net.off('error', reject);
-        resolve();
-      });
-    });
-    const address = this.#net.address();
-    return typeof address === 'object' && address ? address.port : undefined;
+  listen(where: ListenOptions | { fd: number }): Promise<number | undefined> {
+    return portOf(this.#net, where);
+  }
+
+  /** A connection that somebody else accepted. */
+  take(socket: Socket): void {
+    this.#http.emit('connection', socket);
   }
 
   /** Accepts no more, answers what comes with `connection: close`, and resolves when the last connection has gone, at the latest after graceMs. */
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
     for (const { open } of this.#connections.values()) open.forEach(announceEnd);
-    const gone = new Promise<void>((resolve) => this.#net.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.#net.close(() => resolve()));
     const idle = setInterval(() => this.#closeIdle(), Math.min(idleGraceMs, graceMs));
     const end = setTimeout(() => this.#closeAll(), graceMs);
-    await gone;
+    if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    await closed;
     clearInterval(idle);
     clearTimeout(end);
     this.#http.close();
@@ -58,7 +58,10 @@ export class Listener {
 
   #track(socket: Socket): void {
     this.#connections.set(socket, { open: new Set(), answeredAt: 0 });
-    socket.on('close', () => this.#connections.delete(socket));
+    socket.on('close', () => {
+      this.#connections.delete(socket);
+      if (this.#connections.size === 0) this.#onEmpty();
+    });
   }
 
   #count(socket: Socket, response: ServerResponse): void {
@@ -80,6 +83,18 @@ export class Listener {
   #closeAll(): void {
     for (const socket of this.#connections.keys()) socket.destroy();
   }
+}
+
+/** Listens, and tells the port where there is one. */
+export async function portOf(server: Server, where: ListenOptions | { fd: number }): Promise<number | undefined> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(where, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : undefined;
 }
 
 function announceEnd(response: ServerResponse): void {

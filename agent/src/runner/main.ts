@@ -13,4 +13,4 @@ const outside = process.env['FLOTILLA_ENGINE'];
 const builtIn = outside === undefined ? new (await import('./engine/ort-engine.js')).OrtEngine() : undefined;
 const { startProgram } = await import('./program.js');
 const engine = builtIn ? () => builtIn : (await import('./engine/configured.js')).configuredEngine(outside!, process.env);
-startProgram({ engine, logLevel: process.env['FLOTILLA_LOG_LEVEL'], listenFd: 4 });
+startProgram({ engine, logLevel: process.env['FLOTILLA_LOG_LEVEL'] });

@@ -1,53 +1,19 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import net from 'node:net';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { FromRunner, type ToRunner } from '../runner-protocol.js';
 import { eventually } from './fixtures/eventually.js';
 import { Workshop, served } from './fixtures/orders.js';
+import { Runners, boundSocket, program, requireBuild } from './fixtures/runner-program.js';
 
-// The program as it is shipped: what `tsc -b` has built.
-const program = fileURLToPath(new URL('../../bin/flotilla-runner.js', import.meta.url));
-const built = fileURLToPath(new URL('../../dist/runner/main.js', import.meta.url));
-beforeAll(() => {
-  if (!existsSync(built)) throw new Error('agent/dist is not built; run `npx tsc -b` first');
-});
+beforeAll(requireBuild);
 
 const workshop = new Workshop();
-const children: ChildProcess[] = [];
+const runners = new Runners();
+const start = (...descriptors: number[]) => runners.start(...descriptors);
 afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
+  runners.clear();
   await workshop.clear();
 });
-
-function start(listenFd?: number) {
-  const child = fork(program, { execArgv: [], stdio: ['ignore', 'pipe', 'inherit', 'ipc', listenFd ?? 'ignore'] });
-  children.push(child);
-  const said: FromRunner[] = [];
-  let log = '';
-  child.on('message', (message) => said.push(FromRunner.parse(message)));
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => (log += text));
-  const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
-    child.on('exit', (code, signal) => resolve({ code, signal })),
-  );
-  const hears = async (type: FromRunner['type']) => eventually(() => said.find((m) => m.type === type), 20_000);
-  return { child, said, ended, hears, log: () => log, send: (message: ToRunner) => child.send(message) };
-}
-
-/** As the supervisor does it: bound here, listening only in runners. */
-function boundSocket(): { fd: number; port: number; close: () => void } {
-  type Handle = { fd: number; getsockname: (into: { port?: number }) => number; close: () => void };
-  const handle = (net as unknown as { _createServerHandle: (host: string, port: number, type: 4) => Handle })._createServerHandle(
-    '127.0.0.1',
-    0,
-    4,
-  );
-  const name: { port?: number } = {};
-  handle.getsockname(name);
-  return { fd: handle.fd, port: name.port!, close: () => handle.close() };
-}
 
 const isAlive = (pid: number) => {
   try {
@@ -77,44 +43,6 @@ describe('preflight', () => {
 });
 
 describe('serving', () => {
-  test('one runner takes over from another on the same socket and no request is lost', async () => {
-    const socket = boundSocket();
-    const order = served(await workshop.smallRelease('colour'), join(await workshop.folder(), 'p.jsonl'));
-    const activate = async () => {
-      const runner = start(socket.fd);
-      runner.send(order);
-      await runner.hears('ready');
-      runner.send({ type: 'activate' });
-      await runner.hears('activated');
-      return runner;
-    };
-    let runner = await activate();
-    const statuses: (number | string)[] = [];
-    let going = true;
-    const client = async () => {
-      while (going)
-        statuses.push(
-          await fetch(`http://127.0.0.1:${socket.port}/v2/models/inspection/infer`, { method: 'POST', body: infer }).then(
-            ({ status }) => status,
-            String,
-          ),
-        );
-    };
-    const clients = Promise.all([client(), client(), client(), client()]);
-    for (let swap = 0; swap < 3; swap++) {
-      const successor = await activate();
-      runner.send({ type: 'drain', graceMs: 5000 });
-      expect(await runner.ended).toEqual({ code: 0, signal: null });
-      expect(runner.said.at(-1)).toMatchObject({ type: 'window' });
-      runner = successor;
-    }
-    going = false;
-    await clients;
-    socket.close();
-    expect(statuses.length).toBeGreaterThan(100);
-    expect(statuses.filter((status) => status !== 200)).toEqual([]);
-  }, 120_000);
-
   test('a release at fault is told, and the process ends well', async () => {
     const runner = start();
     const order = await workshop.smallRelease('colour', { outputs: [{ name: 'other', type: 'FP32', shape: [1, 3] }] });
@@ -142,7 +70,7 @@ describe('serving', () => {
     const socket = boundSocket();
     const runner = start(socket.fd);
     const order = await workshop.smallRelease('slow');
-    runner.send(served(order, join(order.folder, 'p.jsonl')));
+    runner.send(served(order, join(order.folder, 'p.jsonl'), { listen: { http: 4 } }));
     await runner.hears('ready');
     runner.send({ type: 'activate' });
     await runner.hears('activated');
@@ -181,7 +109,7 @@ describe('the end', () => {
        runner.send(${JSON.stringify({ ...order, type: 'preflight' })});
        setTimeout(() => console.log(runner.pid), 500);`,
     ]);
-    children.push(parent);
+    runners.children.push(parent);
     const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text: Buffer) => resolve(Number(text))));
     expect(isAlive(pid)).toBe(true);
     parent.kill('SIGKILL');

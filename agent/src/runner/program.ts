@@ -1,4 +1,3 @@
-import { fstatSync } from 'node:fs';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { type FromRunner, ToRunner } from '../runner-protocol.js';
@@ -8,8 +7,7 @@ import type { Logger } from './log.js';
 import { watchRuns } from './run-watch.js';
 import { Runner } from './runner.js';
 
-/** `listenFd`: the slot's socket, bound by the supervisor and handed down. */
-export type ProgramOptions = { engine: (parts: EngineParts) => Engine; logLevel: string | undefined; listenFd: number };
+export type ProgramOptions = { engine: (parts: EngineParts) => Engine; logLevel: string | undefined };
 /** What an engine outside of this process tells through. */
 export type EngineParts = {
   log: Logger;
@@ -19,7 +17,7 @@ export type EngineParts = {
 const Level = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']);
 
 /** Puts a runner together and connects it to its parent's channel. */
-export function startProgram({ engine: begin, logLevel, listenFd }: ProgramOptions): void {
+export function startProgram({ engine: begin, logLevel }: ProgramOptions): void {
   const level = Level.catch('info').parse(logLevel);
   // Synchronous: the last line before the end is the one that is wanted.
   const log = pino({ name: 'runner', level, base: { pid: process.pid } }, pino.destination({ fd: 1, sync: true }));
@@ -27,7 +25,7 @@ export function startProgram({ engine: begin, logLevel, listenFd }: ProgramOptio
   const engine = begin({ log, onProgress: (progress) => send({ type: 'progress', ...progress }) });
   engine.onDeath((error) => crash(error, 'the engine died'));
   const leave = (code: number) => void sent.then(() => end(code));
-  const runner = new Runner({ engine, log, send, leave, ...(isSocket(listenFd) ? { listenFd } : {}) });
+  const runner = new Runner({ engine, log, send, leave });
 
   watchRuns(engine, send);
 
@@ -60,13 +58,5 @@ export function startProgram({ engine: begin, logLevel, listenFd }: ProgramOptio
     if (engine.stats().inFlight === 0) process.exit(code);
     log.warn({ code }, 'ended while still computing');
     process.kill(process.pid, 'SIGKILL');
-  }
-}
-
-function isSocket(fd: number): boolean {
-  try {
-    return fstatSync(fd).isSocket();
-  } catch {
-    return false; // no such descriptor: this runner has no listener
   }
 }

@@ -42,6 +42,57 @@ test('the time in the queue is told', async () => {
   expect(await second).toEqual({ ...done, queueUs: 7000 });
 });
 
+describe('short runs are handed to the engine one ahead', () => {
+  async function aQueueThatKnows(runMs: number) {
+    const clock = { ms: 0 };
+    const { asked, run } = aSlowEngine();
+    const queue = new InferenceQueue(run, { length: 8, bytes: 1000, aheadBelowMs: 10 }, () => clock.ms);
+    const first = queue.submit(input());
+    clock.ms = runMs;
+    asked.shift()!.finish();
+    await first;
+    await new Promise(setImmediate);
+    return { clock, asked, queue };
+  }
+
+  test('and no more than one', async () => {
+    const { asked, queue } = await aQueueThatKnows(9);
+    for (const bytes of [1, 2, 3]) void queue.submit(input(bytes));
+    expect(asked.map(({ bytes }) => bytes)).toEqual([1, 2]);
+    asked[0]!.finish();
+    await new Promise(setImmediate);
+    expect(asked.map(({ bytes }) => bytes)).toEqual([1, 2, 3]);
+  });
+
+  test('but longer ones are not', async () => {
+    const { asked, queue } = await aQueueThatKnows(10);
+    for (const bytes of [1, 2]) void queue.submit(input(bytes));
+    expect(asked.map(({ bytes }) => bytes)).toEqual([1]);
+  });
+
+  test('and what they wait for there is told as time in the queue', async () => {
+    const { clock, asked, queue } = await aQueueThatKnows(5);
+    void queue.submit(input());
+    const second = queue.submit(input());
+    clock.ms += 7;
+    asked[0]!.finish();
+    await new Promise(setImmediate);
+    asked[1]!.finish();
+    expect(await second).toMatchObject({ queueUs: 7000 });
+  });
+
+  test('not where its time would be over before its turn', async () => {
+    const { clock, asked, queue } = await aQueueThatKnows(8);
+    void queue.submit(input(1));
+    void queue.submit(input(2));
+    const third = queue.submit(input(3), { timeoutMs: 25 });
+    clock.ms += 12;
+    asked[0]!.finish();
+    await expect(third).rejects.toThrow('its time was over before its turn');
+    expect(asked.map(({ bytes }) => bytes)).toEqual([1, 2]);
+  });
+});
+
 test('a full queue refuses at once and takes again when there is room', async () => {
   const { asked, run } = aSlowEngine();
   const queue = new InferenceQueue(run, { length: 1, bytes: 1000 });

@@ -6,8 +6,17 @@ import type { EngineRun } from './engine/engine.js';
 import { RunTimes } from './run-times.js';
 import { type Tensor, bytesOf } from './tensor.js';
 
-/** `concurrency`: how many runs the engine takes at once. */
-export type QueueLimits = { length: number; bytes: number; concurrency?: number; batching?: Batching | undefined };
+/**
+ * `concurrency`: how many runs the engine computes at once. `aheadBelowMs`: of shorter ones it gets as many again to go on with, because
+ * between an answer and its next run it would do nothing.
+ */
+export type QueueLimits = {
+  length: number;
+  bytes: number;
+  concurrency?: number;
+  batching?: Batching | undefined;
+  aheadBelowMs?: number;
+};
 /** `wallUs` is that of the whole batch, `cpuUs` the part of it that is this request's. */
 export type QueuedRun = EngineRun & { queueUs: number };
 /** 1 goes before 2, and 2 before 3. */
@@ -40,6 +49,7 @@ type Waiting = Member & {
   resolve: (run: QueuedRun) => void;
   reject: (reason: unknown) => void;
 };
+/** `begun` is Infinity while it waits in the engine for the one before it. */
 type Job = { begun: number; rows: number };
 /** Runs `then` after so many milliseconds, unless the function that it gives is called before. */
 export type Later = (ms: number, then: () => void) => () => void;
@@ -135,8 +145,7 @@ export class InferenceQueue {
     this.#backlog.add(next);
     let work = this.#workMs(priority);
     this.#backlog.remove(next);
-    for (const { begun, rows: computed } of this.#running)
-      work += Math.max(0, this.#times.expectedMs(computed) - (since - begun));
+    for (const job of this.#running) work += this.#leftMs(job, since);
     const others = Math.max(0, work - this.#times.expectedMs(rows));
     const takesMs = others / this.#concurrency + this.#times.cautiousMs(rows);
     if (since + takesMs <= deadline) return undefined;
@@ -186,8 +195,9 @@ export class InferenceQueue {
     const held = this.#hold !== undefined;
     this.#hold?.cancel();
     this.#hold = undefined;
-    while (this.#isFree() && this.#waiting.length > 0) {
-      const now = this.now();
+    while ((this.#isFree() || this.#takesAhead()) && this.#waiting.length > 0) {
+      const isFree = this.#isFree();
+      const now = this.now() + (isFree ? 0 : this.#freeInMs());
       const { late, batch, holdUntil } = planNext(this.#waiting, this.#situation(now));
       this.#take([...late, ...batch]);
       for (const one of late) {
@@ -196,13 +206,29 @@ export class InferenceQueue {
       }
       if (batch.length > 0) {
         this.#vain = batch.length > 1 ? 0 : this.#vain + Number(held);
-        void this.#perform(batch, now);
+        void this.#perform(batch, isFree ? now : Infinity);
       }
       if (holdUntil === undefined) continue;
       this.#hold = { cancel: this.later(holdUntil - now, () => this.#dispatch()) };
       return;
     }
     if (this.#running.size === 0 && this.#waiting.length === 0) this.#idlers.splice(0).forEach((tell) => tell());
+  }
+
+  /** One a worker. A batch is better kept open as long as nobody could compute it. */
+  #takesAhead(): boolean {
+    const ms = this.#times.expectedMs(1);
+    const isShort = ms > 0 && ms < (this.limits.aheadBelowMs ?? 0);
+    return isShort && this.#batching.maxRows === 1 && this.#running.size < 2 * this.#concurrency;
+  }
+
+  #freeInMs(): number {
+    const now = this.now();
+    return Math.min(...[...this.#running].map((job) => this.#leftMs(job, now)));
+  }
+
+  #leftMs({ begun, rows }: Job, now: number): number {
+    return Math.max(0, this.#times.expectedMs(rows) - Math.max(0, now - begun));
   }
 
   #situation(now: number) {
@@ -223,12 +249,22 @@ export class InferenceQueue {
     const outcomes = await runBatch((inputs) => this.#execute(inputs), batch);
     for (const [i, outcome] of outcomes.entries()) {
       const { since, resolve, reject } = batch[i]!;
-      if ('done' in outcome) resolve({ ...outcome.done, queueUs: Math.round((begun - since) * 1000) });
+      if ('done' in outcome) resolve({ ...outcome.done, queueUs: Math.round((job.begun - since) * 1000) });
       else reject(outcome.failed);
     }
     this.#running.delete(job);
-    this.#times.learn(job.rows, this.now() - begun);
+    this.#times.learn(job.rows, this.now() - job.begun);
+    this.#beginNext();
     this.#dispatch();
+  }
+
+  /** The engine has taken up what it was given ahead. */
+  #beginNext(): void {
+    for (const job of this.#running) {
+      if (job.begun !== Infinity) continue;
+      job.begun = this.now();
+      return;
+    }
   }
 
   #execute(inputs: readonly Tensor[]): Promise<EngineRun> {

@@ -6,6 +6,7 @@ import type { Logger } from './log.js';
 import { heldBytes, peakBytes } from './memory.js';
 import { preflight, prove } from './preflight.js';
 import { type ServeOrder, Serving } from './serving.js';
+import { inherited } from './slot-listeners.js';
 
 type Surroundings = {
   engine: Engine;
@@ -13,7 +14,6 @@ type Surroundings = {
   send: (message: FromRunner) => void;
   /** Ends the process once all that was sent is out; it may have to be killed where the engine still computes. */
   leave: (code: number) => void;
-  listenFd?: number;
 };
 
 /** The process's life: new → loading → ready → active → draining. Orders are taken one after the other, in the order they came. */
@@ -78,16 +78,13 @@ export class Runner {
   }
 
   async #serve(order: ServeOrder): Promise<void> {
-    const { engine, send, log, listenFd } = this.around;
+    const { engine, send, log } = this.around;
+    // Read while the engine's own thread loads the model.
+    if (order.listen.grpc !== undefined) void import('./grpc/slot-server.js');
     const release = await loadRelease(order, engine);
     if (order.prove) send({ type: 'preflighted', figures: await prove(release, order, engine, () => peakBytes(engine)) });
     this.#tell(release);
-    this.#serving = new Serving(order, release, {
-      engine,
-      send,
-      log,
-      ...(listenFd === undefined ? {} : { listen: { fd: listenFd } }),
-    });
+    this.#serving = new Serving(order, release, { engine, send, log, listen: inherited(order.listen) });
     const { loadMs, provider, shortfall } = release.model;
     send({ type: 'ready', loadMs, rssBytes: heldBytes(engine), provider, shortfall });
   }

@@ -2,10 +2,10 @@ import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { FromRunner, SourceConfig } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
 import { messageOf } from './fault.js';
+import type { GrpcServer } from './grpc/server.js';
 import { type Route, httpHandler } from './http.js';
 import { BadPicture, Inferences, type Prediction } from './inferences.js';
 import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
-import { Listener } from './listener.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from './log.js';
 import { heldBytes } from './memory.js';
@@ -15,6 +15,7 @@ import { oipRoutes } from './oip/rest.js';
 import { PredictionStreams } from './prediction-stream.js';
 import { PredictionLog } from './predictions.js';
 import { InferenceQueue, Overloaded, type QueueLimits } from './queue.js';
+import { type ListenWhere, type Ports, SlotListeners } from './slot-listeners.js';
 import { slotRoutes } from './slot-api.js';
 import { DirectorySource, type InferOutcome } from './source.js';
 
@@ -23,10 +24,11 @@ type Surroundings = {
   engine: Engine;
   send: (message: FromRunner) => void;
   log: Logger;
-  /** Where to listen, if at all. */ listen?: { fd: number } | { port: number; host: string };
+  /** Where to listen. */ listen: ListenWhere;
 };
 
-const queueLimits = { length: 64, bytes: 128 * 1024 * 1024 };
+/** The way from an answer to the next run takes about 0.3 ms: of longer runs that is too little to give up their order for. */
+const queueLimits = { length: 64, bytes: 128 * 1024 * 1024, aheadBelowMs: 10 };
 
 function queueLimitsOf({ batching }: LoadedRelease, { concurrency }: Engine): QueueLimits {
   if (!batching?.on) return { ...queueLimits, concurrency };
@@ -47,12 +49,11 @@ export class Serving {
   readonly #latest: LatestPrediction;
   readonly #streams = new PredictionStreams();
   readonly #source: DirectorySource | undefined;
-  readonly #listener: Listener;
+  readonly #listeners: SlotListeners;
   readonly #heartbeat: NodeJS.Timeout;
   #windows: NodeJS.Timeout | undefined;
   #windowS: number;
   #state: 'ready' | 'active' | 'draining' = 'ready';
-  #listening = false;
 
   constructor(
     order: ServeOrder,
@@ -68,20 +69,19 @@ export class Serving {
     this.#predictions = new PredictionLog(order.predictions, around.log);
     this.#latest = new LatestPrediction(staleAfterMs(order.source));
     this.#source = order.source && this.#openSource(order.source);
-    this.#listener = new Listener(httpHandler(this.#routes(), around.log));
+    this.#listeners = new SlotListeners(httpHandler(this.#routes(), around.log), () => this.#speakGrpc());
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }
 
-  /** The port, where one was asked for. Repeated, it changes nothing. */
-  async activate(): Promise<number | undefined> {
-    if (this.#state !== 'ready') return undefined;
+  /** The ports, where there are any. Repeated, it changes nothing. */
+  async activate(): Promise<Ports> {
+    if (this.#state !== 'ready') return {};
     this.#state = 'active';
     this.#monitor.begin();
     this.#tick();
-    const port = this.around.listen && (await this.#listener.listen(this.around.listen));
-    this.#listening = this.around.listen !== undefined;
+    const ports = await this.#listeners.listen(this.around.listen);
     this.#source?.start();
-    return port;
+    return ports;
   }
 
   async stopSource(): Promise<void> {
@@ -106,7 +106,7 @@ export class Serving {
   }
 
   async #fallQuiet(graceMs: number): Promise<void> {
-    await Promise.all([this.#endStreams(), this.#listening ? this.#listener.drain(graceMs) : undefined]);
+    await Promise.all([this.#endStreams(), this.#listeners.drain(graceMs)]);
     // A client that went away may have left its inference behind.
     await this.#queue.idle();
     await this.#predictions.flush();
@@ -120,6 +120,17 @@ export class Serving {
     await Promise.race([recorded, delay(lastPredictionsMs, undefined, { ref: false })]);
     this.#streams.end();
     await stopped;
+  }
+
+  async #speakGrpc(): Promise<GrpcServer> {
+    const { slotGrpcServer } = await import('./grpc/slot-server.js');
+    return slotGrpcServer({
+      inferences: this.#inferences,
+      isReady: () => this.#state === 'active',
+      statistics: () => this.#monitor.statistics(),
+      log: this.around.log,
+      maxBytes: queueLimits.bytes,
+    });
   }
 
   #routes(): Route[] {

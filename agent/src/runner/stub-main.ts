@@ -8,4 +8,4 @@ if (!process.send) {
 
 await import('../jitless-schemas.js');
 const { startStub } = await import('./stub.js');
-startStub({ fd: 4 });
+startStub();

@@ -1,7 +1,6 @@
-import type { ListenOptions } from 'node:net';
 import type { RequestListener } from 'node:http';
 import { type FromRunner, ToStub } from '../runner-protocol.js';
-import { Listener } from './listener.js';
+import { SlotListeners, inherited } from './slot-listeners.js';
 
 const json = { 'content-type': 'application/json' };
 /** Alive is what asks whether to restart this device; nothing would get better by it. */
@@ -10,36 +9,34 @@ const alive = new Map<string, object>([
   ['/v2/health/live', { live: true }],
 ]);
 
-/** Stands in on a slot's socket while no runner can serve: each request gets 503 with the reason at once, instead of waiting in the backlog. */
-export function startStub(listen: ListenOptions | { fd: number }): void {
-  let listener: Listener | undefined;
+/** Stands in on a slot's sockets while no runner can serve: each request is refused with the reason at once, instead of waiting in the backlog. */
+export function startStub(): void {
+  let listeners: SlotListeners | undefined;
   process.on('message', (message) => {
     const order = ToStub.parse(message);
-    if (order.type === 'refuse') listener = refuse(listen, order.reason);
-    else void (listener?.drain(order.graceMs) ?? Promise.resolve()).then(() => process.exit(0));
+    if (order.type === 'refuse') listeners = refuse(order);
+    else void (listeners?.drain(order.graceMs) ?? Promise.resolve()).then(() => process.exit(0));
   });
   process.on('disconnect', () => process.exit(0));
   if (!process.connected) process.exit(0);
 }
 
-function refuse(listen: ListenOptions | { fd: number }, reason: string): Listener {
-  const listener = new Listener(unavailable(reason));
-  void listener.listen(listen).then(() => process.send?.({ type: 'activated' } satisfies FromRunner));
-  return listener;
+function refuse({ reason, listen }: Extract<ToStub, { type: 'refuse' }>): SlotListeners {
+  const why = `no model serves here: ${reason}`;
+  const listeners = new SlotListeners(unavailable(why), async () => (await import('./grpc/stub-server.js')).stubServer(why));
+  void listeners.listen(inherited(listen)).then(() => process.send?.({ type: 'activated' } satisfies FromRunner));
+  return listeners;
 }
 
 /** The slot tries again by itself; a client may as well. */
 const retryAfterS = 10;
 
 const unavailable =
-  (reason: string): RequestListener =>
+  (why: string): RequestListener =>
   (request, response) => {
     const fine = alive.get(request.url!.split('?')[0]!);
     // A body that nobody read would be taken for the next request.
     if (!request.complete) response.setHeader('connection', 'close');
     if (fine) response.writeHead(200, json).end(JSON.stringify(fine));
-    else
-      response
-        .writeHead(503, { ...json, 'retry-after': String(retryAfterS) })
-        .end(JSON.stringify({ error: `no model serves here: ${reason}` }));
+    else response.writeHead(503, { ...json, 'retry-after': String(retryAfterS) }).end(JSON.stringify({ error: why }));
   };

@@ -8,7 +8,7 @@ import { backoffMs } from '../core/backoff.js';
 import { openDataFolder } from './data-lock.js';
 import { probeEngines } from './engines.js';
 import { detectHardware, versions, type Hardware } from './hardware.js';
-import { HeadStart, type HeadStartOptions } from './head-start.js';
+import { HeadStart } from './head-start.js';
 import { deviceKey, loadIdentity, saveIdentity, type Identity } from './identity.js';
 import { createLogging, type Logger } from './logger.js';
 import type { Log } from './runner-process.js';
@@ -109,7 +109,7 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
   const program = { ...programs, env: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel }, log: logging.log };
   // With other engines it is not known yet which of them the release needs, and each runner loads one only.
   const beginRunners = config.engines.length === 0;
-  const headStart = await HeadStart.of({ dataDir: config.data, slots: listens(config), program, beginRunners });
+  const headStart = await HeadStart.of({ dataDir: config.data, slots: config.slots, program, beginRunners });
   stop = async () => headStart.close();
   const hardware = await hardwareOf(config, program.env, logging.log);
   const identity = loadIdentity(config.data) ?? (await enrolNow(config, hardware, requireToken(config, token), logging.log));
@@ -121,9 +121,6 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
   const key = deviceKey(config.data);
   stop = await run({ config, logging, versions: versions(), hardware, program, headStart, key, identity, onFatal });
 }
-
-const listens = ({ slots }: AgentConfig): HeadStartOptions['slots'] =>
-  Object.fromEntries(Object.entries(slots).map(([name, { listen }]) => [name, { listen: listen.http }]));
 
 /** Resolves when the agent shall end. */
 function watchForTheEnd(withParent: boolean, log: Logger): Promise<void> {

@@ -7,7 +7,7 @@ import { fakeRunner, inspection, publish, quiet, stubPath, FleetOfOne, temporary
 import { HeadStart, journalFolder } from './head-start.js';
 
 const program = { path: fakeRunner, stubPath, log: quiet };
-const anywhere = { listen: { host: '127.0.0.1', port: 0 } };
+const anywhere = { listen: { http: { host: '127.0.0.1', port: 0 } } };
 let dataDir: string;
 let begun: HeadStart | undefined;
 beforeEach(async () => {
@@ -33,7 +33,7 @@ describe('a head start', () => {
   it('binds the sockets, and begins a runner where a release was committed', async () => {
     await lastGood(JSON.stringify(committed));
     await start({ inspection: anywhere, other: {} });
-    expect(begun!.socket(inspection)?.port).toBeGreaterThan(0);
+    expect(begun!.sockets(inspection)?.port('http')).toBeGreaterThan(0);
     const runner = begun!.takeRunner(inspection)!;
     expect(runner.pid).toBeGreaterThan(0);
     expect(begun!.takeRunner(inspection)).toBeUndefined();
@@ -69,7 +69,10 @@ describe('a head start', () => {
     await once(free, 'listening');
     const { port: freed } = free.address() as AddressInfo;
     await new Promise((resolve) => free.close(resolve));
-    const slots = { first: { listen: { host: '127.0.0.1', port: freed } }, second: { listen: { host: '127.0.0.1', port } } };
+    const slots = {
+      first: { listen: { http: { host: '127.0.0.1', port: freed } } },
+      second: { listen: { http: { host: '127.0.0.1', port } } },
+    };
     await expect(start(slots)).rejects.toThrow(`slot "second" cannot listen on 127.0.0.1:${port}: another program has that port`);
     const again = createServer().listen(freed, '127.0.0.1');
     await once(again, 'listening');

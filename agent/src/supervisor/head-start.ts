@@ -1,12 +1,12 @@
 import { SlotName } from '@flotilla/protocol';
 import { join } from 'node:path';
 import { Journal } from './journal.js';
-import { bindSocket, type ListeningSocket } from './listening-socket.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
+import { type SlotAddresses, SlotSockets } from './slot-sockets.js';
 
 export type HeadStartOptions = {
   dataDir: string;
-  slots: Readonly<Record<string, { listen?: { host: string; port: number } | undefined }>>;
+  slots: Readonly<Record<string, { listen?: SlotAddresses | undefined }>>;
   program: RunnerProgram;
   /** Not where it is unknown which engine they would need. */
   beginRunners?: boolean;
@@ -17,7 +17,7 @@ export type HeadStartOptions = {
  * a release was committed, its runner starts: it takes as long to load its own modules as the supervisor does, beside it.
  */
 export class HeadStart {
-  readonly #sockets = new Map<SlotName, ListeningSocket>();
+  readonly #sockets = new Map<SlotName, SlotSockets>();
   readonly #runners = new Map<SlotName, RunnerProcess>();
 
   /** Throws, with nothing left behind, when an address can't be had. */
@@ -26,7 +26,7 @@ export class HeadStart {
     try {
       for (const [key, { listen }] of Object.entries(slots)) {
         const name = SlotName.parse(key);
-        if (listen) begun.#sockets.set(name, await bindSocket(name, listen));
+        if (listen) begun.#sockets.set(name, await SlotSockets.bind(name, listen));
         if (beginRunners && Journal.hasLastGood(journalFolder(dataDir), name)) begun.#begin(name, program);
       }
     } catch (error) {
@@ -36,7 +36,7 @@ export class HeadStart {
     return begun;
   }
 
-  socket(slot: SlotName): ListeningSocket | undefined {
+  sockets(slot: SlotName): SlotSockets | undefined {
     return this.#sockets.get(slot);
   }
 
@@ -54,11 +54,11 @@ export class HeadStart {
 
   close(): void {
     this.endRunners();
-    for (const socket of this.#sockets.values()) socket.close();
+    for (const sockets of this.#sockets.values()) sockets.close();
   }
 
   #begin(slot: SlotName, program: RunnerProgram): void {
-    const runner = new RunnerProcess(program, { listenFd: this.#sockets.get(slot)?.fd });
+    const runner = new RunnerProcess(program, { sockets: this.#sockets.get(slot) });
     this.#runners.set(slot, runner);
     void runner.exited.then(() => this.#runners.delete(slot));
   }

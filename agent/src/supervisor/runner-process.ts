@@ -8,6 +8,7 @@ import { UpdateFailure } from '../core/failure.js';
 import { FromRunner, type ToRunner, type ToStub } from '../runner-protocol.js';
 import { isErrno, messageOf } from './durable-rename.js';
 import { type MemoryLimits, offerToOutOfMemoryKiller, overCeiling, watchMemory } from './memory-watch.js';
+import type { SlotSockets } from './slot-sockets.js';
 
 type Of<T extends FromRunner['type']> = Extract<FromRunner, { type: T }>;
 /** Lines for the log: what, and the fields to find it by. */
@@ -21,8 +22,8 @@ export type RunnerProgram = {
   log: Log;
 };
 export type RunnerOptions = {
-  /** Bound socket of the slot; the runner finds it as descriptor 4. */
-  listenFd?: number | undefined;
+  /** Of the slot; the child inherits them. */
+  sockets?: SlotSockets | undefined;
   lowPriority?: boolean;
 };
 /** What is kept an eye on once it has a release, while it loads too. */
@@ -58,14 +59,14 @@ export class RunnerProcess {
   #endMemoryWatch = () => {};
   #lastLine = '';
 
-  constructor({ path, env, log }: Omit<RunnerProgram, 'stubPath'>, { listenFd, lowPriority = false }: RunnerOptions = {}) {
+  constructor({ path, env, log }: Omit<RunnerProgram, 'stubPath'>, { sockets, lowPriority = false }: RunnerOptions = {}) {
     this.#log = log;
     this.#child = fork(path, {
       // Its own process group: Ctrl-C in a terminal is the supervisor's business. It ends with the channel.
       detached: true,
       execArgv: [],
       env: { ...env, MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_ARENA_MAX: '2', UV_THREADPOOL_SIZE: '2' },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc', listenFd ?? 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...(sockets?.descriptors ?? [])],
     });
     this.pid = this.#child.pid;
     this.#child.once('exit', () => this.#kill());

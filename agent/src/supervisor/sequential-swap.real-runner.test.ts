@@ -18,7 +18,7 @@ describe.skipIf(!existsSync(runnerPath))('a slot with the real runner', () => {
   it('swaps sequentially where memory allows no two, and brings the incumbent back when the candidate fails', async () => {
     const port = await freePort();
     const source = { directory: photographs, perSecond: 10, then: 'repeat' } as const;
-    const slots = { inspection: { listen: { host: '127.0.0.1', port }, source } };
+    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } }, source } };
     const swap = { mode: 'auto', budgetBytes: 4e9, availableBytes: () => 100e6 } as const;
     device = await FleetOfOne.make({ runnerPath, slots, swap, deadlines: {} });
     const good = device.assign(publish('1.0.0'));

@@ -3,13 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
-import type { SwapPlan } from '../core/swap-plan.js';
+import { gapNote, type SwapPlan } from '../core/swap-plan.js';
 import type { EngineSpec, FromRunner, PreflightFigures, SourceConfig } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import { messageOf } from './durable-rename.js';
-import { Gap } from './gap.js';
 import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';
 import { type Oversight, RunnerProcess } from './runner-process.js';
+import type { SlotSockets } from './slot-sockets.js';
 import { Stub } from './stub.js';
 
 export type Deadlines = {
@@ -20,7 +20,7 @@ export type Deadlines = {
   preflightMs: number;
   /** For an incumbent to answer what came. */
   graceMs: number;
-  /** How long clients wait in the backlog of a sequential swap before they are told so. */
+  /** For which clients may wait in the backlog while nothing serves: then a stub tells them. */
   standInMs: number;
 };
 export const usualDeadlines: Deadlines = {
@@ -30,11 +30,11 @@ export const usualDeadlines: Deadlines = {
   heartbeatMs: 10_000,
   preflightMs: 600_000,
   graceMs: 5000,
-  standInMs: 1000,
+  standInMs: 500,
 };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = OrderParts & {
-  listenFd?: number | undefined;
+  sockets?: SlotSockets | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
   predictions: { file: string; maxBytes: number; keep: number };
@@ -67,12 +67,13 @@ export class SlotRunners {
   #closed = new AbortController();
   readonly #leaving = new Set<Promise<void>>();
   readonly #stub: Stub;
-  #gap: Gap | undefined;
+  /** Since when nothing serves because the incumbent had to go first. */
+  #emptySince: number | undefined;
 
   constructor(options: RunnersOptions) {
     this.#options = options;
     this.#windowS = options.windowS;
-    this.#stub = new Stub(options.program, options.listenFd);
+    this.#stub = new Stub(options.program, options.sockets);
     this.#begun = options.begun;
     void this.#begun?.exited.then(() => (this.#begun = undefined));
   }
@@ -146,8 +147,14 @@ export class SlotRunners {
         Object.assign(this.#active, { run, deployment: release.deployment });
         return {};
       }
-      await this.#makeWay(release);
-      const note = await this.#swap((await this.#launch(run, release, this.#closed.signal)).runner);
+      let note: string | undefined;
+      try {
+        await this.#makeWay(release);
+        note = await this.#swap((await this.#launch(run, release, this.#closed.signal)).runner);
+      } catch (error) {
+        this.#standInSoon(`restarting: ${messageOf(error)}`);
+        throw error;
+      }
       // A candidate's gap is reported with its update; that of a way back is nobody's wish.
       if (note !== undefined) this.#options.onAlarm('service-gap', `${release.release} serves again: ${note}`);
       return { note };
@@ -161,7 +168,7 @@ export class SlotRunners {
     const closed = this.#closed;
     await this.#inTurn(async () => {
       this.#begunOrNone()?.end('crash', 'it was not needed');
-      this.#endGap();
+      this.#emptySince = undefined;
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
       if (this.#closed === closed) this.#closed = new AbortController();
@@ -185,15 +192,17 @@ export class SlotRunners {
     program.log.warn({ slot, release: release.release }, `${why}; the incumbent goes first`);
     await this.#stopSource(incumbent);
     this.#active = undefined;
-    this.#gap ??= new Gap(deadlines.standInMs, () => this.#stub.begin(`${release.release} is being loaded: ${why}`));
+    this.#emptySince ??= performance.now();
+    this.#standInSoon(`${release.release} is being loaded: ${why}`);
     this.#dismiss(incumbent, deadlines.graceMs);
     await incumbent.process.exited;
   }
 
   #endGap(): string | undefined {
-    const note = this.#gap?.end();
-    this.#gap = undefined;
-    if (note !== undefined) this.#options.program.log.warn({ slot: this.#options.slot }, note);
+    if (this.#emptySince === undefined) return undefined;
+    const note = gapNote(performance.now() - this.#emptySince);
+    this.#emptySince = undefined;
+    this.#options.program.log.warn({ slot: this.#options.slot }, note);
     return note;
   }
 
@@ -204,7 +213,7 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Launched> {
-    const { predictions, source, deadlines, program, slot } = this.#options;
+    const { predictions, source, deadlines, program, slot, sockets } = this.#options;
     const { load, engine } = await orderFor(this.#options, release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
@@ -217,7 +226,15 @@ export class SlotRunners {
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({ type: 'serve', ...load, prove, windowS: this.#windowS, source, predictions });
+      runner.process.send({
+        type: 'serve',
+        ...load,
+        prove,
+        listen: sockets?.listen ?? {},
+        windowS: this.#windowS,
+        source,
+        predictions,
+      });
       // Both are waited for from now on: they may come in one breath.
       const [proven, ready] = await Promise.all([
         prove ? runner.process.expect('preflighted', deadlines.preflightMs, signal) : undefined,
@@ -282,7 +299,14 @@ export class SlotRunners {
 
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
-    if (!runner.leaving) this.#options.onDied(runner.run, death);
+    if (runner.leaving) return;
+    this.#standInSoon(`restarting: ${death.reason}`);
+    this.#options.onDied(runner.run, death);
+  }
+
+  /** Nothing serves, and the next start may have to wait. One that stands in already has a better reason. */
+  #standInSoon(reason: string): void {
+    if (!this.#closed.signal.aborted) this.#stub.beginLater(reason, this.#options.deadlines.standInMs, () => !this.#active);
   }
 
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
@@ -299,11 +323,11 @@ export class SlotRunners {
 
   /** One that was begun has the built-in engine. */
   #begunOrNew(engine: EngineSpec | undefined): RunnerProcess {
-    const { listenFd } = this.#options;
+    const { sockets } = this.#options;
     const begun = this.#begunOrNone();
     if (begun && !engine) return begun;
     begun?.end('crash', 'another engine is needed');
-    return new RunnerProcess(programWith(this.#options.program, engine), { listenFd });
+    return new RunnerProcess(programWith(this.#options.program, engine), { sockets });
   }
 }
 

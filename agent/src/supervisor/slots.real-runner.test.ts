@@ -16,7 +16,7 @@ afterEach(() => device.end());
 describe.skipIf(!existsSync(runnerPath))('a slot with the real runner', () => {
   it('commits a good release, turns a broken one away, and serves the good one again after a restart', async () => {
     const source = { directory: photographs, perSecond: 10, then: 'repeat' } as const;
-    const slots = { inspection: { listen: { host: '127.0.0.1', port: 0 }, source } };
+    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port: 0 } }, source } };
     device = await FleetOfOne.make({ runnerPath, slots, deadlines: {} });
     const good = device.assign(publishFolder(device.server, join(releases, '1.0.0')));
     await device.reported(good, 'committed', 60_000);

@@ -149,7 +149,7 @@ describe('a slot', () => {
   });
 
   it('commits as unproven where no traffic comes', async () => {
-    await aDevice({ slots: { inspection: { listen: { host: '127.0.0.1', port: 0 } } } });
+    await aDevice({ slots: { inspection: { listen: { http: { host: '127.0.0.1', port: 0 } } } } });
     const desired = device.assign(publish(device.server, { 'a.onnx': {} }), { inferences: 20, timeoutS: 1 });
     await device.reported(desired, 'committed-unproven');
   });
@@ -311,7 +311,10 @@ describe('a slot', () => {
 
   it('answers on one address through swaps and deaths', async () => {
     const port = await freePort();
-    await aDevice({ random: () => 0.1, slots: { inspection: { listen: { host: '127.0.0.1', port }, source: everything } } });
+    await aDevice({
+      random: () => 0.1,
+      slots: { inspection: { listen: { http: { host: '127.0.0.1', port } }, source: everything } },
+    });
     const first = await committed();
     const answers: string[] = [];
     let asking = true;
@@ -365,7 +368,7 @@ describe('the slots of a device', () => {
     await new Promise((resolve) => other.once('listening', resolve));
     const { port } = other.address() as AddressInfo;
     await aDevice();
-    const slots = { inspection: { listen: { host: '127.0.0.1', port } } };
+    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } } } };
     await expect(FleetOfOne.make({ slots })).rejects.toThrow(
       `slot "inspection" cannot listen on 127.0.0.1:${port}: another program has that port`,
     );

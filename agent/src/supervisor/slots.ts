@@ -137,7 +137,7 @@ export class Slots {
     });
     const runners = new SlotRunners({
       ...this.#runnersOptions(name, choice),
-      listenFd: options.headStart.socket(name)?.fd,
+      sockets: options.headStart.sockets(name),
       begun: state.committed && options.headStart.takeRunner(name),
       onHeartbeat: (heartbeat) => slot.dispatch({ ...heartbeat, at: now() }),
       onDied: (run, death) => slot.dispatch({ type: 'died', run, at: now(), death }),
@@ -185,7 +185,7 @@ export class Slots {
     });
   }
 
-  #runnersOptions(slot: SlotName, choice: VariantChoice): Omit<RunnersOptions, 'listenFd' | 'begun' | 'onHeartbeat' | 'onDied'> {
+  #runnersOptions(slot: SlotName, choice: VariantChoice): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
     const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,

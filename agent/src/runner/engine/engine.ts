@@ -4,6 +4,8 @@ import type { Tensor } from '../tensor.js';
 export type EngineModel = {
   path: string;
   intraOpThreads: number;
+  /** No input has a free dimension, so that every run takes the same memory. */
+  fixedShapes?: boolean;
   /** Sessions side by side, each with its own copy of the weights. */
   workers?: number;
   /** What to compute on, best first; `cpu` is always there. */

@@ -29,11 +29,13 @@ export class OrtEngine implements Engine {
     if (this.#broken) listener(this.#broken);
   }
 
-  async load({ path, intraOpThreads, workers = 1, providers = ['cpu'] }: EngineModel): Promise<LoadedModel> {
+  async load(model: EngineModel): Promise<LoadedModel> {
+    const { path, intraOpThreads, workers = 1, providers = ['cpu'], fixedShapes = false } = model;
     this.#begin(workers);
     let loaded: LoadedModel | undefined;
     // One after the other: while it becomes a session a model takes about twice the memory that it keeps.
-    for (const thread of this.#threads) loaded = await loadInto(thread, { path, intraOpThreads, workers, providers });
+    for (const thread of this.#threads)
+      loaded = await loadInto(thread, { path, intraOpThreads, workers, providers, fixedShapes });
     this.#model = loaded!;
     return this.#model;
   }

@@ -2,7 +2,15 @@ import type { ExecutionProvider, TensorSignature } from '@flotilla/protocol';
 import type { Tensor } from '../tensor.js';
 
 export type ToWorker =
-  | { type: 'load'; id: number; path: string; intraOpThreads: number; workers: number; providers: readonly ExecutionProvider[] }
+  | {
+      type: 'load';
+      id: number;
+      path: string;
+      intraOpThreads: number;
+      workers: number;
+      fixedShapes?: boolean | undefined;
+      providers: readonly ExecutionProvider[];
+    }
   | { type: 'run'; id: number; inputs: readonly Tensor[] };
 
 export type FromWorker =

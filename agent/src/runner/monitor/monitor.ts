@@ -2,6 +2,7 @@ import type { DeploymentId, Digest, SlotName } from '@flotilla/protocol';
 import type { FromRunner } from '../../runner-protocol.js';
 import { InferenceCounters } from './counters.js';
 import type { Family } from './exposition.js';
+import { ServingStatistics, type StatisticsSnapshot } from './serving-statistics.js';
 import { type Timing, type TopClass, WindowAccumulator } from './window.js';
 
 export type Served = { slot: SlotName; deployment: DeploymentId; digest: Digest; variant: string };
@@ -12,6 +13,7 @@ type CutWindow = Omit<Extract<FromRunner, { type: 'window' }>, 'type'>;
 export class Monitor {
   readonly #window = new WindowAccumulator();
   #counters = new InferenceCounters();
+  #statistics = new ServingStatistics();
   #totals: Totals = { ok: 0, errors: 0, consecutiveErrors: 0 };
   #cutAt: number;
 
@@ -31,23 +33,37 @@ export class Monitor {
     return this.#counters.families({ slot: this.served.slot });
   }
 
+  /** Since activation, as the Open Inference Protocol's statistics want them. */
+  statistics(): StatisticsSnapshot {
+    return this.#statistics.snapshot();
+  }
+
   /** What happened before activation, in warm-up say, belongs to no window. */
   begin(): void {
     this.#totals = { ok: 0, errors: 0, consecutiveErrors: 0 };
     this.#counters = new InferenceCounters();
+    this.#statistics = new ServingStatistics();
     this.cut(0);
   }
 
-  succeeded(timing: Timing, top?: TopClass): void {
+  /** `elements`: along the batch dimension, where the model has one. */
+  succeeded(timing: Timing, top?: TopClass, elements = 1): void {
     this.#totals = { ...this.#totals, ok: this.#totals.ok + 1, consecutiveErrors: 0 };
     this.#counters.succeeded(timing);
+    this.#statistics.succeeded(timing, elements);
     this.#window.succeeded(timing, top);
   }
 
-  failed(): void {
+  /** The engine ran once, over `size` elements of one or more requests. */
+  executed(size: number, computeUs: number): void {
+    this.#statistics.executed(size, computeUs);
+  }
+
+  failed(totalUs = 0): void {
     const { ok, errors, consecutiveErrors } = this.#totals;
     this.#totals = { ok, errors: errors + 1, consecutiveErrors: consecutiveErrors + 1 };
     this.#counters.failed();
+    this.#statistics.failed(totalUs);
     this.#window.failed();
   }
 

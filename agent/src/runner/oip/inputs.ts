@@ -1,6 +1,6 @@
 import type { TensorSignature } from '@flotilla/protocol';
 import { RequestError } from '../http.js';
-import { type Tensor, describeTensor } from '../tensor.js';
+import { type Tensor, type TensorData, describeTensor } from '../tensor.js';
 import type { RequestInput } from './request.js';
 import { dataFromBinary } from './tensor-binary.js';
 import { dataFromJson } from './tensor-json.js';
@@ -23,12 +23,17 @@ export function readInputs(inputs: readonly RequestInput[], expected: readonly T
 }
 
 function readInput(input: RequestInput, { type, shape: expected }: TensorSignature): Tensor {
-  const { name, datatype, shape, data, binary } = input;
+  const { name, datatype, shape } = input;
   if (datatype !== type) throw refuse(`input "${name}" came as ${datatype}, expected ${type}`);
   const came = `input "${name}" came with shape [${shape.join(',')}]`;
   if (!fits(expected, shape)) throw refuse(`${came}, expected [${expected.join(',')}] (-1 is free)`);
   const tensor = { name, type, shape: [...shape] };
-  return { ...tensor, data: binary ? dataFromBinary(tensor, binary) : dataFromJson(tensor, data) };
+  return { ...tensor, data: dataOf(tensor, input) };
+}
+
+function dataOf(tensor: TensorSignature, { binary, ours, contents, data }: RequestInput): TensorData {
+  if (binary) return dataFromBinary(tensor, binary, ours);
+  return contents ? contents(tensor) : dataFromJson(tensor, data);
 }
 
 const fits = (expected: readonly number[], actual: readonly number[]) =>

@@ -1,11 +1,14 @@
+import type { TensorSignature } from '@flotilla/protocol';
 import { z } from 'zod';
+import type { Body } from '../body.js';
 import { RequestError } from '../http.js';
 import { priorities, type Submission } from '../queue.js';
+import type { TensorData } from '../tensor.js';
 
 const refuse = (message: string) => new RequestError(400, message);
 
 /** As Triton has them: `priority` 1 goes first and 0 is the default; `timeout` is in microseconds, and 0 is none. */
-const RequestParameters = z.object({
+export const RequestParameters = z.object({
   binary_data_output: z.boolean().optional(),
   priority: z
     .int()
@@ -14,6 +17,8 @@ const RequestParameters = z.object({
     .optional(),
   timeout: z.int().min(0).optional(),
 });
+
+export type RequestParameters = z.infer<typeof RequestParameters>;
 
 // Parameters that are not named here are dropped, as are fields.
 const Head = z.object({
@@ -39,8 +44,19 @@ const Head = z.object({
 });
 type Head = z.infer<typeof Head>;
 
-/** `data` as JSON or `binary` as bytes of the body, never both; neither where the client forgot. */
-export type RequestInput = { name: string; datatype: string; shape: readonly number[]; data?: unknown; binary?: Buffer };
+/** `data` as JSON, or `binary` as bytes, or `contents` as gRPC's typed values: one of them; none where the client forgot. */
+export type RequestInput = {
+  name: string;
+  datatype: string;
+  shape: readonly number[];
+  data?: unknown;
+  binary?: Buffer;
+  /** The buffer under `binary` may be given away. */
+  ours?: boolean;
+  contents?: TypedContents;
+};
+/** Writes down the values of a tensor whose type and shape are known to be the model's. */
+export type TypedContents = (tensor: TensorSignature) => TensorData;
 export type WantedOutput = { name: string; binary: boolean };
 export type InferRequest = {
   id: string | undefined;
@@ -53,21 +69,27 @@ export type InferRequest = {
 };
 
 /** `headerLength` is Inference-Header-Content-Length: how much of the (decompressed) body is JSON; without it, all. */
-export function parseInferRequest(body: Buffer, headerLength: string | undefined): InferRequest {
+export function parseInferRequest({ bytes: body, ours }: Body, headerLength: string | undefined): InferRequest {
   const split = headerLength === undefined ? body.length : splitAt(headerLength, body.length);
   const { id, parameters, inputs, outputs = [] } = parseHead(body.subarray(0, split));
   const binaryOutput = parameters?.binary_data_output ?? false;
   return {
     id,
-    inputs: withBinary(inputs, headerLength === undefined ? undefined : body.subarray(split)),
+    inputs: withBinary(inputs, headerLength === undefined ? undefined : { bytes: body.subarray(split), ours }),
     outputs: outputs.map((output) => wanted(output, binaryOutput)),
     binaryOutput,
-    submission: {
-      priority: priorities.find((priority) => priority === parameters?.priority),
-      timeoutMs: parameters?.timeout ? parameters.timeout / 1000 : undefined,
-    },
+    submission: submissionOf(parameters),
   };
 }
+
+export const submissionOf = (parameters: RequestParameters | undefined): Submission => ({
+  priority: priorities.find((priority) => priority === parameters?.priority),
+  timeoutMs: parameters?.timeout ? parameters.timeout / 1000 : undefined,
+});
+
+/** What zod found wrong, each with its place. */
+export const complaints = (error: z.ZodError, place: readonly string[] = []) =>
+  error.issues.map(({ path, message }) => `${[...place, ...path].join('.') || 'the body'}: ${message}`).join('; ');
 
 function splitAt(headerLength: string, bodyBytes: number): number {
   const what = `the header inference-header-content-length is "${headerLength}"`;
@@ -85,30 +107,32 @@ function parseHead(bytes: Buffer): Head {
   }
   const head = Head.safeParse(json);
   if (head.success) return head.data;
-  throw refuse(head.error.issues.map(({ path, message }) => `${path.join('.') || 'the body'}: ${message}`).join('; '));
+  throw refuse(complaints(head.error));
 }
 
 function wanted({ name, parameters }: NonNullable<Head['outputs']>[number], binaryOutput: boolean): WantedOutput {
-  if (parameters?.classification !== undefined)
-    throw refuse(`output "${name}": classification is not offered; leave the parameter out and rank the scores yourself`);
+  if (parameters?.classification !== undefined) throw noClassification(name);
   return { name, binary: parameters?.binary_data ?? binaryOutput };
 }
 
+export const noClassification = (output: string) =>
+  refuse(`output "${output}": classification is not offered; leave the parameter out and rank the scores yourself`);
+
 /** Hands each input its bytes: they follow the JSON in the order of the inputs that name a size. */
-function withBinary(inputs: Head['inputs'], binary: Buffer | undefined): RequestInput[] {
+function withBinary(inputs: Head['inputs'], binary: Body | undefined): RequestInput[] {
   let offset = 0;
   let last: string | undefined;
   const read = inputs.map(({ parameters, ...input }): RequestInput => {
     const size = binarySize(input, parameters?.binary_data_size);
     if (size === undefined) return input;
-    const rest = binary?.subarray(offset);
+    const rest = binary?.bytes.subarray(offset);
     if (!rest) throw refuse(`${sized(input.name, size)}, but the request has no header inference-header-content-length`);
     if (size > rest.length) throw refuse(`${sized(input.name, size)}, but ${rest.length} bytes of the body are left for it`);
     offset += size;
     last = input.name;
-    return { ...input, binary: rest.subarray(0, size) };
+    return { ...input, binary: rest.subarray(0, size), ours: binary!.ours };
   });
-  const left = (binary?.length ?? 0) - offset;
+  const left = (binary?.bytes.length ?? 0) - offset;
   if (left === 0) return read;
   const after =
     last === undefined ? 'the JSON, and no input has parameters.binary_data_size' : `the binary data of input "${last}"`;

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import type { TensorSignature } from '@flotilla/protocol';
+import type { Datatype, TensorSignature } from '@flotilla/protocol';
 import { RequestError } from '../http.js';
-import { type Tensor, type TensorData, describeTensor, elementsOf, emptyData } from '../tensor.js';
+import { type Tensor, type TensorData, describeTensor, elementsOf, emptyData, viewOf } from '../tensor.js';
 
 // Little-endian on the wire (binary tensor data extension), and on every processor this runs on: numbers are copied as they are.
 
@@ -9,23 +9,28 @@ const refuse = (message: string) => new RequestError(400, message);
 /** BYTES elements each follow their own length, in four bytes. */
 const lengthBytes = 4;
 
-/** A tensor's data copied out of the body into a buffer of its own: typed arrays need alignment, and the engine gives buffers away. */
-export function dataFromBinary(signature: TensorSignature, binary: Buffer): TensorData {
-  return signature.type === 'BYTES' ? textFrom(signature, binary) : numbersFrom(signature, binary);
+/**
+ * A tensor's data in a buffer that the engine may give away: the body's own where that is `ours` and lies as typed arrays need it,
+ * else a copy.
+ */
+export function dataFromBinary(signature: TensorSignature, binary: Buffer, ours = false): TensorData {
+  return signature.type === 'BYTES' ? textFrom(signature, binary) : numbersFrom(signature, binary, ours);
 }
 
-function numbersFrom(signature: TensorSignature, binary: Buffer): TensorData {
-  const { name, type, shape } = signature;
+function numbersFrom(signature: TensorSignature, binary: Buffer, ours: boolean): TensorData {
+  const { name, shape } = signature;
+  const type = signature.type as Exclude<Datatype, 'BYTES'>;
   const expected = elementsOf(shape) * elementBytes(signature);
   if (binary.length !== expected)
     throw refuse(
       `input "${name}" came with ${binary.length} bytes of binary data, expected ${expected} for ${describeTensor(signature)}`,
     );
+  const wrong = type === 'BOOL' ? binary.findIndex((byte) => byte > 1) : -1;
+  if (wrong >= 0) throw refuse(`input "${name}": element ${wrong} is the byte ${binary[wrong]}; a BOOL is 0 or 1`);
+  if (ours && binary.byteOffset % elementBytes(signature) === 0)
+    return viewOf(type, binary.buffer as ArrayBuffer, binary.byteOffset, elementsOf(shape));
   const data = emptyData(type, elementsOf(shape)) as Exclude<TensorData, string[]>;
-  const bytes = new Uint8Array(data.buffer);
-  bytes.set(binary);
-  const wrong = type === 'BOOL' ? bytes.findIndex((byte) => byte > 1) : -1;
-  if (wrong >= 0) throw refuse(`input "${name}": element ${wrong} is the byte ${bytes[wrong]}; a BOOL is 0 or 1`);
+  new Uint8Array(data.buffer).set(binary);
   return data;
 }
 
@@ -58,7 +63,7 @@ function elementAt(name: string, index: number, rest: Buffer): Buffer {
 }
 
 /** ONNX Runtime's binding carries text as JavaScript's: other bytes would come out altered, and a NUL would end it. */
-function textOf(name: string, index: number, bytes: Buffer): string {
+export function textOf(name: string, index: number, bytes: Buffer): string {
   if (!isUtf8(bytes)) throw refuse(`input "${name}": element ${index} is not UTF-8; the model is given BYTES as text`);
   if (bytes.includes(0)) throw refuse(`input "${name}": element ${index} holds a NUL byte; the model is given BYTES as text`);
   return bytes.toString('utf8');

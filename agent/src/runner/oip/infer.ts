@@ -1,0 +1,31 @@
+import type { Inferences } from '../inferences.js';
+import type { Tensor } from '../tensor.js';
+import { readInputs } from './inputs.js';
+import { type ResponseHead, wantedOutputs } from './outputs.js';
+import type { InferRequest, WantedOutput } from './request.js';
+
+/** Writes the answer down in the protocol's form. Throws where that can't carry a value. */
+export type Encode<T> = (head: ResponseHead, wanted: readonly WantedOutput[], outputs: readonly Tensor[]) => T;
+
+/** One request of the Open Inference Protocol, whichever way it came. `since` is when. */
+export async function infer<T>(inferences: Inferences, request: InferRequest, since: number, encode: Encode<T>): Promise<T> {
+  const { manifest, model } = inferences.release;
+  const wanted = wantedOutputs(request, model.outputs);
+  const head = {
+    model_name: inferences.served.slot,
+    model_version: manifest.version,
+    ...(request.id === undefined ? {} : { id: request.id }),
+  };
+  const inputs = readInputs(request.inputs, model.inputs);
+  const answer: { encoded?: T } = {};
+  try {
+    return await inferences.infer(inputs, (all) => (answer.encoded = encode(head, wanted, all)), {
+      since,
+      ...request.submission,
+    });
+  } catch (error) {
+    // Encoded, and failed afterwards: the release's own check found NaN or infinity. That counts, yet who asked for bytes gets them.
+    if (answer.encoded !== undefined && wanted.some(({ binary }) => binary)) return answer.encoded;
+    throw error;
+  }
+}

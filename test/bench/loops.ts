@@ -1,0 +1,76 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LoadResult } from './load.js';
+import type { Connection, Outcome } from './transports/transport.js';
+
+/** Each connection asks again as soon as it is answered. */
+export async function closedLoop(connections: readonly Connection[], ms: number): Promise<LoadResult> {
+  const tally = new Tally();
+  await Promise.all(
+    connections.map(async (connection) => {
+      while (tally.elapsedMs < ms) {
+        const since = performance.now();
+        tally.count(await connection.infer(), performance.now() - since);
+      }
+    }),
+  );
+  return tally.result();
+}
+
+/** Asks at a steady rate whatever becomes of earlier requests, as long as a connection is free. */
+export async function openLoop(
+  connections: readonly Connection[],
+  { ms, perSecond }: { ms: number; perSecond: number },
+): Promise<LoadResult> {
+  const tally = new Tally();
+  const idle = [...connections];
+  const open = new Set<Promise<void>>();
+  for (let due = 0; tally.elapsedMs < ms;) {
+    for (const wanted = Math.floor((tally.elapsedMs * perSecond) / 1000); due < wanted; due++) {
+      const connection = idle.pop();
+      if (!connection) tally.unsent += 1;
+      else track(ask(connection));
+    }
+    await delay(1);
+  }
+  await Promise.all(open);
+  return tally.result();
+
+  function track(asked: Promise<void>): void {
+    open.add(asked);
+    void asked.then(() => open.delete(asked));
+  }
+
+  async function ask(connection: Connection): Promise<void> {
+    const since = performance.now();
+    tally.count(await connection.infer(), performance.now() - since);
+    idle.push(connection);
+  }
+}
+
+class Tally {
+  readonly #begun = performance.now();
+  readonly #times: number[] = [];
+  readonly #reasons = new Map<string, number>();
+  #shed = 0;
+  unsent = 0;
+
+  get elapsedMs(): number {
+    return performance.now() - this.#begun;
+  }
+
+  count(outcome: Outcome, ms: number): void {
+    if (outcome.kind === 'failed') this.#reasons.set(outcome.reason, (this.#reasons.get(outcome.reason) ?? 0) + 1);
+    else if (outcome.kind === 'shed') this.#shed += 1;
+    else this.#times.push(ms);
+  }
+
+  result(): LoadResult {
+    return {
+      seconds: this.elapsedMs / 1000,
+      timesMs: Float64Array.from(this.#times),
+      shed: this.#shed,
+      unsent: this.unsent,
+      failures: [...this.#reasons].map(([reason, count]) => ({ reason, count })),
+    };
+  }
+}
