@@ -69,6 +69,17 @@ describe('agent.yaml', () => {
     });
   });
 
+  it.each(['127.0.0.1:1', '127.1.2.3:1', 'localhost:1', '"[::1]:1"'])('lets a slot listen on %s without more', (address) =>
+    expect(complaints(`data: x\nslots: { a: { listen: { http: ${address} } } }`)).toEqual([]),
+  );
+
+  it('finds the files of a slot that is exposed beside it', () => {
+    const { slots } = load(
+      'data: x\nslots: { a: { listen: { http: 0.0.0.0:1 }, expose: { certificate: c, key: /k, tokens: t } } }',
+    );
+    expect(Object.values(slots)[0]?.expose).toEqual({ certificate: join(folder, 'c'), key: '/k', tokens: join(folder, 't') });
+  });
+
   it('cannot be changed once it is read', () => {
     const [slot] = Object.values(load(whole).slots);
     expect(Object.isFrozen(slot?.listen.http)).toBe(true);
@@ -107,7 +118,7 @@ describe('agent.yaml', () => {
       'data: x\nslots: { a: { listen: {} } }',
       ['slots.a.listen: names no address; give http, grpc or unix one, such as http: 127.0.0.1:8000'],
     ],
-    ['outputs', 'data: x\nslots: { a: { listen: { http: a:1 }, outputs: {} } }', ['slots.a: unknown key "outputs"']],
+    ['outputs', 'data: x\nslots: { a: { listen: { http: "127.0.0.1:1" }, outputs: {} } }', ['slots.a: unknown key "outputs"']],
     ['plain http', 'server: http://x\ndata: x', ['server: must be an https URL such as https://flotilla.example:8443']],
     [
       'a bad port',
@@ -116,13 +127,13 @@ describe('agent.yaml', () => {
     ],
     [
       'one port twice',
-      'data: x\nslots: { a: { listen: { http: a:1 } }, b: { listen: { http: a:1 } } }',
-      [`slots.b.listen.http: a:1 is already slot "a"'s; give each its own.`],
+      'data: x\nslots: { a: { listen: { http: localhost:1 } }, b: { listen: { http: localhost:1 } } }',
+      [`slots.b.listen.http: localhost:1 is already slot "a"'s; give each its own.`],
     ],
     [
       'one port for two protocols',
-      'data: x\nslots: { a: { listen: { http: a:1, grpc: a:1 } } }',
-      [`slots.a.listen.grpc: a:1 is already this slot's "http"; give each its own.`],
+      'data: x\nslots: { a: { listen: { http: localhost:1, grpc: localhost:1 } } }',
+      [`slots.a.listen.grpc: localhost:1 is already this slot's "http"; give each its own.`],
     ],
     [
       'one socket for two slots',
@@ -135,6 +146,18 @@ describe('agent.yaml', () => {
       [
         `slots.a.listen.unix: /${'x'.repeat(110)} has 111 bytes, a socket's path at most 107; shorten it, such as /run/flotilla/a.sock.`,
       ],
+    ],
+    [
+      'an address that others reach',
+      'data: x\nslots: { a: { listen: { http: 0.0.0.0:1 } } }',
+      [
+        'slots.a.listen.http: 0.0.0.0:1 can be reached from the network; give the slot "expose" with a certificate, its key, and clientCa or tokens, or listen on 127.0.0.1.',
+      ],
+    ],
+    [
+      'a slot that anybody may ask',
+      'data: x\nslots: { a: { listen: { http: "[::]:1" }, expose: { certificate: c, key: k } } }',
+      ['slots.a.expose: needs clientCa (whose client certificates are taken) or tokens (a file of bearer tokens), or both'],
     ],
     ['a list', '- data', ['Invalid input: expected object, received array']],
     ['broken YAML', 'data: [', [expect.stringMatching(/^not YAML: /)]],

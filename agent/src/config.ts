@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { describeIssues, DeviceId, ExecutionProvider, SlotName } from '@flotilla/protocol';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { Exposure, exposureComplaint, exposureFrom } from './exposure.js';
 import { SourceConfig } from './runner-protocol.js';
 
 /** The configuration cannot be used: one line for each thing wrong. */
@@ -29,6 +30,7 @@ const SlotFile = z.strictObject({
   source: SourceConfig.optional(),
   /** Inferences side by side, each with its own copy of the weights; the profile's number where it is not said. */
   workers: z.int().min(1).max(64).optional(),
+  expose: Exposure.optional(),
 });
 /** A program that computes models in place of the engine built into the runner: docs/engine-protocol.md. */
 const EngineFile = z.strictObject({
@@ -96,6 +98,8 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withPathsFrom(folder, slot)] as const);
   const resolved = Object.fromEntries(slots);
   checkAddresses(file, resolved);
+  const exposed = exposureComplaint(resolved);
+  if (exposed) throw new ConfigError(`${file}: ${exposed}`);
   return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: resolved });
 }
 
@@ -128,11 +132,12 @@ function withEnvironment(written: unknown, env: NodeJS.ProcessEnv): unknown {
 const numberOrText = (text: string) => (Number.isNaN(Number(text)) ? text : Number(text));
 
 type Slot = z.output<typeof SlotFile>;
-function withPathsFrom(folder: string, { listen, source, ...slot }: Slot): Slot {
+function withPathsFrom(folder: string, { listen, source, expose, ...slot }: Slot): Slot {
   return {
     ...slot,
     listen: listen.unix === undefined ? listen : { ...listen, unix: resolve(folder, listen.unix) },
     ...(source ? { source: { ...source, directory: resolve(folder, source.directory) } } : {}),
+    ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
   };
 }
 

@@ -52,11 +52,30 @@ const load = {
   maxRssBytes: z.int().min(1),
 };
 
+/** Where a slot of this device listens for REST. */
+export const SlotAddress = z.object({
+  slot: SlotName,
+  scheme: z.enum(['http', 'https']),
+  host: z.string(),
+  port: z.int().min(1),
+});
+export type SlotAddress = z.infer<typeof SlotAddress>;
+
+/** What a slot that others reach shows them, and takes from them: PEM texts, and the sha256 of each token in hex. */
+export const Credentials = z.object({
+  certificate: z.string(),
+  key: z.string(),
+  clientCa: z.string().optional(),
+  tokens: z.array(z.string()),
+});
+export type Credentials = z.infer<typeof Credentials>;
+const credentials = Credentials.optional();
+
 const drain = z.object({ type: z.literal('drain'), graceMs: z.int().min(0) });
 
 /** The stub, which stands in where no runner can serve: answer every request with the reason, then `activated`. */
 export const ToStub = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('refuse'), reason: z.string(), listen: Listen }),
+  z.object({ type: z.literal('refuse'), reason: z.string(), listen: Listen, credentials }),
   drain,
 ]);
 export type ToStub = z.infer<typeof ToStub>;
@@ -73,6 +92,10 @@ export const ToRunner = z.discriminatedUnion('type', [
     /** Golden set and figures first, told as `preflighted`: where there is no memory for a runner that is thrown away. */
     prove: z.boolean().optional(),
     source: SourceConfig.optional(),
+    /** TLS, and who may ask; without it the address is this device's own. */
+    credentials,
+    /** All of this device, for clients that look for them. */
+    slots: z.array(SlotAddress).default([]),
     /** JSON lines of predictions; rotated at maxBytes, `keep` old files. */
     predictions: z.object({ file: z.string(), maxBytes: z.int().min(1), keep: z.int().min(0) }),
   }),
@@ -81,6 +104,8 @@ export const ToRunner = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stop-source') }),
   /** Stop accepting, answer what came, send the last window, exit 0 at the latest after graceMs. */
   drain,
+  /** New ones, for connections to come. */
+  z.object({ type: z.literal('secure'), credentials: Credentials }),
   z.object({ type: z.literal('configure'), windowS: z.number().gt(0) }),
 ]);
 export type ToRunner = z.infer<typeof ToRunner>;

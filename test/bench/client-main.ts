@@ -1,16 +1,17 @@
 import { answerParent } from './child.js';
 import type { LoadResult } from './load.js';
-import { closedLoop, openLoop } from './loops.js';
+import { closedLoop, type OpenLoop, openLoop } from './loops.js';
 import { grpc } from './transports/grpc.js';
+import { grpcStream } from './transports/grpc-stream.js';
 import { rest } from './transports/rest.js';
 import type { Call, Connection, Target, TransportName } from './transports/transport.js';
 
 export type ClientQuestion =
   | { connect: { transport: TransportName; target: Target; call: Call; connections: number } }
   | { closedLoop: { ms: number; clients: number } }
-  | { openLoop: { ms: number; perSecond: number } };
+  | { openLoop: OpenLoop };
 
-const transports = { rest, grpc };
+const transports = { rest, grpc, grpcStream };
 let connections: Connection[] = [];
 
 answerParent<ClientQuestion>(async (question): Promise<LoadResult | undefined> => {

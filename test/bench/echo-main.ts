@@ -7,7 +7,7 @@ import { inferMethod } from './transports/grpc.js';
 import type { Target, TransportName } from './transports/transport.js';
 
 /** `path`: a UNIX socket there; otherwise a free port. */
-export type EchoQuestion = { serve: TransportName; answerBytes: number; path?: string };
+export type EchoQuestion = { serve: Exclude<TransportName, 'grpcStream'>; answerBytes: number; path?: string };
 
 /** The floor under a transport: reads the request whole and answers with as many bytes as the model would, at once. */
 function serve({ serve: transport, answerBytes, path }: EchoQuestion): Promise<Target> {

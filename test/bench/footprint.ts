@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { localDevices, slot } from '../local-fleet/devices.js';
 import { agentProgram, Fleet, models } from '../local-fleet/fleet.js';
 import { freePorts } from '../support/ports.js';
-import { rssMb } from './process-use.js';
+import { childrenOf, rssMb } from './process-use.js';
 import type { Bench } from './main.js';
 
 const rounds = 5;
@@ -87,9 +87,7 @@ async function stop(child: ChildProcess): Promise<void> {
 
 /** The supervisor's child that serves the slot. */
 async function runnerOf(supervisor: number): Promise<number> {
-  const tasks = await readdir(`/proc/${supervisor}/task`);
-  const children = await Promise.all(tasks.map((task) => readFile(`/proc/${supervisor}/task/${task}/children`, 'utf8')));
-  const [runner] = children.join(' ').split(/\s+/).filter(Boolean).map(Number);
+  const [runner] = await childrenOf(supervisor);
   if (runner === undefined) throw new Error('the supervisor has no runner');
   return runner;
 }

@@ -1,5 +1,6 @@
 import { Child } from './child.js';
 import type { ClientQuestion } from './client-main.js';
+import type { OpenLoop } from './loops.js';
 import { quantile } from './statistics.js';
 import type { Call, Target, TransportName } from './transports/transport.js';
 
@@ -8,7 +9,8 @@ export type LoadResult = {
   /** Of the inferences that were answered. */
   timesMs: Float64Array;
   shed: number;
-  /** Due while no connection was free. */
+  moved: number;
+  /** Left out, for no connection was free. */
   unsent: number;
   failures: { reason: string; count: number }[];
 };
@@ -27,8 +29,8 @@ export class LoadClient {
     return this.#ask({ closedLoop: { clients, ms } });
   }
 
-  openLoop(perSecond: number, ms: number): Promise<LoadResult> {
-    return this.#ask({ openLoop: { perSecond, ms } });
+  openLoop(openLoop: OpenLoop): Promise<LoadResult> {
+    return this.#ask({ openLoop });
   }
 
   end(): Promise<void> {

@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { Flags } from './flags.js';
 import { footprint } from './footprint.js';
 import { predict } from './predict.js';
+import { swap } from './swap.js';
 
 /** `reach`: the number to reach, where the design names one; `interval`: where the true median lies in 95 of 100 cases. */
 export type Measured = { value: number; unit: string; reach?: string; interval?: [number, number] };
@@ -10,7 +11,7 @@ export type Skipped = { skipped: string };
 export type Figure = Measured | Skipped;
 export type Bench = { about: string; run: (log: (line: string) => void, flags: Flags) => Promise<Record<string, Figure>> };
 
-const benches: Record<string, Bench> = { footprint, predict };
+const benches: Record<string, Bench> = { footprint, predict, swap };
 
 const [name = '', ...given] = process.argv.slice(2);
 const flags = new Flags(given);
@@ -40,7 +41,7 @@ function row(figure: Figure): string {
   if ('skipped' in figure) return `   skipped: ${figure.skipped}`;
   const { value, unit, reach = '', interval } = figure;
   const range = interval ? `${digits(interval[0])} to ${digits(interval[1])}` : '';
-  return `${digits(value).padStart(10)} ${unit.padEnd(6)} ${range.padEnd(18)} ${reach}`;
+  return `${(unit === 'count' ? String(value) : digits(value)).padStart(10)} ${unit.padEnd(6)} ${range.padEnd(18)} ${reach}`;
 }
 
 function digits(value: number): string {

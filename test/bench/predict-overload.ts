@@ -12,6 +12,8 @@ const roundMs = 1000;
 /** Enough that the client is never the bottleneck: what is due finds a free one. */
 const connections = 256;
 
+const flooding = { ms: roundMs, whenBusy: 'leave-out' } as const;
+
 /** Five times the capacity in an open loop: how much of the capacity still comes in time. */
 export async function overload({ log, rounds }: PartOptions): Promise<Record<string, Figure>> {
   const served = await serveModel(deepMlp, log);
@@ -20,13 +22,13 @@ export async function overload({ log, rounds }: PartOptions): Promise<Record<str
   const flood = await LoadClient.connected('rest', served.targets.rest, { ...call, timeoutMs: deadlineMs }, connections);
   try {
     const capacity = unfailing(await steady.closedLoop(2, roundMs)).perSecond;
-    await flood.openLoop(capacity * times, roundMs);
+    await flood.openLoop({ ...flooding, perSecond: capacity * times });
     const before = await rssMb(served.pid);
     const [goodput, accepted]: [number[], number[]] = [[], []];
     let [shed, unsent] = [0, 0];
     for (let round = 0; round < rounds; round++) {
       const { perSecond } = unfailing(await steady.closedLoop(2, roundMs));
-      const flooded = await flood.openLoop(perSecond * times, roundMs);
+      const flooded = await flood.openLoop({ ...flooding, perSecond: perSecond * times });
       unfailing(flooded);
       const inTime = flooded.timesMs.filter((ms) => ms <= deadlineMs).length;
       goodput.push(inTime / flooded.seconds / perSecond);

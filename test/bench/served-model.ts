@@ -79,7 +79,7 @@ export async function serveModel(
     await release.remove();
   };
   try {
-    runner.send({ type: 'serve', ...served, ...limits, listen: sockets.listen, windowS: 10, predictions });
+    runner.send({ type: 'serve', ...served, ...limits, listen: sockets.listen, slots: [], windowS: 10, predictions });
     await runner.expect('ready', 60_000);
     runner.send({ type: 'activate' });
     await runner.expect('activated', 10_000);

@@ -32,7 +32,11 @@ describe('the surface of a slot', () => {
   test('tells of itself as the protocol asks', async () => {
     expect(await get('/v2')).toEqual({
       status: 200,
-      body: { name: 'flotilla', version: '0.1.0', extensions: ['binary_tensor_data'] },
+      body: {
+        name: 'flotilla',
+        version: '0.1.0',
+        extensions: ['binary_tensor_data', 'model_configuration', 'schedule_policy', 'statistics'],
+      },
     });
     expect(await get('/v2/health/live')).toEqual({ status: 200, body: { live: true } });
     expect(await get('/v2/health/ready')).toEqual({ status: 200, body: { ready: true } });
@@ -117,7 +121,7 @@ describe('the surface of a slot', () => {
   test.each<[string, string, number, RegExp]>([
     ['GET', '/v2/models/other', 404, /^there is no model "other" here; this slot is "inspection"$/],
     ['GET', '/v2/models/inspection/versions/9.9.9', 404, /^version "9.9.9" does not run here; inspection runs colours 1.0.0$/],
-    ['POST', '/v2/models/inspection', 405, /takes GET, not POST$/],
+    ['POST', '/v2/models/inspection', 405, /takes GET, HEAD, not POST$/],
     ['GET', '/v2/models/inspection/infer', 405, /takes POST, not GET$/],
     ['GET', '/nothing/here', 404, /^there is no \/nothing\/here here$/],
     ['GET', '/v2/models/%zz', 400, /malformed escape: %zz$/],
@@ -185,6 +189,30 @@ describe('the surface of a slot', () => {
       request.write('{');
     });
     expect(status).toBe(413);
+  });
+
+  test('HEAD is answered as GET is, without the body, and not where the answer never ends', async () => {
+    const [head, whole] = [await fetch(`${slot.base}/v2`, { method: 'HEAD' }), await fetch(`${slot.base}/v2`)];
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    expect(head.headers.get('content-length')).toBe(String((await whole.text()).length));
+    expect((await fetch(`${slot.base}/v1/slots/inspection/predictions/stream`, { method: 'HEAD' })).status).toBe(405);
+    expect((await fetch(`${slot.base}/v2/models/inspection/infer`, { method: 'HEAD' })).status).toBe(405);
+  });
+
+  test('a large body that waits to be asked for, as curl sends it, is asked for and answered', async () => {
+    const body = Buffer.concat([Buffer.from(JSON.stringify({ inputs: [images()] })), Buffer.alloc(2e6, ' ')]);
+    const heard: string[] = [];
+    const status = await new Promise((resolve, reject) => {
+      const headers = { 'content-length': body.length, expect: '100-continue' };
+      const request = httpRequest(`${slot.base}/v2/models/inspection/infer`, { method: 'POST', headers });
+      request.on('continue', () => {
+        heard.push('continue');
+        request.end(body);
+      });
+      request.on('response', (response) => resolve(response.statusCode)).on('error', reject);
+      request.flushHeaders();
+    });
+    expect([heard, status]).toEqual([['continue'], 200]);
   });
 
   test('what is not HTTP gets an answer and a closed connection', async () => {

@@ -24,6 +24,8 @@ export type Route = {
   method: 'GET' | 'POST';
   /** Segments; `:name` takes any one and hands it over under its name. */
   path: string;
+  /** HEAD is asked like GET, and its body left out; not where the answer never ends. */
+  head?: false;
   handle: (params: Readonly<Record<string, string>>, request: IncomingMessage) => Promise<Reply | Streamed> | Reply | Streamed;
 };
 
@@ -52,10 +54,10 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
       const params = match(pattern, segments);
       return params ? [{ route, params }] : [];
     });
-    const found = candidates.find(({ route }) => route.method === request.method);
+    const found = candidates.find(({ route }) => methodsOf(route).includes(request.method!));
     if (found) return found;
     if (candidates.length === 0) throw new RequestError(404, `there is no ${path} here`);
-    const allow = candidates.map(({ route }) => route.method).join(', ');
+    const allow = candidates.flatMap(({ route }) => methodsOf(route)).join(', ');
     throw new RequestError(405, `${path} takes ${allow}, not ${request.method}`, { allow });
   }
 
@@ -68,6 +70,8 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
     return { status: 500, body };
   }
 }
+
+const methodsOf = ({ method, head }: Route): string[] => (method === 'GET' && head !== false ? ['GET', 'HEAD'] : [method]);
 
 /** Whole seconds, which is all that the header knows. */
 const retryAfter = ({ retryAfterMs }: Overloaded) => String(Math.max(1, Math.ceil(retryAfterMs / 1000)));

@@ -1,30 +1,13 @@
-import type { DeploymentId, Digest } from '@flotilla/protocol';
+import { randomBytes } from 'node:crypto';
 import { messageOf } from './fault.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
+import { RequestError } from './http.js';
 import { hasBatchDimension } from './oip/model-config.js';
-import type { Ranked } from './pipeline/answer.js';
+import { outputValues } from './output-values.js';
 import { type InferenceQueue, Overloaded, type Submission } from './queue.js';
+import type { Prediction, Ranked } from './slot-schemas.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
-
-/** One picture's labelled answer: a line of the prediction file. */
-export type Prediction = {
-  at: string;
-  seq: number;
-  release: string;
-  digest: Digest;
-  deployment: DeploymentId;
-  /** The picture's file name, where it came from the source. */
-  source?: string;
-  top: Ranked[];
-  computeMs: number;
-  totalMs: number;
-};
-
-/** `stale`: too old to say something about what lies before the camera now. */
-export type Quality = 'good' | 'stale';
-/** What the slot's API returns. */
-export type GradedPrediction = Prediction & { quality: Quality };
 
 /** The picture is at fault, not the model. */
 export class BadPicture extends Error {
@@ -38,63 +21,80 @@ export class InferenceFailed extends Error {
 /** `counted`: a failure is held against the release. */
 type Run = { inputs: readonly Tensor[]; since: number; submission: Submission; counted: boolean };
 type Answer<T> = { value: T; computeUs: number; totalUs: number };
+type Finished<T> = { value: T; top: Ranked | undefined };
+type Asked = Submission & { since?: number; source?: string };
 
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
 export class Inferences {
   #seq = 0;
+  /** Random, for `seq` begins anew in each runner of a deployment, and a board's clock may begin anew too. */
+  readonly #name: string;
 
   constructor(
     readonly release: LoadedRelease,
     readonly served: Served,
     private readonly queue: InferenceQueue,
     private readonly monitor: Monitor,
-  ) {}
+  ) {
+    this.#name = `${served.deployment.slice(0, 8)}-${randomBytes(4).toString('hex')}`;
+  }
 
   /** Raw tensors. `encode` makes the caller's answer; where it throws, the inference has failed. `since` is when the request came. */
   async infer<T>(
     inputs: readonly Tensor[],
     encode: (outputs: readonly Tensor[]) => T,
-    { since = performance.now(), ...submission }: Submission & { since?: number } = {},
+    { since = performance.now(), ...submission }: Asked = {},
   ): Promise<T> {
-    // What a client's NaN or empty tensor leads to says nothing about the release.
-    const counted = inputs.every((tensor) => tensor.data.length > 0 && firstNonFinite(tensor) < 0);
     const finish = (outputs: readonly Tensor[]) => ({
       value: encode(outputs),
       top: this.release.pipeline.postprocess(outputs)[0],
     });
-    // Nor shall it touch the answers of others.
-    const { value } = await this.#run({ inputs, since, submission: { ...submission, alone: !counted }, counted }, finish);
+    const { value } = await this.#run({ inputs, since, submission, counted: isPlain(inputs) }, finish);
     return value;
   }
 
-  async predict(encoded: Uint8Array, source?: string): Promise<Prediction> {
-    const since = performance.now();
-    const tensor = await this.#preprocess(encoded);
-    const {
-      value: top,
-      computeUs,
-      totalUs,
-    } = await this.#run({ inputs: [tensor], since, submission: {}, counted: true }, (outputs) => {
-      const ranked = this.release.pipeline.postprocess(outputs);
-      return { value: ranked, top: ranked[0] };
-    });
+  /** An encoded picture. `source` is its file's name, where the slot's own source has it. */
+  async predict(encoded: Uint8Array, { since = performance.now(), ...asked }: Asked = {}): Promise<Prediction> {
+    return this.#predict([await this.#preprocess(encoded)], true, { since, ...asked });
+  }
+
+  /** Tensors, for an answer with the release's own postprocessing. */
+  predictFrom(inputs: readonly Tensor[], asked: Asked = {}): Promise<Prediction> {
+    return this.#predict(inputs, isPlain(inputs), asked);
+  }
+
+  async #predict(inputs: readonly Tensor[], counted: boolean, asked: Asked): Promise<Prediction> {
+    const { since = performance.now(), source, ...submission } = asked;
+    const run = { inputs, since, submission, counted };
+    const { value, computeUs, totalUs } = await this.#run(run, (outputs) => this.#answer(outputs));
     const { digest, deployment } = this.served;
+    const seq = this.#seq++;
     return {
+      id: `${this.#name}-${seq}`,
       at: new Date().toISOString(),
-      seq: this.#seq++,
+      seq,
       release: this.release.name,
       digest,
       deployment,
       ...(source === undefined ? {} : { source }),
-      top,
+      ...value,
       computeMs: computeUs / 1000,
       totalMs: totalUs / 1000,
     };
   }
 
+  #answer(outputs: readonly Tensor[]): Finished<Pick<Prediction, 'top' | 'outputs'>> {
+    const { pipeline } = this.release;
+    const top = pipeline.postprocess(outputs);
+    return top[0]
+      ? { value: { top }, top: top[0] }
+      : { value: { top, outputs: outputValues(pipeline.results(outputs)) }, top: undefined };
+  }
+
   async #preprocess(encoded: Uint8Array): Promise<Tensor> {
     const { pipeline, name } = this.release;
-    if (!pipeline.preprocess) throw new BadPicture(`${name} declares no preprocessing for pictures; ask it with tensors`);
+    if (!pipeline.preprocess)
+      throw new BadPicture(`${name} takes no pictures: send {"inputs": {…}} as application/json, with its tensors by name`);
     try {
       return await pipeline.preprocess(encoded);
     } catch (error) {
@@ -104,17 +104,18 @@ export class Inferences {
 
   async #run<T>(
     { inputs, since, submission, counted }: Run,
-    finish: (outputs: readonly Tensor[]) => { value: T; top: Ranked | undefined },
+    finish: (outputs: readonly Tensor[]) => Finished<T>,
   ): Promise<Answer<T>> {
     const elements = hasBatchDimension(this.release.model) ? (inputs[0]?.shape[0] ?? 1) : 1;
     try {
-      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, submission);
+      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, { ...submission, alone: !counted });
       this.monitor.executed(elements, wallUs);
-      const { value, top } = finish(outputs);
+      const { value, top } = counted ? finish(outputs) : blaming(() => finish(outputs));
       const totalUs = microsecondsSince(since);
       this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top, elements);
       return { value, computeUs: wallUs, totalUs };
     } catch (error) {
+      if (error instanceof RequestError) throw error;
       if (error instanceof Overloaded) {
         this.monitor.shed();
         throw error;
@@ -122,6 +123,20 @@ export class Inferences {
       if (counted) this.monitor.failed(microsecondsSince(since));
       throw new InferenceFailed(`the inference failed: ${messageOf(error)}`, { cause: error });
     }
+  }
+}
+
+/** What a client's NaN leads to says nothing about the release. */
+/** What a client's NaN or empty tensor leads to says nothing about the release, and shall not touch the answers of others. */
+const isPlain = (inputs: readonly Tensor[]) => inputs.every((tensor) => tensor.data.length > 0 && firstNonFinite(tensor) < 0);
+
+/** The client's own NaN or infinity is why the answer can't be used. */
+function blaming<T>(finish: () => T): T {
+  try {
+    return finish();
+  } catch (error) {
+    if (error instanceof RequestError) throw error;
+    throw new RequestError(400, `${messageOf(error)} (the inputs held NaN or infinity)`);
   }
 }
 

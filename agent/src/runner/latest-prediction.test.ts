@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
 
 const prediction = {
+  id: '8f14e45f-0badcafe-1',
   at: '2026-11-22T10:00:00.000Z',
   seq: 7,
   release: 'colours@1.0.0',

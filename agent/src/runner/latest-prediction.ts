@@ -1,5 +1,5 @@
 import type { SourceConfig } from '../runner-protocol.js';
-import type { GradedPrediction, Prediction } from './inferences.js';
+import type { GradedPrediction, Prediction } from './slot-schemas.js';
 
 const shortestStaleMs = 10_000;
 const missedPictures = 5;

@@ -6,6 +6,10 @@ const idleGraceMs = 1000;
 /** How long a client may take over its headers, its whole request, and between two requests. */
 const patience = { headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, connectionsCheckingInterval: 1000 };
 
+/** Makes the server that accepts connections, and gives each on when it may be spoken on. */
+export type Accept = (onConnection: (socket: Socket) => void) => Server;
+export const plainly: Accept = (onConnection) => createServer({ noDelay: true }, onConnection);
+
 type Connection = { open: Set<ServerResponse>; /** Bytes read when the last request was answered. */ answeredAt: number };
 
 /**
@@ -14,13 +18,20 @@ type Connection = { open: Set<ServerResponse>; /** Bytes read when the last requ
  */
 export class Listener {
   readonly #http: HttpServer;
-  readonly #net: Server = createServer({ noDelay: true }, (socket) => this.take(socket));
+  readonly #net: Server;
   readonly #connections = new Map<Socket, Connection>();
+  /** As accepted; a TLS connection lies above one of them. */
+  readonly #accepted = new Set<Socket>();
   #draining = false;
   #onEmpty: () => void = () => undefined;
 
-  constructor(handler: RequestListener, limits = patience) {
+  constructor(handler: RequestListener, limits = patience, accept = plainly) {
     this.#http = http.createServer(limits);
+    this.#net = accept((socket) => this.take(socket));
+    this.#net.on('connection', (socket) => {
+      this.#accepted.add(socket);
+      socket.on('close', () => this.#accepted.delete(socket));
+    });
     this.#http.on('connection', (socket: Socket) => this.#track(socket));
     this.#http.on('request', (request, response) => {
       if (this.#draining) announceEnd(response);
@@ -73,15 +84,16 @@ export class Listener {
     });
   }
 
-  /** Idle: nothing asked, and nothing begun since the last answer. */
+  /** Idle: nothing asked, and nothing begun since the last answer, a handshake included. */
   #closeIdle(): void {
+    for (const socket of this.#accepted) if (socket.bytesRead === 0) socket.destroy();
     for (const [socket, { open, answeredAt }] of this.#connections) {
       if (open.size === 0 && socket.bytesRead === answeredAt) socket.destroySoon();
     }
   }
 
   #closeAll(): void {
-    for (const socket of this.#connections.keys()) socket.destroy();
+    for (const socket of this.#accepted) socket.destroy();
   }
 }
 

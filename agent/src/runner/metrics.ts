@@ -1,16 +1,18 @@
 import type { Route } from './http.js';
 import type { Inferences } from './inferences.js';
+import type { Feedback } from './feedback.js';
+import type { JsonLines } from './json-lines.js';
 import { type Family, exposition, expositionType, single } from './monitor/exposition.js';
 import type { Monitor } from './monitor/monitor.js';
 import type { PredictionStreams } from './prediction-stream.js';
-import type { PredictionLog } from './predictions.js';
 import type { InferenceQueue } from './queue.js';
 
 type Measured = {
   inferences: Inferences;
   monitor: Monitor;
   queue: InferenceQueue;
-  predictions: PredictionLog;
+  predictions: JsonLines;
+  feedback: Feedback;
   streams: PredictionStreams;
 };
 
@@ -20,7 +22,10 @@ export function metricsRoute(measured: Measured): Route {
   return {
     method: 'GET',
     path: '/metrics',
-    handle: () => ({ headers, body: Buffer.from(exposition([...measured.monitor.families(), ...gauges(measured)])) }),
+    handle: () => ({
+      headers,
+      body: Buffer.from(exposition([...measured.monitor.families(), ...measured.feedback.families(), ...gauges(measured)])),
+    }),
   };
 }
 

@@ -9,6 +9,7 @@ import { Listener } from './listener.js';
 import { PredictionStreams, streamLimits } from './prediction-stream.js';
 
 const aPrediction = (seq: number, source = 'a.png') => ({
+  id: `8f14e45f-0badcafe-${seq}`,
   at: '2026-11-22T10:00:00.000Z',
   seq,
   release: 'colours@1.0.0',

@@ -4,7 +4,9 @@ import { ReleaseFault } from './fault.js';
 import { type LoadOrder, type LoadedRelease, loadRelease } from './loading.js';
 import type { Logger } from './log.js';
 import { heldBytes, peakBytes } from './memory.js';
+import { openSecurity } from './open-security.js';
 import { preflight, prove } from './preflight.js';
+import type { Security } from './security.js';
 import { type ServeOrder, Serving } from './serving.js';
 import { inherited } from './slot-listeners.js';
 
@@ -19,6 +21,7 @@ type Surroundings = {
 /** The process's life: new → loading → ready → active → draining. Orders are taken one after the other, in the order they came. */
 export class Runner {
   #serving: Serving | undefined;
+  #security: Security | undefined;
   #loading = false;
   #last: Promise<void> = Promise.resolve();
 
@@ -45,6 +48,9 @@ export class Runner {
       case 'stop-source':
         await this.#ready(message.type).stopSource();
         send({ type: 'source-stopped' });
+        break;
+      case 'secure':
+        this.#security?.renew(message.credentials);
         break;
       case 'configure':
         this.#ready(message.type).configure(message.windowS);
@@ -84,7 +90,8 @@ export class Runner {
     const release = await loadRelease(order, engine);
     if (order.prove) send({ type: 'preflighted', figures: await prove(release, order, engine, () => peakBytes(engine)) });
     this.#tell(release);
-    this.#serving = new Serving(order, release, { engine, send, log, listen: inherited(order.listen) });
+    const security = (this.#security = await openSecurity(order.credentials));
+    this.#serving = new Serving(order, release, { engine, send, log, security, listen: inherited(order.listen) });
     const { loadMs, provider, shortfall } = release.model;
     send({ type: 'ready', loadMs, rssBytes: heldBytes(engine), provider, shortfall });
   }

@@ -4,19 +4,27 @@ import type { Engine } from './engine/engine.js';
 import { messageOf } from './fault.js';
 import type { GrpcServer } from './grpc/server.js';
 import { type Route, httpHandler } from './http.js';
-import { BadPicture, Inferences, type Prediction } from './inferences.js';
+import { BadPicture, Inferences } from './inferences.js';
+import { Feedback } from './feedback.js';
+import { JsonLines } from './json-lines.js';
 import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from './log.js';
 import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
 import { Monitor } from './monitor/monitor.js';
+import type { isOnThisDevice } from './nearness.js';
 import { oipRoutes } from './oip/rest.js';
+import { recordOf } from './output-values.js';
+import { feedbackFile, findPrediction } from './past-predictions.js';
+import { openApiRoute } from './openapi/route.js';
 import { PredictionStreams } from './prediction-stream.js';
-import { PredictionLog } from './predictions.js';
 import { InferenceQueue, Overloaded, type QueueLimits } from './queue.js';
+import type { Security } from './security.js';
 import { type ListenWhere, type Ports, SlotListeners } from './slot-listeners.js';
 import { slotRoutes } from './slot-api.js';
+import { slotsRoute } from './slot-list.js';
+import type { Prediction } from './slot-schemas.js';
 import { DirectorySource, type InferOutcome } from './source.js';
 
 export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
@@ -24,6 +32,10 @@ type Surroundings = {
   engine: Engine;
   send: (message: FromRunner) => void;
   log: Logger;
+  /** Of a slot that others than this device reach. */
+  security?: Security | undefined;
+  /** Whether a client is on this device; its answers are not compressed. */
+  isNear?: typeof isOnThisDevice;
   /** Where to listen. */ listen: ListenWhere;
 };
 
@@ -45,10 +57,13 @@ export class Serving {
   readonly #queue: InferenceQueue;
   readonly #monitor: Monitor;
   readonly #inferences: Inferences;
-  readonly #predictions: PredictionLog;
+  readonly #predictions: JsonLines;
+  readonly #feedback: Feedback;
   readonly #latest: LatestPrediction;
   readonly #streams = new PredictionStreams();
   readonly #source: DirectorySource | undefined;
+  /** What it answers to. */
+  readonly routes: readonly Route[];
   readonly #listeners: SlotListeners;
   readonly #heartbeat: NodeJS.Timeout;
   #windows: NodeJS.Timeout | undefined;
@@ -56,7 +71,7 @@ export class Serving {
   #state: 'ready' | 'active' | 'draining' = 'ready';
 
   constructor(
-    order: ServeOrder,
+    private readonly order: ServeOrder,
     release: LoadedRelease,
     private readonly around: Surroundings,
   ) {
@@ -66,10 +81,13 @@ export class Serving {
     this.#queue = new InferenceQueue((inputs) => around.engine.run(inputs), queueLimitsOf(release, around.engine));
     this.#monitor = new Monitor(served);
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
-    this.#predictions = new PredictionLog(order.predictions, around.log);
+    this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);
+    this.#feedback = openFeedback(order, this.#predictions, around.log);
     this.#latest = new LatestPrediction(staleAfterMs(order.source));
     this.#source = order.source && this.#openSource(order.source);
-    this.#listeners = new SlotListeners(httpHandler(this.#routes(), around.log), () => this.#speakGrpc());
+    this.routes = this.#routes();
+    const handler = httpHandler(this.routes, around.log);
+    this.#listeners = new SlotListeners(handler, () => this.#speakGrpc(), around.security);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }
 
@@ -134,20 +152,24 @@ export class Serving {
   }
 
   #routes(): Route[] {
-    const [inferences, streams] = [this.#inferences, this.#streams];
+    const [inferences, streams, feedback, queue] = [this.#inferences, this.#streams, this.#feedback, this.#queue];
     const isReady = () => this.#state === 'active';
     const record = (prediction: Prediction) => this.#record(prediction);
     return [
-      ...oipRoutes(inferences, isReady),
-      ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, record }),
-      metricsRoute({ inferences, streams, monitor: this.#monitor, queue: this.#queue, predictions: this.#predictions }),
+      slotsRoute(this.order),
+      ...oipRoutes({ inferences, monitor: this.#monitor, isReady, isNear: this.around.isNear }),
+      ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, feedback, record }),
+      openApiRoute(),
+      metricsRoute({ inferences, streams, feedback, queue, monitor: this.#monitor, predictions: this.#predictions }),
     ];
   }
 
   #record(prediction: Prediction): void {
-    this.#latest.set(prediction);
-    this.#predictions.append(prediction);
-    this.#streams.publish(prediction);
+    const record = recordOf(prediction);
+    this.#latest.set(record);
+    void this.#predictions.append(record);
+    this.#feedback.remember(record);
+    this.#streams.publish(record);
   }
 
   #openSource(config: SourceConfig): DirectorySource {
@@ -156,7 +178,7 @@ export class Serving {
 
   async #inferFromSource(encoded: Uint8Array, name: string): Promise<InferOutcome> {
     try {
-      this.#record(await this.#inferences.predict(encoded, name));
+      this.#record(await this.#inferences.predict(encoded, { source: name }));
       return 'inferred';
     } catch (error) {
       if (error instanceof Overloaded) return 'busy';
@@ -179,4 +201,10 @@ export class Serving {
   #cut(): void {
     this.around.send({ type: 'window', ...this.#monitor.cut(this.#queue.takeDepthMax()) });
   }
+}
+
+function openFeedback({ slot, predictions }: ServeOrder, log: JsonLines, logger: Logger): Feedback {
+  const { file, maxBytes, keep } = predictions;
+  const lines = { file: feedbackFile(file), maxBytes: Math.ceil(maxBytes / 10), keep, what: 'feedback', durable: true };
+  return new Feedback(new JsonLines(lines, logger), (id) => findPrediction(id, file, log), slot);
 }

@@ -1,8 +1,9 @@
 import type { RequestListener } from 'node:http';
-import { type ListenOptions, type Server, type Socket, createServer } from 'node:net';
+import type { ListenOptions, Server, Socket } from 'node:net';
 import type { Listen } from '../runner-protocol.js';
 import type { GrpcServer } from './grpc/server.js';
-import { Listener, portOf } from './listener.js';
+import { Listener, plainly, portOf } from './listener.js';
+import type { Security } from './security.js';
 import { sniff } from './sniff.js';
 
 type Where = ListenOptions | { fd: number };
@@ -29,16 +30,21 @@ export class SlotListeners {
   constructor(
     handler: RequestListener,
     private readonly loadGrpc: () => Promise<GrpcServer>,
+    /** Where others than this device reach it. */
+    private readonly security?: Security,
   ) {
-    this.#http = new Listener(handler);
+    this.#http = security
+      ? new Listener(security.guard(handler), undefined, security.accepting('http/1.1'))
+      : new Listener(handler);
   }
 
   async listen({ http, grpc, unix }: ListenWhere): Promise<Ports> {
     const server = grpc && (await this.#speakGrpc());
     const ports = {
       http: http && (await this.#http.listen(http)),
-      grpc: grpc && (await this.#listen(grpc, (socket) => server!.take(socket))),
+      grpc: grpc && (await this.#listen(grpc, (socket) => server!.take(socket), this.security?.accepting('h2'))),
     };
+    // On the device, and guarded by its file's permissions.
     if (unix) await this.#listen(unix, (socket) => void this.#takeEither(socket));
     return ports;
   }
@@ -50,8 +56,8 @@ export class SlotListeners {
     for (const socket of this.#unknown) socket.destroy();
   }
 
-  async #listen(where: Where, take: (socket: Socket) => void): Promise<number | undefined> {
-    const server = createServer({ noDelay: true }, take);
+  async #listen(where: Where, take: (socket: Socket) => void, accept = plainly): Promise<number | undefined> {
+    const server = accept(take);
     this.#servers.push(server);
     return portOf(server, where);
   }
@@ -65,7 +71,14 @@ export class SlotListeners {
     else grpc?.take(socket);
   }
 
+  async #loadGrpc(): Promise<GrpcServer> {
+    const grpc = await this.loadGrpc();
+    const { security } = this;
+    if (security) grpc.guard((headers, socket) => security.refusalOf(headers.authorization, socket));
+    return grpc;
+  }
+
   #speakGrpc(): Promise<GrpcServer> {
-    return (this.#grpc ??= this.loadGrpc());
+    return (this.#grpc ??= this.#loadGrpc());
   }
 }

@@ -9,7 +9,7 @@ import { EnrolRequest, sha256, type ClaimToken } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { enrol, EnrolmentError } from './enrolment.js';
 import { aDirector } from './fixtures/director.js';
-import { aFleetCa, x509, type FleetCa } from './fixtures/fleet-ca.js';
+import { aFleetCa, x509, type FleetCa } from '../fixtures/fleet-ca.js';
 import { deviceKey, keyThumbprint, loadIdentity, saveIdentity, type Identity } from './identity.js';
 import { createLogging } from './logger.js';
 import { Renewal, renewAt } from './renewal.js';

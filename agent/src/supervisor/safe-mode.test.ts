@@ -75,6 +75,11 @@ describe.skipIf(!existsSync(stubPath))('a slot in safe mode', () => {
     expect(await refused.json()).toEqual({
       error: 'no model serves here: safe mode: 7 starts without a steady runner between them',
     });
+    const latest = await fetch(`http://127.0.0.1:${port}/v1/slots/${inspection}/predictions/latest`);
+    expect([latest.status, await latest.json()]).toEqual([
+      503,
+      { error: expect.stringMatching(/^no model serves here: safe mode: /), quality: 'safe-mode' },
+    ]);
     const alive = await fetch(`http://127.0.0.1:${port}/v2/health/live`);
     expect([alive.status, await alive.json()]).toEqual([200, { live: true }]);
     const next = await committed('another');

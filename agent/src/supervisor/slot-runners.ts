@@ -4,8 +4,9 @@ import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
 import { gapNote, type SwapPlan } from '../core/swap-plan.js';
-import type { EngineSpec, FromRunner, PreflightFigures, SourceConfig } from '../runner-protocol.js';
+import type { EngineSpec, FromRunner, PreflightFigures, SlotAddress, SourceConfig } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
+import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from './durable-rename.js';
 import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';
 import { type Oversight, RunnerProcess } from './runner-process.js';
@@ -39,6 +40,10 @@ export type RunnersOptions = OrderParts & {
   begun?: RunnerProcess | undefined;
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
+  /** All slots of this device. */
+  addresses: SlotAddress[];
+  /** Of a slot that is exposed. */
+  credentials?: Pick<CredentialFiles, 'current'> | undefined;
   windowS: number;
   deadlines: Deadlines;
   /** Whether the candidate fits beside the incumbent of so many bytes. */
@@ -85,6 +90,12 @@ export class SlotRunners {
   configure(windowS: number): void {
     this.#windowS = windowS;
     this.#active?.process.send({ type: 'configure', windowS });
+  }
+
+  /** What serves takes the new certificate and tokens; what comes later finds them. */
+  secure(): void {
+    const credentials = this.#options.credentials?.current;
+    if (credentials) this.#active?.process.send({ type: 'secure', credentials });
   }
 
   /** Whether a candidate would come up beside the incumbent or after it, and why. */
@@ -213,7 +224,7 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Launched> {
-    const { predictions, source, deadlines, program, slot, sockets } = this.#options;
+    const { predictions, source, deadlines, program, slot, sockets, addresses: slots } = this.#options;
     const { load, engine } = await orderFor(this.#options, release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
@@ -226,15 +237,10 @@ export class SlotRunners {
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
     });
     try {
-      runner.process.send({
-        type: 'serve',
-        ...load,
-        prove,
-        listen: sockets?.listen ?? {},
-        windowS: this.#windowS,
-        source,
-        predictions,
-      });
+      const { listen = {} } = sockets ?? {};
+      const credentials = this.#options.credentials?.current;
+      const windowS = this.#windowS;
+      runner.process.send({ type: 'serve', ...load, prove, listen, windowS, source, predictions, credentials, slots });
       // Both are waited for from now on: they may come in one breath.
       const [proven, ready] = await Promise.all([
         prove ? runner.process.expect('preflighted', deadlines.preflightMs, signal) : undefined,
@@ -306,13 +312,15 @@ export class SlotRunners {
 
   /** Nothing serves, and the next start may have to wait. One that stands in already has a better reason. */
   #standInSoon(reason: string): void {
-    if (!this.#closed.signal.aborted) this.#stub.beginLater(reason, this.#options.deadlines.standInMs, () => !this.#active);
+    if (this.#closed.signal.aborted) return;
+    const { deadlines, credentials } = this.#options;
+    this.#stub.beginLater(deadlines.standInMs, () => !this.#active, reason, credentials?.current);
   }
 
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
   #standIn(why: string): void {
     this.#begunOrNone()?.end('crash', 'it was not needed');
-    this.#stub.begin(why);
+    this.#stub.begin(why, this.#options.credentials?.current);
   }
 
   #begunOrNone(): RunnerProcess | undefined {

@@ -13,10 +13,12 @@ type Kind = keyof typeof inChild;
 /** The sockets of one slot, bound here and handed to each child that is to listen on them. */
 export class SlotSockets {
   readonly #bound: Partial<Record<Kind, ListeningSocket>> = {};
+  #asked: SlotAddresses = {};
 
   /** Throws, with nothing left behind, when an address can't be had. */
   static async bind(slot: SlotName, { http, grpc, unix }: SlotAddresses): Promise<SlotSockets> {
     const sockets = new SlotSockets();
+    sockets.#asked = { http, grpc };
     try {
       if (http) sockets.#bound.http = await bindSocket(slot, http);
       if (grpc) sockets.#bound.grpc = await bindSocket(slot, grpc);
@@ -35,6 +37,12 @@ export class SlotSockets {
 
   port(kind: 'http' | 'grpc'): number | undefined {
     return this.#bound[kind]?.port;
+  }
+
+  /** Where it is bound, with the port that a free one became. */
+  address(kind: 'http' | 'grpc'): Address | undefined {
+    const [bound, asked] = [this.#bound[kind], this.#asked[kind]];
+    return asked && bound?.port !== undefined ? { host: asked.host, port: bound.port } : undefined;
   }
 
   /** For a child's `stdio`, after its channel. */

@@ -4,8 +4,10 @@ import type { Committed, Report, SlotState, Target } from '../core/slot-state.js
 import { forecast, planSwap, type SwapMode, type SwapPlan } from '../core/swap-plan.js';
 import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
-import type { SourceConfig } from '../runner-protocol.js';
+import type { Exposure } from '../exposure.js';
+import type { SlotAddress, SourceConfig } from '../runner-protocol.js';
 import { ArtifactStore, type StoredRelease } from './artifact-store.js';
+import { CredentialFiles } from './credential-files.js';
 import type { Downloads } from './downloads.js';
 import { messageOf } from './durable-rename.js';
 import { EngineCache } from './engine-cache.js';
@@ -25,7 +27,7 @@ import { VariantChoice } from './variant-choice.js';
 export type SlotReport = Omit<Report, 'type'> & { slot: SlotName };
 export type SlotsOptions = {
   dataDir: string;
-  slots: Readonly<Record<string, { source?: SourceConfig | undefined }>>;
+  slots: Readonly<Record<string, { source?: SourceConfig | undefined; expose?: Exposure | undefined }>>;
   headStart: HeadStart;
   limits: Limits;
   /** By slot; one worker with one thread where it is not said. */
@@ -52,7 +54,9 @@ export type SlotsOptions = {
 };
 /** The whole store is read only when the slots are up. */
 const checkAfterMs = 10_000;
-type Built = { slot: Slot; runners: SlotRunners };
+/** How soon a renewed certificate or token is noticed. */
+const lookAtCredentialsMs = 60_000;
+type Built = { slot: Slot; runners: SlotRunners; credentials: CredentialFiles | undefined };
 
 /** All slots of this device: brings what the desired state asks to each, and says what is. */
 export class Slots {
@@ -61,6 +65,7 @@ export class Slots {
   readonly #unknown = new Map<SlotName, DesiredSlot>();
   readonly #store: ArtifactStore;
   #check: NodeJS.Timeout | undefined;
+  #credentials: NodeJS.Timeout | undefined;
   readonly #releases: ReleaseFetch;
   readonly #engines: DeviceEngines;
   readonly #engineCache: EngineCache;
@@ -90,6 +95,7 @@ export class Slots {
     // All are known before the first begins: what one slot pins, another must not clear away.
     for (const begin of ready) begin();
     this.#check = setTimeout(() => void this.#verify(), checkAfterMs).unref();
+    this.#credentials = setInterval(() => this.refreshCredentials(), lookAtCredentialsMs).unref();
   }
 
   apply(desired: Pick<DesiredState, 'slots' | 'config'>): void {
@@ -115,10 +121,16 @@ export class Slots {
     return serving.length > 0 ? serving.reduce((sum, { rssBytes }) => sum + rssBytes, 0) : undefined;
   }
 
+  /** Certificates are renewed while their slot serves. */
+  refreshCredentials(): void {
+    for (const { runners, credentials } of this.#built.values()) if (credentials?.refresh()) runners.secure();
+  }
+
   /** Runners answer what came and send their last windows; what was under way goes on at the next start. */
   async stop(): Promise<void> {
     const built = [...this.#built.values()];
     clearTimeout(this.#check);
+    clearInterval(this.#credentials);
     for (const { slot } of built) slot.close();
     await Promise.all(built.map(({ runners }) => runners.stop()));
     this.#options.headStart.close();
@@ -135,8 +147,11 @@ export class Slots {
       log: program.log,
       onJournalFailure: (m) => onAlarm('journal-unwritable', m, name),
     });
+    const expose = options.slots[name]?.expose;
+    const credentials = expose && new CredentialFiles(name, expose, program.log);
     const runners = new SlotRunners({
       ...this.#runnersOptions(name, choice),
+      credentials,
       sockets: options.headStart.sockets(name),
       begun: state.committed && options.headStart.takeRunner(name),
       onHeartbeat: (heartbeat) => slot.dispatch({ ...heartbeat, at: now() }),
@@ -146,7 +161,7 @@ export class Slots {
     const report = (r: Report) => onEvent(slotReport(name, r));
     const alarm = (alarmName: string, message: string) => onAlarm(alarmName, message, name);
     const handlers = slotHandlers({ releases, choice, runners, journal, capability, dispatch, report, alarm, random, now });
-    this.#built.set(name, { slot, runners });
+    this.#built.set(name, { slot, runners, credentials });
     return () => {
       if (damage !== undefined) alarm('journal-damaged', damage);
       slot.start(handlers, bootCount);
@@ -195,6 +210,7 @@ export class Slots {
       onWindow,
       onAlarm: (name, message) => onAlarm(name, message, slot),
       source: slots[slot]?.source,
+      addresses: this.#addresses(),
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
       open: (digest, variant) => this.#releases.open(digest, variant),
@@ -203,6 +219,15 @@ export class Slots {
       engineCache: (digest) => this.#engineCache.for(digest),
       plan: (release, candidate, incumbent) => this.#planSwap(slot, choice, release, candidate, incumbent),
     };
+  }
+
+  #addresses(): SlotAddress[] {
+    const { slots, headStart } = this.#options;
+    return Object.entries(slots).flatMap(([name, { expose }]) => {
+      const slot = SlotName.parse(name);
+      const http = headStart.sockets(slot)?.address('http');
+      return http ? [{ slot, scheme: expose ? 'https' : 'http', ...http }] : [];
+    });
   }
 
   /** A slot that this device does not have: said once per deployment. */

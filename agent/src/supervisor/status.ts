@@ -1,3 +1,4 @@
+import type { SlotName } from '@flotilla/protocol';
 import type { AgentConfig } from '../config.js';
 import { isLocked } from './data-lock.js';
 import { loadIdentity, validity } from './identity.js';
@@ -19,10 +20,24 @@ export function printStatus(config: AgentConfig): void {
     ...(identity
       ? [['certificate', `until ${new Date(validity(identity.certificate).to).toISOString()}`] as [string, string]]
       : []),
-    ...Object.keys(config.slots).map((name) => [`slot ${name}`, slotLine(config.data, name)] as [string, string]),
+    ...Object.entries(config.slots).map(
+      ([name, slot]) => [`slot ${name}`, `${addressOf(slot)}, ${slotLine(config.data, name)}`] as [string, string],
+    ),
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   for (const [label, value] of lines) console.log(`${label.padEnd(width)}  ${value}`);
+}
+
+/** Each slot has its own: a client asks the one that it means, without a hop between. */
+function addressOf({ listen, expose }: AgentConfig['slots'][SlotName]): string {
+  const at = ({ host, port }: { host: string; port: number }) =>
+    `${host.includes(':') ? `[${host}]` : host}:${port === 0 ? '(a free port)' : port}`;
+  const { http, grpc, unix } = listen;
+  return [
+    ...(http ? [`${expose ? 'https' : 'http'}://${at(http)}`] : []),
+    ...(grpc ? [`grpc ${at(grpc)}`] : []),
+    ...(unix === undefined ? [] : [`unix:${unix}`]),
+  ].join(', ');
 }
 
 function slotLine(data: string, name: string): string {

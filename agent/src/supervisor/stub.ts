@@ -1,3 +1,4 @@
+import type { Credentials } from '../runner-protocol.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
 import type { SlotSockets } from './slot-sockets.js';
 
@@ -16,22 +17,22 @@ export class Stub {
   ) {}
 
   /** The reason of one that stands in already is replaced. */
-  begin(reason: string): void {
+  begin(reason: string, credentials?: Credentials): void {
     void this.end();
     if (!this.sockets?.any) return;
     const stub = new RunnerProcess({ ...this.program, path: this.program.stubPath }, { sockets: this.sockets });
     this.#process = stub;
-    stub.send({ type: 'refuse', reason, listen: this.sockets.listen });
+    stub.send({ type: 'refuse', reason, listen: this.sockets.listen, credentials });
     void stub.exited.then(() => {
       if (this.#process === stub) this.#process = undefined;
     });
   }
 
   /** Where it is still needed then; one that stands in already goes on with its own reason. */
-  beginLater(reason: string, afterMs: number, isNeeded: () => boolean): void {
+  beginLater(afterMs: number, isNeeded: () => boolean, ...words: Parameters<Stub['begin']>): void {
     clearTimeout(this.#later);
     this.#later = setTimeout(() => {
-      if (isNeeded() && !this.#process) this.begin(reason);
+      if (isNeeded() && !this.#process) this.begin(...words);
     }, afterMs);
   }
 

@@ -11,7 +11,7 @@ import { decodePayload, encodeClaimToken, encodePayload, parseUpTopic, sha256 } 
 import { Aedes } from 'aedes';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { aDirector } from './fixtures/director.js';
-import { aFleetCa, x509 } from './fixtures/fleet-ca.js';
+import { aFleetCa, x509 } from '../fixtures/fleet-ca.js';
 import { sourceHook } from './fixtures/source-hook.js';
 
 const main = fileURLToPath(new URL('./main.ts', import.meta.url));

@@ -51,16 +51,19 @@ class RestConnection implements Connection {
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve).once('error', reject);
     });
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('error', (error) => this.#fail(error.message));
+    // One that was left, after an answer that ended it, has no say any more.
+    const ifCurrent = (then: () => void) => () => this.#socket === socket && then();
+    socket.on('data', (chunk: Buffer) => ifCurrent(() => this.#read(chunk))());
+    socket.on('error', (error) => ifCurrent(() => this.#fail(error.message))());
     // The server's end between two requests is no failure; in the middle of one it is.
-    socket.on('close', () => {
-      if (this.#socket === socket) this.#socket = undefined;
-      this.#fail('the server closed the connection');
-    });
-    socket.on('end', () => {
-      if (this.#socket === socket && !this.#settle) this.#socket = undefined;
-    });
+    socket.on(
+      'end',
+      ifCurrent(() => this.#fail('the server ended the connection before it answered')),
+    );
+    socket.on(
+      'close',
+      ifCurrent(() => this.#fail('the server closed the connection before it answered')),
+    );
     this.#socket = socket;
     return socket;
   }
@@ -115,6 +118,11 @@ class RestConnection implements Connection {
   }
 
   #fail(reason: string): void {
+    this.#socket?.destroy();
+    this.#socket = undefined;
+    this.#head = '';
+    this.#answer = undefined;
+    this.#received = 0;
     this.#settle?.({ kind: 'failed', reason });
     this.#settle = undefined;
   }

@@ -1,12 +1,7 @@
 import { RequestError } from '../http.js';
-import {
-  type InferRequest,
-  type RequestInput,
-  RequestParameters,
-  complaints,
-  noClassification,
-  submissionOf,
-} from '../oip/request.js';
+import { complaints } from '../json-body.js';
+import { type InferRequest, type RequestInput, RequestParameters, noClassification } from '../oip/request.js';
+import { submissionOf } from '../submission.js';
 import {
   type Allowance,
   type FieldRead,

@@ -8,6 +8,8 @@ import { CallError, codes } from './status.js';
 
 /** Undefined where there is none; may throw what all calls of that path end with. */
 export type FindMethod = (path: string) => Method | undefined;
+/** Why a call is not taken, in a sentence; undefined where it is. */
+export type Refusal = (headers: IncomingHttpHeaders, socket: Socket) => string | undefined;
 export type Patience = { /** Until a connection has begun to speak HTTP/2. */ prefaceMs: number; messageMs: number };
 const usualPatience: Patience = { prefaceMs: 10_000, messageMs: 60_000 };
 
@@ -25,6 +27,7 @@ export class GrpcServer {
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #streaming = new Set<StreamingCall>();
   #draining = false;
+  #refusal: Refusal = () => undefined;
   #onEmpty: () => void = () => undefined;
 
   constructor(
@@ -37,6 +40,11 @@ export class GrpcServer {
     this.#http2.on('stream', (stream, headers) => this.#open(stream, headers));
     // Not HTTP/2, or broken: the connection is closed by itself.
     this.#http2.on('sessionError', () => undefined);
+  }
+
+  /** Asked before each call. */
+  guard(refusal: Refusal): void {
+    this.#refusal = refusal;
   }
 
   take(socket: Socket): void {
@@ -76,6 +84,8 @@ export class GrpcServer {
     }
     const call = new Call(stream, headers);
     try {
+      const refused = this.#refusal(headers, stream.session!.socket as Socket);
+      if (refused !== undefined) throw new CallError(codes.unauthenticated, refused);
       this.#serve(call, headers[':path'] ?? '');
     } catch (error) {
       call.fail(error);

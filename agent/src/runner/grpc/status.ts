@@ -12,6 +12,7 @@ export const codes = {
   unimplemented: 12,
   internal: 13,
   unavailable: 14,
+  unauthenticated: 16,
 } as const;
 export type Code = (typeof codes)[keyof typeof codes];
 

@@ -150,11 +150,11 @@ describe('binary tensors', () => {
       answerTo(kinds, ({ head }) => (head['outputs'] = [{ name, parameters: { binary_data: false } }]));
     const way = 'ask for this output with "parameters": {"binary_data": true}';
     expect(await ask('fp16_out')).toMatchObject({
-      status: 500,
+      status: 400,
       error: expect.stringContaining(`index 2, which JSON can't carry; ${way}`),
     });
     expect(await ask('int64_out')).toMatchObject({
-      status: 500,
+      status: 400,
       error: expect.stringContaining(`holds 9007199254740993, beyond what JSON carries exactly; ${way}`),
     });
   });

@@ -8,10 +8,11 @@ import { Workshop } from '../fixtures/orders.js';
 import { type Served, images, serve, sum } from '../fixtures/served.js';
 
 const workshop = new Workshop();
+let isNear = false;
 let echo: Echo;
 let colour: Served;
 beforeAll(async () => {
-  echo = await serveEcho(workshop, 'FP32');
+  echo = await serveEcho(workshop, 'FP32', {}, { isNear: () => isNear });
   colour = await serve(workshop, await workshop.smallRelease('colour'));
 });
 afterAll(async () => {
@@ -127,6 +128,15 @@ describe('a compressed answer', () => {
   test('comes only where it was asked for and is worth it', async () => {
     expect((await answerIn('br, *', 5000)).coding).toBeUndefined();
     expect((await answerIn('gzip', 20)).coding).toBeUndefined();
+  });
+
+  test('does not come to a client on the same device, whatever it asks for', async () => {
+    isNear = true;
+    expect(await answerIn('gzip', 5000)).toMatchObject({ coding: undefined, body: { length: expect.any(Number) } });
+    isNear = false;
+    expect((await answerIn('gzip', 5000)).coding).toBe('gzip');
+    const { headers } = await fetch(colour.base + path, { method: 'POST', body: json, headers: { 'accept-encoding': 'gzip' } });
+    expect(headers.get('content-encoding')).toBeNull();
   });
 
   test.each([

@@ -2,26 +2,19 @@ import type { TensorSignature } from '@flotilla/protocol';
 import { z } from 'zod';
 import type { Body } from '../body.js';
 import { RequestError } from '../http.js';
-import { priorities, type Submission } from '../queue.js';
+import { parseJson } from '../json-body.js';
+import type { Submission } from '../queue.js';
+import { SubmissionParameters, submissionOf } from '../submission.js';
 import type { TensorData } from '../tensor.js';
 
 const refuse = (message: string) => new RequestError(400, message);
 
-/** As Triton has them: `priority` 1 goes first and 0 is the default; `timeout` is in microseconds, and 0 is none. */
-export const RequestParameters = z.object({
-  binary_data_output: z.boolean().optional(),
-  priority: z
-    .int()
-    .min(0)
-    .max(Math.max(...priorities))
-    .optional(),
-  timeout: z.int().min(0).optional(),
-});
+export const RequestParameters = SubmissionParameters.extend({ binary_data_output: z.boolean().optional() });
 
 export type RequestParameters = z.infer<typeof RequestParameters>;
 
 // Parameters that are not named here are dropped, as are fields.
-const Head = z.object({
+export const InferRequestHead = z.object({
   id: z.string().max(1024).optional(),
   parameters: RequestParameters.optional(),
   inputs: z.array(
@@ -42,7 +35,7 @@ const Head = z.object({
     )
     .optional(),
 });
-type Head = z.infer<typeof Head>;
+type Head = z.infer<typeof InferRequestHead>;
 
 /** `data` as JSON, or `binary` as bytes, or `contents` as gRPC's typed values: one of them; none where the client forgot. */
 export type RequestInput = {
@@ -71,7 +64,7 @@ export type InferRequest = {
 /** `headerLength` is Inference-Header-Content-Length: how much of the (decompressed) body is JSON; without it, all. */
 export function parseInferRequest({ bytes: body, ours }: Body, headerLength: string | undefined): InferRequest {
   const split = headerLength === undefined ? body.length : splitAt(headerLength, body.length);
-  const { id, parameters, inputs, outputs = [] } = parseHead(body.subarray(0, split));
+  const { id, parameters, inputs, outputs = [] } = parseJson(body.subarray(0, split), InferRequestHead);
   const binaryOutput = parameters?.binary_data_output ?? false;
   return {
     id,
@@ -82,32 +75,11 @@ export function parseInferRequest({ bytes: body, ours }: Body, headerLength: str
   };
 }
 
-export const submissionOf = (parameters: RequestParameters | undefined): Submission => ({
-  priority: priorities.find((priority) => priority === parameters?.priority),
-  timeoutMs: parameters?.timeout ? parameters.timeout / 1000 : undefined,
-});
-
-/** What zod found wrong, each with its place. */
-export const complaints = (error: z.ZodError, place: readonly string[] = []) =>
-  error.issues.map(({ path, message }) => `${[...place, ...path].join('.') || 'the body'}: ${message}`).join('; ');
-
 function splitAt(headerLength: string, bodyBytes: number): number {
   const what = `the header inference-header-content-length is "${headerLength}"`;
   if (!/^\d+$/.test(headerLength)) throw refuse(`${what}, expected the number of bytes of the JSON before the binary data`);
   if (Number(headerLength) > bodyBytes) throw refuse(`${what}, but the whole body has ${bodyBytes} bytes`);
   return Number(headerLength);
-}
-
-function parseHead(bytes: Buffer): Head {
-  let json: unknown;
-  try {
-    json = JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    throw refuse(`the body is no JSON: ${(error as Error).message}`);
-  }
-  const head = Head.safeParse(json);
-  if (head.success) return head.data;
-  throw refuse(complaints(head.error));
 }
 
 function wanted({ name, parameters }: NonNullable<Head['outputs']>[number], binaryOutput: boolean): WantedOutput {

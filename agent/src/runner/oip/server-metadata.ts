@@ -3,9 +3,12 @@ import { z } from 'zod';
 
 const Package = z.object({ version: z.string() });
 
+/** By Triton's names. Of its model_repository there is the index alone, which is too little to name it. */
+const extensions = ['binary_tensor_data', 'model_configuration', 'schedule_policy', 'statistics'];
+
 /** What `GET /v2` answers; the version is the agent's. The same path from src/ and from dist/. */
 export function serverMetadata() {
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
   const { version } = Package.parse(JSON.parse(text));
-  return { name: 'flotilla', version, extensions: ['binary_tensor_data'] };
+  return { name: 'flotilla', version, extensions };
 }

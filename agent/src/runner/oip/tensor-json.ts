@@ -2,7 +2,7 @@ import type { Datatype, TensorSignature } from '@flotilla/protocol';
 import { RequestError } from '../http.js';
 import { type Tensor, type TensorData, describeTensor, elementsOf, emptyData, firstNonFinite } from '../tensor.js';
 
-export type JsonTensor = { name: string; datatype: Datatype; shape: readonly number[]; data: unknown[] };
+export type JsonTensor = { name: string; datatype: Datatype; shape: readonly number[]; data: (number | boolean | string)[] };
 
 const refuse = (message: string) => new RequestError(400, message);
 
@@ -82,28 +82,31 @@ const readers: Readonly<Record<Datatype, Reader>> = {
 
 const askForBinary = 'ask for this output with "parameters": {"binary_data": true}';
 
-/** Throws where JSON can't carry a value: NaN and infinity have no form in it, integers beyond 2^53 would come out altered. */
-export function tensorToJson(tensor: Tensor): JsonTensor {
-  const { name, type, shape, data } = tensor;
+/**
+ * Throws where JSON can't carry a value: NaN and infinity have no form in it and are the model's fault; integers beyond 2^53 would come
+ * out altered, and only the form that was asked for is at fault.
+ */
+export function tensorToJson(tensor: Tensor, instead = askForBinary): JsonTensor {
+  const { name, type, shape } = tensor;
   const bad = firstNonFinite(tensor);
-  if (bad >= 0)
-    throw new Error(`the output ${name} holds NaN or infinity at index ${bad}, which JSON can't carry; ${askForBinary}`);
-  return { name, datatype: type, shape, data: plain(tensor, data) };
+  if (bad >= 0) throw new Error(`the output ${name} holds NaN or infinity at index ${bad}, which JSON can't carry; ${instead}`);
+  return { name, datatype: type, shape, data: plain(tensor, instead) };
 }
 
-function plain(tensor: Tensor, data: TensorData): unknown[] {
+function plain(tensor: Tensor, instead: string): JsonTensor['data'] {
+  const { data } = tensor;
   if (Array.isArray(data)) return data;
   if (tensor.type === 'BOOL') return Array.from(data as Uint8Array, (value) => value !== 0);
   if (tensor.type === 'FP16')
     return Array.from(new Float16Array((data as Uint16Array<ArrayBuffer>).buffer, data.byteOffset, data.length));
   if (data instanceof BigInt64Array || data instanceof BigUint64Array)
-    return Array.from(data as Iterable<bigint>, (value) => safe(tensor, value));
+    return Array.from(data as Iterable<bigint>, (value) => safe(tensor, value, instead));
   return Array.from(data);
 }
 
-function safe(tensor: Tensor, value: bigint): number {
+function safe(tensor: Tensor, value: bigint, instead: string): number {
   const number = Number(value);
   if (!Number.isSafeInteger(number))
-    throw new Error(`the output ${describeTensor(tensor)} holds ${value}, beyond what JSON carries exactly; ${askForBinary}`);
+    throw refuse(`the output ${describeTensor(tensor)} holds ${value}, beyond what JSON carries exactly; ${instead}`);
   return number;
 }

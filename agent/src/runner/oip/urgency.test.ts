@@ -48,13 +48,13 @@ test.each([
   expect(await refused.json()).toEqual({ error: expect.stringContaining(message) });
 });
 
-test("a client's NaN is not held against the release", async () => {
+test("a client's NaN is refused where JSON can't carry what it leads to, and not held against the release", async () => {
   const echo = await serveEcho(workshop, 'FP32');
   const index = echo.inputs.findIndex(({ type }) => type === 'FP32');
   const sent = binaryRequest(echo.inputs, zeros);
   sent.blobs[index] = Buffer.alloc(sent.blobs[index]!.length, 0xff);
   const { status, error } = await inferBinary(echo.slot, { ...sent, head: { ...sent.head, parameters: {} } });
-  expect([status, error]).toEqual([500, expect.stringMatching(/NaN/)]);
+  expect([status, error]).toEqual([400, expect.stringMatching(/which JSON can't carry; .*\(the inputs held NaN or infinity\)$/)]);
   await echo.slot.close();
   expect(sum(echo.slot.sent, 'errors')).toBe(0);
 });

@@ -1,5 +1,4 @@
-/** One class of an answer. */
-export type Ranked = { label: string; index: number; score: number };
+import type { Ranked } from '../slot-schemas.js';
 
 export function softmax(values: ArrayLike<number>): Float32Array {
   const shares = new Float32Array(values.length);

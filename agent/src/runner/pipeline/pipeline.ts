@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Manifest } from '@flotilla/protocol';
 import { messageOf } from '../fault.js';
 import { type Tensor, elementsOf, firstNonFinite, numbersOf } from '../tensor.js';
-import { type Ranked, softmax, topK } from './answer.js';
+import type { Ranked } from '../slot-schemas.js';
+import { softmax, topK } from './answer.js';
 import { pictureToTensor } from './picture.js';
 import { type AnswerPlan, type PicturePlan, answerPlan, picturePlan, tensorShape } from './plan.js';
 
@@ -13,6 +14,8 @@ export type Pipeline = {
   preprocess?: (encoded: Uint8Array) => Promise<Tensor>;
   /** Ranked classes of an answer; empty where the release declares no top-k. Throws for an answer that is no number. */
   postprocess: (outputs: readonly Tensor[]) => Ranked[];
+  /** The outputs as an answer without ranked classes gives them: through the softmax that the release declares. */
+  results: (outputs: readonly Tensor[]) => readonly Tensor[];
 };
 
 /** Throws an Error that names the step or file that is wrong. */
@@ -21,7 +24,8 @@ export async function openPipeline(manifest: Manifest, folder: string): Promise<
   const answer = answerPlan(manifest);
   const labels = answer.topK ? await readLabels(folder, answer.topK.labels, manifest.outputs[0]!.shape.at(-1)) : [];
   const postprocess = (outputs: readonly Tensor[]) => rank(outputs, answer, labels);
-  return picture ? { preprocess: (encoded) => toTensor(encoded, picture), postprocess } : { postprocess };
+  const results = (outputs: readonly Tensor[]) => (answer.softmax ? throughSoftmax(outputs, answer.output) : outputs);
+  return { ...(picture ? { preprocess: (encoded) => toTensor(encoded, picture) } : {}), postprocess, results };
 }
 
 async function toTensor(encoded: Uint8Array, plan: PicturePlan): Promise<Tensor> {
@@ -37,6 +41,17 @@ function rank(outputs: readonly Tensor[], plan: AnswerPlan, labels: readonly str
   if (!plan.topK || elementsOf(output.shape) !== output.shape.at(-1)) return [];
   const values = numbersOf(output);
   return topK(plan.softmax ? softmax(values) : values, plan.topK.k, labels);
+}
+
+/** Along the last dimension, each row for itself. */
+function throughSoftmax(outputs: readonly Tensor[], of: string): Tensor[] {
+  return outputs.map((output) => {
+    if (output.name !== of) return output;
+    const [values, width] = [Float64Array.from(numbersOf(output)), output.shape.at(-1) || 1];
+    const data = new Float32Array(values.length);
+    for (let row = 0; row < values.length; row += width) data.set(softmax(values.subarray(row, row + width)), row);
+    return { ...output, type: 'FP32', data };
+  });
 }
 
 async function readLabels(folder: string, file: string, classes: number | undefined): Promise<string[]> {

@@ -4,13 +4,14 @@ import { DeploymentId, Digest } from '@flotilla/protocol';
 import { afterEach, expect, test } from 'vitest';
 import { aLog, eventually } from './fixtures/eventually.js';
 import { Workshop } from './fixtures/orders.js';
-import type { Prediction } from './inferences.js';
-import { PredictionLog } from './predictions.js';
+import { JsonLines } from './json-lines.js';
+import type { Prediction } from './slot-schemas.js';
 
 const workshop = new Workshop();
 afterEach(() => workshop.clear());
 
 const aPrediction = (seq: number): Prediction => ({
+  id: `8f14e45f-0badcafe-${seq}`,
   at: '2026-11-22T14:00:00.000Z',
   seq,
   release: 'colours@1.0.0',
@@ -30,8 +31,8 @@ const read = async (file: string) =>
 
 test('each prediction is a line, in order, in a folder that is made when needed', async () => {
   const file = join(await workshop.folder(), 'predictions', 'inspection.jsonl');
-  const log = new PredictionLog({ file, maxBytes: 1e6, keep: 1 }, aLog());
-  for (let seq = 0; seq < 100; seq++) log.append(aPrediction(seq));
+  const log = new JsonLines({ what: 'predictions', file, maxBytes: 1e6, keep: 1 }, aLog());
+  for (let seq = 0; seq < 100; seq++) void log.append(aPrediction(seq));
   await log.flush();
   expect(await read(file)).toEqual(Array.from({ length: 100 }, (_, seq) => aPrediction(seq)));
 });
@@ -39,13 +40,13 @@ test('each prediction is a line, in order, in a folder that is made when needed'
 test('a full file is rotated, and only as many old ones are kept as asked for', async () => {
   const folder = await workshop.folder();
   const file = join(folder, 'p.jsonl');
-  const log = new PredictionLog({ file, maxBytes: 3 * lineBytes, keep: 2 }, aLog());
+  const log = new JsonLines({ what: 'predictions', file, maxBytes: 3 * lineBytes, keep: 2 }, aLog());
   for (let seq = 1; seq <= 8; seq++) {
-    log.append(aPrediction(seq));
+    void log.append(aPrediction(seq));
     await log.flush();
   }
-  log.append(aPrediction(9));
-  log.append(aPrediction(9));
+  void log.append(aPrediction(9));
+  void log.append(aPrediction(9));
   await log.flush();
   expect((await readdir(folder)).toSorted()).toEqual(['p.jsonl', 'p.jsonl.1', 'p.jsonl.2']);
   expect((await read(`${file}.2`)).map(({ seq }) => seq)).toEqual([4, 5, 6]);
@@ -54,9 +55,9 @@ test('a full file is rotated, and only as many old ones are kept as asked for', 
 
 test('with nothing to keep the file begins anew', async () => {
   const folder = await workshop.folder();
-  const log = new PredictionLog({ file: join(folder, 'p.jsonl'), maxBytes: lineBytes, keep: 0 }, aLog());
+  const log = new JsonLines({ what: 'predictions', file: join(folder, 'p.jsonl'), maxBytes: lineBytes, keep: 0 }, aLog());
   for (let seq = 1; seq <= 3; seq++) {
-    log.append(aPrediction(seq));
+    void log.append(aPrediction(seq));
     await log.flush();
   }
   expect(await readdir(folder)).toEqual(['p.jsonl']);
@@ -68,15 +69,28 @@ test('a file that can not be written is told once, the lines are counted, and wr
   const file = join(folder, 'p.jsonl');
   await mkdir(file);
   const logger = aLog();
-  const log = new PredictionLog({ file, maxBytes: 1e6, keep: 1 }, logger);
+  const log = new JsonLines({ what: 'predictions', file, maxBytes: 1e6, keep: 1 }, logger);
   for (let seq = 0; seq < 3; seq++) {
-    log.append(aPrediction(seq));
+    void log.append(aPrediction(seq));
     await log.flush();
   }
   expect(log.lost).toBe(3);
   expect(logger.lines).toMatchObject([{ level: 'error', fields: { file, reason: expect.stringContaining('EISDIR') } }]);
   await rm(file, { recursive: true });
-  log.append(aPrediction(4));
+  void log.append(aPrediction(4));
   await eventually(async () => (await read(file)).length === 1);
   expect(logger.lines.at(-1)).toMatchObject({ level: 'info', fields: { lost: 3 } });
+});
+
+test('who waits for a line hears when it is in the file, and that it could not be written', async () => {
+  const folder = await workshop.folder();
+  const file = join(folder, 'p.jsonl');
+  const log = new JsonLines({ what: 'feedback', file, maxBytes: 1e6, keep: 1, durable: true }, aLog());
+  for (let seq = 0; seq < 3; seq++) {
+    expect(await log.append(aPrediction(seq))).toBe(true);
+    expect(await read(file)).toHaveLength(seq + 1);
+  }
+  await rm(file);
+  await mkdir(file);
+  expect(await log.append(aPrediction(4))).toBe(false);
 });

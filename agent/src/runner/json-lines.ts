@@ -2,23 +2,31 @@ import { appendFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from './fault.js';
 import type { Logger } from './log.js';
-import type { Prediction } from './inferences.js';
 
-export type PredictionFile = { file: string; maxBytes: number; keep: number };
+export type LinesFile = {
+  file: string;
+  maxBytes: number;
+  keep: number;
+  /** What the log calls them. */
+  what: string;
+  /** On the disk before `append` resolves, not only with the system. */
+  durable?: boolean;
+};
+type Line = { text: string; written: (ok: boolean) => void };
 
 /** Lines that wait for the disk; beyond this they are dropped, inference goes on. */
 const maxPendingBytes = 4 * 1024 * 1024;
 
-/** Predictions as JSON lines; `file.1` is the newest old file, `file.{keep}` the oldest. */
-export class PredictionLog {
-  #pending: string[] = [];
+/** JSON lines in a file that is rotated; `file.1` is the newest old file, `file.{keep}` the oldest. */
+export class JsonLines {
+  #pending: Line[] = [];
   #pendingBytes = 0;
   #writing: Promise<void> | undefined;
   #failing = false;
   #lost = 0;
 
   constructor(
-    private readonly options: PredictionFile,
+    private readonly options: LinesFile,
     private readonly log: Logger,
   ) {}
 
@@ -27,23 +35,24 @@ export class PredictionLog {
     return this.#lost;
   }
 
-  append(prediction: Prediction): void {
-    const line = `${JSON.stringify(prediction)}\n`;
-    if (this.#pendingBytes + line.length > maxPendingBytes) {
+  /** Resolves with whether it could be written; nobody has to wait for that. */
+  append(record: object): Promise<boolean> {
+    const text = `${JSON.stringify(record)}\n`;
+    if (this.#pendingBytes + text.length > maxPendingBytes) {
       this.#lost += 1;
-      return;
+      return Promise.resolve(false);
     }
-    this.#pending.push(line);
-    this.#pendingBytes += line.length;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#pending.push({ text, written: resolve });
+    this.#pendingBytes += text.length;
     void this.flush();
+    return promise;
   }
 
   /** Resolves when all that was appended is written or lost. */
   flush(): Promise<void> {
-    this.#writing ??= this.#drain().finally(() => {
-      this.#writing = undefined;
-    });
-    return this.#writing;
+    if (this.#pending.length > 0) this.#writing ??= this.#drain();
+    return this.#writing ?? Promise.resolve();
   }
 
   async #drain(): Promise<void> {
@@ -51,26 +60,28 @@ export class PredictionLog {
       const lines = this.#pending;
       this.#pending = [];
       this.#pendingBytes = 0;
-      await this.#write(lines);
+      const ok = await this.#write(lines.map(({ text }) => text));
+      for (const { written } of lines) written(ok);
     }
+    // In the same step as the last look at what waits: who appends on hearing of its line would find nobody at work otherwise.
+    this.#writing = undefined;
   }
 
-  async #write(lines: readonly string[]): Promise<void> {
+  async #write(lines: readonly string[]): Promise<boolean> {
+    const { file, what, durable = false } = this.options;
     try {
       const text = lines.join('');
       await this.#makeRoom(text.length);
       // By path each time: the other runner of a swap may have rotated the file meanwhile.
-      await appendFile(this.options.file, text);
-      if (this.#failing) this.log.info({ file: this.options.file, lost: this.#lost }, 'predictions are written again');
+      await appendFile(file, text, { flush: durable });
+      if (this.#failing) this.log.info({ file, lost: this.#lost }, `${what} are written again`);
       this.#failing = false;
+      return true;
     } catch (error) {
       this.#lost += lines.length;
-      if (!this.#failing)
-        this.log.error(
-          { file: this.options.file, reason: messageOf(error) },
-          'predictions are lost: the file can not be written',
-        );
+      if (!this.#failing) this.log.error({ file, reason: messageOf(error) }, `${what} are lost: the file can not be written`);
       this.#failing = true;
+      return false;
     }
   }
 
