@@ -31,6 +31,10 @@ export type EngineSpec = z.infer<typeof EngineSpec>;
 export const Listen = z.object({ http: z.int().optional(), grpc: z.int().optional(), unix: z.int().optional() });
 export type Listen = z.infer<typeof Listen>;
 
+/** Whether requests are computed together, as it was tried on this hardware. `gain`: throughput in full batches over one by one. */
+export const BatchingTrial = z.object({ on: z.boolean(), gain: z.number().optional(), why: z.string().optional() });
+export type BatchingTrial = z.infer<typeof BatchingTrial>;
+
 const load = {
   slot: SlotName,
   deployment: DeploymentId,
@@ -47,6 +51,8 @@ const load = {
   providers: z.array(ExecutionProvider).optional(),
   /** Folder for what an engine compiles from this release. */
   engineCache: z.string().optional(),
+  /** What preflight found, so that a restart need not try again. */
+  batching: BatchingTrial.optional(),
   /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
   maxComputeMs: z.number().gt(0),
   maxRssBytes: z.int().min(1),
@@ -115,8 +121,8 @@ const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string
 
 export const PreflightFigures = z.object({
   ...computesOn,
-  /** Throughput in full batches over one by one, where batching is declared and possible. */
-  batchingGain: z.number().optional(),
+  /** Where batching is declared. */
+  batching: BatchingTrial.optional(),
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),

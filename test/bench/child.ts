@@ -26,6 +26,7 @@ export class Child {
 
   async ask<T>(question: object): Promise<T> {
     const id = this.#next++;
+    if (!this.#process.connected) throw new Error(`process ${this.pid} is gone`);
     const pending = Promise.withResolvers<unknown>();
     this.#pending.set(id, pending);
     this.#process.send({ id, question });

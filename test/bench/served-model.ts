@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Log, RunnerProcess } from '@flotilla/agent/supervisor/runner-process';
 import { SlotSockets } from '@flotilla/agent/supervisor/slot-sockets';
 import { canonicalJson, DeploymentId, type Digest, Manifest, sha256, SlotName } from '@flotilla/protocol';
-import { agentFile } from './agent-files.js';
+import { agentFile } from '../support/agent-files.js';
 import type { ModelUnderTest } from './models.js';
 import type { Target } from './transports/transport.js';
 

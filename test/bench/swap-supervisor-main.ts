@@ -43,6 +43,7 @@ class SwappingSupervisor {
       slot: benchSlot,
       program: runnerProgram((line) => console.log(`  ${line}`)),
       sockets,
+      addresses: [],
       limits: { ...limits, workers: 1 },
       predictions: { file: join(folder, 'predictions.jsonl'), maxBytes: 1e6, keep: 1 },
       windowS: 10,

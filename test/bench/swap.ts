@@ -37,7 +37,8 @@ export const swap: Bench = {
       return await swapping({ swaps, log, ask, swapOnce: () => tell('swap'), rss: () => memoryMb(supervisor.pid) });
     } finally {
       await Promise.all([...loads.values()].map((load) => load.end()));
-      await tell('stop').finally(() => supervisor.end());
+      await tell('stop').catch((error: unknown) => log(String(error)));
+      await supervisor.end();
     }
   },
 };

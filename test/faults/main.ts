@@ -1,3 +1,4 @@
+import { runner } from './runner.js';
 import { story } from './story.js';
 import { parentKilled } from './parent-killed.js';
 
@@ -5,7 +6,7 @@ import { parentKilled } from './parent-killed.js';
 export type Case = { name: string; ok: boolean; detail: string };
 export type FaultSuite = { about: string; run: (log: (line: string) => void) => Promise<Case[]> };
 
-const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled };
+const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled, runner };
 
 const [name = '', ...flags] = process.argv.slice(2);
 const suite = suites[name];

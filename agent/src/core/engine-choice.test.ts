@@ -41,6 +41,7 @@ describe('a variant is computed by', () => {
       { providers: ['cpu'] },
     ],
     ['an engine that was silent, where nothing else can', ['cuda'], ['cpu'], [silent], { engine: 'silent', providers: ['cuda'] }],
+    ['the built-in engine where that may have it', ['cpu', 'cuda'], ['cuda', 'cpu'], [], { providers: ['cuda', 'cpu'] }],
     ['nobody, and the built-in engine will say so', ['cuda'], ['cpu'], [], { providers: ['cuda'] }],
   ] as const)('%s', (_name, variant, device, engines, chosen) => {
     expect(chooseEngine(variant, device, engines)).toEqual(chosen);

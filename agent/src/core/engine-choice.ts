@@ -18,5 +18,6 @@ export function chooseEngine(
   if (best === 'cpu') return { providers: ['cpu'] };
   // What was committed here ran once: an engine that was silent at the start may be the one that it needs.
   const silent = engines.find(({ providers }) => providers === undefined);
-  return silent ? { engine: silent.name, providers: variant } : { providers: variant };
+  const providers = best === undefined ? variant : usable;
+  return silent ? { engine: silent.name, providers } : { providers };
 }

@@ -34,7 +34,7 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
   const mismatch = signatureMismatch(manifest, model);
   if (mismatch) blame(`${variant} is not what the manifest says`)(mismatch);
   await engine.warm(warmUpRuns).catch(blame(`${variant} fails at its first inference`));
-  const batching = await tryBatching(manifest, model, engine);
+  const batching = await tryBatching(manifest, model, engine, order.batching);
   return { manifest, name, model, pipeline, batching };
 }
 

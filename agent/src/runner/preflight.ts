@@ -27,7 +27,7 @@ export async function prove(
     loadMs,
     provider,
     shortfall,
-    batchingGain: release.batching?.gain,
+    batching: release.batching,
     goldenCases: 0,
   };
   try {

@@ -1,7 +1,7 @@
 import type { Digest, SlotName } from '@flotilla/protocol';
 import type { Committed } from '../core/slot-state.js';
 import type { ThreadShare } from '../core/thread-budget.js';
-import type { EngineSpec, FromRunner, ToRunner } from '../runner-protocol.js';
+import type { BatchingTrial, EngineSpec, FromRunner, ToRunner } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import { engineEnvironment, type RunnerEngine } from './engines.js';
 import type { MemoryLimits } from './memory-watch.js';
@@ -13,7 +13,8 @@ export type OrderParts = {
   slot: SlotName;
   program: RunnerProgram;
   limits: Limits & ThreadShare;
-  open: (digest: Digest, variant: string) => Promise<StoredRelease>;
+  /** Its files, and what is known of it here. */
+  open: (digest: Digest, variant: string) => Promise<StoredRelease & { batching?: BatchingTrial | undefined }>;
   /** Which engine computes a variant, and how. */
   engineFor: (release: StoredRelease, variant: string) => RunnerEngine;
   /** Folder in which an engine keeps what it compiles. */

@@ -213,7 +213,10 @@ export class Slots {
       addresses: this.#addresses(),
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
-      open: (digest, variant) => this.#releases.open(digest, variant),
+      open: async (digest, variant) => ({
+        ...(await this.#releases.open(digest, variant)),
+        batching: choice.batching(digest, variant),
+      }),
       engineFor: ({ manifest }, file) =>
         this.#engines.for(manifest.variants.find((its) => its.file === file) ?? { providers: ['cpu'] }),
       engineCache: (digest) => this.#engineCache.for(digest),

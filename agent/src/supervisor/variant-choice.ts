@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UpdateFailure } from '../core/failure.js';
-import { PreflightFigures } from '../runner-protocol.js';
+import { type BatchingTrial, PreflightFigures } from '../runner-protocol.js';
 import { readIfThere, writeDurably } from './durable-file.js';
 
 const Measured = z.union([PreflightFigures, z.object({ failure: ArtifactFailure, reason: z.string() })]);
@@ -35,6 +35,12 @@ export class VariantChoice {
   remembered(digest: Digest, variants: readonly string[]): string | undefined {
     const variant = this.#read(digest)?.variant;
     return variant !== undefined && variants.includes(variant) ? variant : undefined;
+  }
+
+  /** Whether batches paid when the variant was measured; undefined where it was not, or declares none. */
+  batching(digest: Digest, variant: string): BatchingTrial | undefined {
+    const measured = this.#read(digest)?.measured[variant];
+    return measured && 'batching' in measured ? measured.batching : undefined;
   }
 
   /** Throws the first variant's failure when none passes. What says nothing about the artifact ends the measuring. */
