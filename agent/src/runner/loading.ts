@@ -39,10 +39,10 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
 }
 
 async function loadModel(engine: Engine, order: LoadOrder): Promise<LoadedModel> {
-  const { manifest, folder, variant, intraOpThreads, workers = 1, providers = ['cpu'] } = order;
+  const { manifest, folder, variant, intraOpThreads, workers = 1, providers = ['cpu'], engineCache: cacheFolder } = order;
   const fixedShapes = manifest.inputs.every(({ shape }) => shape.every((dimension) => dimension >= 0));
   try {
-    return await engine.load({ path: join(folder, variant), intraOpThreads, fixedShapes, workers, providers });
+    return await engine.load({ path: join(folder, variant), intraOpThreads, fixedShapes, workers, providers, cacheFolder });
   } catch (error) {
     if (error instanceof ModelRefused) throw error;
     throw new Error(`the engine is at fault: ${messageOf(error)}`, { cause: error });

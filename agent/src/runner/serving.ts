@@ -10,6 +10,7 @@ import { JsonLines } from './json-lines.js';
 import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from './log.js';
+import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
 import { Monitor } from './monitor/monitor.js';
 import type { isOnThisDevice } from './nearness.js';
@@ -199,7 +200,7 @@ export class Serving {
   }
 
   #beat(): void {
-    this.around.send({ type: 'heartbeat', ...this.#monitor.totals, rssBytes: process.memoryUsage.rss() });
+    this.around.send({ type: 'heartbeat', ...this.#monitor.totals, rssBytes: heldBytes(this.around.engine) });
   }
 
   #tick(): void {

@@ -33,13 +33,13 @@ export class VariantChoice {
 
   /** What was chosen here before, if it is still one of those that fit. */
   remembered(digest: Digest, variants: readonly string[]): string | undefined {
-    const choice = this.#choice(digest);
-    return choice && variants.includes(choice.variant) ? choice.variant : undefined;
+    const variant = this.#read(digest)?.variant;
+    return variant !== undefined && variants.includes(variant) ? variant : undefined;
   }
 
   /** Whether batches paid when the variant was measured; undefined where it was not, or declares none. */
   batching(digest: Digest, variant: string): BatchingTrial | undefined {
-    const measured = this.#choice(digest)?.measured[variant];
+    const measured = this.#read(digest)?.measured[variant];
     return measured && 'batching' in measured ? measured.batching : undefined;
   }
 
@@ -58,16 +58,30 @@ export class VariantChoice {
     }
     const variant = fastest(measured);
     if (variant === undefined) throw first ?? new UpdateFailure('incompatible', 'there is no variant to measure');
-    const choice: Choice = { v: 1, digest, hardwareClass: this.#hardwareClass, variant, measured };
-    writeDurably(this.#file(digest), JSON.stringify(choice));
+    this.#write(digest, variant, measured);
     return variant;
   }
 
-  #choice(digest: Digest): Choice | undefined {
+  /** The peak that was measured here when the variant was chosen. */
+  peakBytes(digest: Digest, variant: string): number | undefined {
+    const measured = this.#read(digest)?.measured[variant];
+    return measured && 'peakRssBytes' in measured ? measured.peakRssBytes : undefined;
+  }
+
+  /** For a variant that was proven elsewhere than in `choose`: where it had to serve at once, others were not measured. */
+  record(digest: Digest, variant: string, figures: PreflightFigures): void {
+    this.#write(digest, variant, { [variant]: figures });
+  }
+
+  #read(digest: Digest): Choice | undefined {
     const text = readIfThere(this.#file(digest));
-    if (text === undefined) return undefined;
-    const choice = Choice.safeParse(parseJson(text)).data;
+    const choice = text === undefined ? undefined : Choice.safeParse(parseJson(text)).data;
     return choice?.digest === digest && choice.hardwareClass === this.#hardwareClass ? choice : undefined;
+  }
+
+  #write(digest: Digest, variant: string, measured: Record<string, Measured>): void {
+    const choice: Choice = { v: 1, digest, hardwareClass: this.#hardwareClass, variant, measured };
+    writeDurably(this.#file(digest), JSON.stringify(choice));
   }
 
   #file(digest: Digest): string {
