@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { FromRunner, SourceConfig } from '../runner-protocol.js';
-import type { Engine } from './engine/engine.js';
+import type { Engine, EngineRun } from './engine/engine.js';
 import { messageOf } from './fault.js';
 import type { GrpcServer } from './grpc/server.js';
 import { type Route, httpHandler } from './http.js';
@@ -13,6 +13,7 @@ import type { Logger } from './log.js';
 import { metricsRoute } from './metrics.js';
 import { Monitor } from './monitor/monitor.js';
 import type { isOnThisDevice } from './nearness.js';
+import { elementsIn } from './oip/model-config.js';
 import { oipRoutes } from './oip/rest.js';
 import { recordOf } from './output-values.js';
 import { feedbackFile, findPrediction } from './past-predictions.js';
@@ -25,6 +26,7 @@ import { slotRoutes } from './slot-api.js';
 import { slotsRoute } from './slot-list.js';
 import type { Prediction } from './slot-schemas.js';
 import { DirectorySource, type InferOutcome } from './source.js';
+import type { Tensor } from './tensor.js';
 
 export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
 type Surroundings = {
@@ -77,8 +79,8 @@ export class Serving {
     const { slot, deployment, digest, variant } = order;
     const served = { slot, deployment, digest, variant };
     this.#windowS = order.windowS;
-    this.#queue = new InferenceQueue((inputs) => around.engine.run(inputs), queueLimitsOf(release, around.engine));
     this.#monitor = new Monitor(served);
+    this.#queue = new InferenceQueue((inputs) => this.#run(inputs, release), queueLimitsOf(release, around.engine));
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);
     this.#feedback = openFeedback(order, this.#predictions, around.log);
@@ -88,6 +90,13 @@ export class Serving {
     const handler = httpHandler(this.routes, around.log);
     this.#listeners = new SlotListeners(handler, () => this.#speakGrpc(), around.security);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
+  }
+
+  /** Here, and not by request: several of them may be one run. */
+  async #run(inputs: readonly Tensor[], { model }: LoadedRelease): Promise<EngineRun> {
+    const run = await this.around.engine.run(inputs);
+    this.#monitor.executed(elementsIn(model, inputs), run.wallUs);
+    return run;
   }
 
   /** The ports, where there are any. Repeated, it changes nothing. */
