@@ -69,4 +69,13 @@ test('many clients are answered each with its own, in fewer runs than requests, 
   });
   expect(figures['flotilla_batching_gain{slot="inspection"}']).toBeGreaterThan(1.1);
   expect(figures['flotilla_inference_executions_total{slot="inspection"}']).toBeLessThan(41);
+  const about = async (path: string) => (await fetch(`${slot.base}/v2/models/inspection/${path}`)).json() as Promise<never>;
+  expect(await about('config')).toMatchObject({ max_batch_size: 8, input: [{ dims: [256] }] });
+  type Batch = { batch_size: number; compute_infer: { count: number } };
+  const { model_stats } = (await about('stats')) as { model_stats: [{ execution_count: number; batch_stats: Batch[] }] };
+  const [{ execution_count: executions, batch_stats: batches }] = model_stats;
+  expect(model_stats).toMatchObject([{ inference_count: 41, inference_stats: { success: { count: 41 } } }]);
+  expect(executions).toBe(figures['flotilla_inference_executions_total{slot="inspection"}']);
+  expect(batches.reduce((sum, { compute_infer }) => sum + compute_infer.count, 0)).toBe(executions);
+  expect(batches.reduce((sum, { batch_size, compute_infer }) => sum + batch_size * compute_infer.count, 0)).toBe(41);
 });
