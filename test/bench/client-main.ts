@@ -2,6 +2,7 @@ import { answerParent } from './child.js';
 import type { LoadResult } from './load.js';
 import { closedLoop, type OpenLoop, openLoop } from './loops.js';
 import { grpc } from './transports/grpc.js';
+import { grpcBare } from './transports/grpc-bare.js';
 import { grpcStream } from './transports/grpc-stream.js';
 import { rest } from './transports/rest.js';
 import type { Call, Connection, Target, TransportName } from './transports/transport.js';
@@ -11,7 +12,7 @@ export type ClientQuestion =
   | { closedLoop: { ms: number; clients: number } }
   | { openLoop: OpenLoop };
 
-const transports = { rest, grpc, grpcStream };
+const transports = { rest, grpc, grpcBare, grpcStream };
 let connections: Connection[] = [];
 
 answerParent<ClientQuestion>(async (question): Promise<LoadResult | undefined> => {

@@ -1,13 +1,15 @@
 import { createServer } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { answerParent } from './child.js';
-import { inferMethod } from './transports/grpc.js';
+import { framed } from './transports/grpc-bare.js';
 import type { Target, TransportName } from './transports/transport.js';
 
 /** `path`: a UNIX socket there; otherwise a free port. */
-export type EchoQuestion = { serve: Exclude<TransportName, 'grpcStream'>; answerBytes: number; path?: string };
+export type EchoQuestion = { serve: Extract<TransportName, 'rest' | 'grpcBare'>; answerBytes: number; path?: string };
+
+const windowBytes = 4 * 1024 * 1024;
 
 /** The floor under a transport: reads the request whole and answers with as many bytes as the model would, at once. */
 function serve({ serve: transport, answerBytes, path }: EchoQuestion): Promise<Target> {
@@ -27,28 +29,19 @@ async function serveRest(answer: Buffer, path?: string): Promise<Target> {
   return path === undefined ? { port: (server.address() as AddressInfo).port } : { path };
 }
 
-const raw = (bytes: Buffer) => bytes;
-
-function serveGrpc(answer: Buffer): Promise<Target> {
-  const server = new Server({ 'grpc.max_receive_message_length': -1 });
-  const method = {
-    path: inferMethod,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: raw,
-    requestDeserialize: raw,
-    responseSerialize: raw,
-    responseDeserialize: raw,
-  } as const;
-  server.addService(
-    { ModelInfer: method },
-    { ModelInfer: (_call: unknown, reply: (e: null, a: Buffer) => void) => reply(null, answer) },
-  );
-  return new Promise((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
-      error ? reject(error) : resolve({ port }),
-    );
+async function serveGrpc(answer: Buffer): Promise<Target> {
+  const server = createHttp2Server({ settings: { initialWindowSize: windowBytes } });
+  server.on('session', (session) => session.setLocalWindowSize(windowBytes));
+  server.on('stream', (stream) => {
+    stream.on('data', () => undefined);
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.on('end', () => {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      stream.end(framed(answer));
+    });
   });
+  await once(server.listen({ port: 0, host: '127.0.0.1' }), 'listening');
+  return { port: (server.address() as AddressInfo).port };
 }
 
 answerParent<EchoQuestion>(serve);

@@ -44,7 +44,7 @@ type Round = { ratio: number; addedMs: number; echoMs: number };
 /** Bare loop, two clients, one client and echo in turn, in the other order every second round, so that a drift of the machine falls on all alike. */
 async function compare({ log, rounds }: PartOptions, contest: Contest): Promise<{ ratio: Estimate; addedMs: Estimate }> {
   const { via, model } = contest;
-  const transport = via === 'grpc' ? 'grpc' : 'rest';
+  const transport = via === 'grpc' ? 'grpcBare' : 'rest';
   const served = await serveModel(model, log);
   const echoServer = new Child(new URL('echo-main.js', import.meta.url));
   const bare = await BareLoop.of(model);

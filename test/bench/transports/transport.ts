@@ -16,7 +16,7 @@ export type Outcome = { kind: 'ok' } | { kind: 'shed' } | { kind: 'moved' } | { 
 /** One inference at a time. */
 export type Connection = { infer(): Promise<Outcome>; close(): void };
 export type Transport = { open(target: Target, call: Call): Promise<Connection> };
-export type TransportName = 'rest' | 'grpc' | 'grpcStream';
+export type TransportName = 'rest' | 'grpc' | 'grpcBare' | 'grpcStream';
 
 /** A free dimension is 1; values that are numbers, so that nothing is refused or slowed by NaN. */
 export function dataOf({ shape }: TensorSignature): { shape: number[]; bytes: Buffer } {
