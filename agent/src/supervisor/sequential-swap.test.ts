@@ -147,6 +147,8 @@ describe('otherwise', () => {
     );
     await device.reported(desired, 'committed');
     expect(reasons(desired)).toEqual(['compiling: compiling m.onnx, 40 %']);
-    expect(device.alarms).toEqual(['provider-not-used: classifier@1.0.0 computes on cpu, for want of a better one: no GPU here']);
+    expect(device.alarms).toEqual([
+      'provider-not-used: classifier@1.0.0 computes on cpu, for want of a better one: no GPU here, asked for cpu',
+    ]);
   });
 });
