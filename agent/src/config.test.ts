@@ -53,6 +53,19 @@ describe('agent.yaml', () => {
       },
       limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50, predictionsMb: 50, maxRunS: 30 },
       logLevel: 'info',
+      engines: [],
+    });
+  });
+
+  it('names engines, with what they are used for', () => {
+    const engines =
+      '\nengines: [{ name: jetson, command: [python3, engine.py], providers: [tensorrt] }, { name: b, command: [b] }]\nswap: sequential';
+    expect(load(whole + engines)).toMatchObject({
+      engines: [
+        { name: 'jetson', command: ['python3', 'engine.py'], env: {}, providers: ['tensorrt'] },
+        { name: 'b', command: ['b'], env: {} },
+      ],
+      swap: 'sequential',
     });
   });
 
@@ -84,6 +97,16 @@ describe('agent.yaml', () => {
 
   it.each<[string, string, string[]]>([
     ['a slip of the pen', 'data: x\nlabls: {}', ['unknown key "labls"; did you mean "labels"?']],
+    [
+      'two engines of one name',
+      'data: x\nengines: [{ name: a, command: [x] }, { name: a, command: [y] }]',
+      ['engines: two engines have one name'],
+    ],
+    [
+      'an engine without a command',
+      'data: x\nengines: [{ name: a, command: [] }]',
+      ['engines.0.command: Too small: expected array to have >=1 items'],
+    ],
     ['a key inside', 'data: x\nlimits: { outboxMB: 1 }', ['limits: unknown key "outboxMB"; did you mean "outboxMb"?']],
     [
       'what a later version will know',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { describeIssues, DeviceId, SlotName } from '@flotilla/protocol';
+import { describeIssues, DeviceId, ExecutionProvider, SlotName } from '@flotilla/protocol';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { Exposure, exposureComplaint, exposureFrom } from './exposure.js';
@@ -32,6 +32,14 @@ const SlotFile = z.strictObject({
   workers: z.int().min(1).max(64).optional(),
   expose: Exposure.optional(),
 });
+/** A program that computes models in place of the engine built into the runner: docs/engine-protocol.md. */
+const EngineFile = z.strictObject({
+  name: z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be up to 32 lower case letters, digits and "-"'),
+  command: z.array(z.string().min(1)).min(1),
+  env: z.record(z.string().min(1), z.string()).default({}),
+  /** What it is used for; absent: all that it has but the CPU. */
+  providers: z.array(ExecutionProvider).min(1).optional(),
+});
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
@@ -52,6 +60,13 @@ export const AgentFile = z.strictObject({
       maxRunS: z.number().min(0.5).max(3600).default(30),
     })
     .prefault({}),
+  engines: z
+    .array(EngineFile)
+    .max(8)
+    .refine((engines) => new Set(engines.map(({ name }) => name)).size === engines.length, 'two engines have one name')
+    .default([]),
+  /** How a release takes over from another; absent: as the board's profile says. */
+  swap: z.enum(['auto', 'parallel', 'sequential']).optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   profile: z.string().min(1).max(64).optional(),
 });
@@ -64,6 +79,7 @@ const overrides: Record<string, string> = {
   FLOTILLA_NAME: 'name',
   FLOTILLA_LOG_LEVEL: 'logLevel',
   FLOTILLA_PROFILE: 'profile',
+  FLOTILLA_SWAP: 'swap',
 };
 const numericOverrides: Record<string, string> = {
   FLOTILLA_DOWNLOAD_KBPS: 'downloadKbps',

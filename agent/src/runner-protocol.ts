@@ -19,9 +19,21 @@ export const SourceConfig = z.strictObject({
 });
 export type SourceConfig = z.infer<typeof SourceConfig>;
 
+/** An engine outside of the runner: found as JSON in this variable of its environment, so that nothing else is loaded before. */
+export const engineVariable = 'FLOTILLA_ENGINE';
+export const EngineSpec = z.object({
+  name: z.string(),
+  command: z.array(z.string()).min(1),
+  env: z.record(z.string(), z.string()),
+});
+export type EngineSpec = z.infer<typeof EngineSpec>;
 /** Which of the descriptors that a child inherits is which of the slot's sockets: bound, and listened on by nobody but children. */
 export const Listen = z.object({ http: z.int().optional(), grpc: z.int().optional(), unix: z.int().optional() });
 export type Listen = z.infer<typeof Listen>;
+
+/** Whether requests are computed together, as it was tried on this hardware. `gain`: throughput in full batches over one by one. */
+export const BatchingTrial = z.object({ on: z.boolean(), gain: z.number().optional(), why: z.string().optional() });
+export type BatchingTrial = z.infer<typeof BatchingTrial>;
 
 const load = {
   slot: SlotName,
@@ -37,6 +49,10 @@ const load = {
   workers: z.int().min(1).max(64).optional(),
   /** What this device offers of the variant's execution providers, best first; the CPU where it is not said. */
   providers: z.array(ExecutionProvider).optional(),
+  /** Folder for what an engine compiles from this release. */
+  engineCache: z.string().optional(),
+  /** What preflight found, so that a restart need not try again. */
+  batching: BatchingTrial.optional(),
   /** Absolute ceilings of the profile: mean compute CPU milliseconds, resident bytes. */
   maxComputeMs: z.number().gt(0),
   maxRssBytes: z.int().min(1),
@@ -79,6 +95,8 @@ export const ToRunner = z.discriminatedUnion('type', [
     /** Without it the slot is served by its source alone. */
     listen: Listen.default({}),
     windowS: z.number().gt(0),
+    /** Golden set and figures first, told as `preflighted`: where there is no memory for a runner that is thrown away. */
+    prove: z.boolean().optional(),
     source: SourceConfig.optional(),
     /** TLS, and who may ask; without it the address is this device's own. */
     credentials,
@@ -103,8 +121,8 @@ const computesOn = { provider: ExecutionProvider.optional(), shortfall: z.string
 
 export const PreflightFigures = z.object({
   ...computesOn,
-  /** Throughput in full batches over one by one, where batching is declared and possible. */
-  batchingGain: z.number().optional(),
+  /** Where batching is declared. */
+  batching: BatchingTrial.optional(),
   loadMs: z.number(),
   /** CPU milliseconds per inference over the timed runs. */
   meanComputeMs: z.number(),
@@ -119,6 +137,13 @@ export type PreflightFigures = z.infer<typeof PreflightFigures>;
 const failure = { failure: ArtifactFailure, reason: z.string() };
 export const FromRunner = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready'), loadMs: z.number(), rssBytes: z.int(), ...computesOn }),
+  /** Deadlines wait while it is told. */
+  z.object({
+    type: z.literal('progress'),
+    phase: z.enum(['loading', 'compiling']),
+    fraction: z.number().optional(),
+    what: z.string().optional(),
+  }),
   z.object({ type: z.literal('preflighted'), figures: PreflightFigures }),
   /** The release is at fault: the runner exits with 0 after it. */
   z.object({ type: z.literal('failed'), ...failure, figures: PreflightFigures.partial().optional() }),

@@ -22,6 +22,8 @@ describe('hardware class', () => {
   test('a probed GPU engine and another platform are other classes', () => {
     const facts = { features: ['asimddp'], platform: 'linux', gpuEngine: { providers: ['tensorrt', 'cuda'] } };
     expect(hardwareClass(named('jetson-agx-orin'), '1.30.0', facts)).toBe('jetson-agx-orin/ort-1.30.0/asimddp/cuda+tensorrt');
+    const versioned = { ...facts, gpuEngine: { providers: ['cuda'], version: '1.23.2' } };
+    expect(hardwareClass(named('jetson-agx-orin'), '1.30.0', versioned)).toBe('jetson-agx-orin/ort-1.30.0/asimddp/cuda-1.23.2');
     expect(hardwareClass(named('generic-arm64'), '1.30.0', { features: [], platform: 'darwin' })).toBe(
       'generic-arm64/ort-1.30.0/darwin',
     );
@@ -33,7 +35,7 @@ describe('hardware class', () => {
     const facts = {
       features: everything,
       platform: 'a platform beyond imagination',
-      gpuEngine: { providers: ['tensorrt', 'cuda'] },
+      gpuEngine: { providers: ['tensorrt', 'cuda'], version: '1.24.0 (built by hand)' },
     };
     expect(hardwareClass(profile, '1.31.0-dev.20261101 (own build)', facts)).toSatisfy(
       (text) => HardwareClass.safeParse(text).success,

@@ -49,7 +49,7 @@ const kernelFeatures: Record<Profile['arch'], readonly (readonly string[])[]> = 
 
 /**
  * Pure: what a measurement is valid for, as `profile/ort-version/features`, e.g. `generic-x64-vnni/ort-1.30.0/avx512_vnni`.
- * A platform other than Linux and a probed GPU engine's providers are further parts: each changes what is fastest.
+ * A platform other than Linux and a probed GPU engine's providers and version are further parts: each changes what is fastest.
  * Always fits `[A-Za-z0-9_.+/-]{1,128}`.
  */
 export function hardwareClass(
@@ -64,7 +64,9 @@ export function hardwareClass(
     `ort-${token(ortVersion, 24)}`,
     facts.platform === 'linux' ? '' : token(facts.platform, 8),
     (present.find((group) => group.length > 0) ?? []).join('+'),
-    gpu.toSorted().join('+'),
+    gpu.length > 0
+      ? [gpu.toSorted().join('+'), facts.gpuEngine?.version && token(facts.gpuEngine.version, 6)].filter(Boolean).join('-')
+      : '',
   ];
   return parts.filter(Boolean).join('/');
 }

@@ -18,7 +18,7 @@ export interface Facts {
   /** Release of Jetson Linux, e.g. 36.4.3. */
   l4t?: string;
   /** Set once an engine outside onnxruntime-node was started and asked: what it can run on. */
-  gpuEngine?: { readonly providers: readonly string[] };
+  gpuEngine?: { readonly providers: readonly string[]; /** Of its runtime. */ readonly version?: string };
   /** What could not be read, in words for the operator. */
   notes: readonly string[];
 }

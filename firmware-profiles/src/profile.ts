@@ -79,6 +79,8 @@ const Memory = strict({
   totalMb: z.array(megabytes).min(1).optional(),
   /** The part of the machine's memory that all slots may use, swaps included. */
   slotShare: z.number().gt(0).lte(1),
+  /** How a release takes over from another; `auto`: side by side where a forecast says that both fit. */
+  swap: z.enum(['auto', 'parallel', 'sequential']).default('auto'),
 });
 
 const Thermal = strict({

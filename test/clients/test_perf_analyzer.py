@@ -4,8 +4,6 @@ import re
 import subprocess
 import unittest
 
-import tritonclient.http
-
 import servers
 from servers import MODEL
 
@@ -24,7 +22,8 @@ def usable():
 class PerfAnalyzer(unittest.TestCase):
     def check(self, protocol, *options, address=None, requests=200):
         address = address or servers.echo()["colour"][protocol]
-        command = [os.environ["PERF_ANALYZER"], "-m", MODEL, "-u", address, "-i", protocol, "--service-kind", "triton",
+        # Its own choice is random bits, among them NaN: answers to those are no successes, and it wants to see successes counted.
+        command = [os.environ["PERF_ANALYZER"], "-m", MODEL, "-u", address, "-i", protocol, "--service-kind", "triton", "--input-data", "zero",
                    "--concurrency-range", "1:2", "--measurement-mode", "count_windows", "--measurement-request-count", str(requests),
                    "--stability-percentage", "999", "--max-trials", "3", *options]
         run = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
@@ -34,10 +33,6 @@ class PerfAnalyzer(unittest.TestCase):
         self.assertGreater(min(rates), 1)
 
     def test_http(self):
-        client = tritonclient.http.InferenceServerClient(servers.echo()["colour"]["http"])
-        missing = {"model_configuration", "statistics"} - set(client.get_server_metadata()["extensions"])
-        if missing:
-            self.skipTest(f"over HTTP the server does not list {', '.join(sorted(missing))}, which perf_analyzer asks for")
         self.check("http")
 
     def test_grpc(self):

@@ -2,12 +2,16 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe } from 'vitest';
 
+/** `FLOTILLA_PYTHON` names another one, such as a virtual environment's. */
+export const pythonProgram = process.env['FLOTILLA_PYTHON'] ?? 'python3';
+
 /** What a machine may lack. `FLOTILLA_REQUIRE=mosquitto` (a comma between several) turns the skip into a failure. */
 const probes = {
   mosquitto: () => spawnSync('mosquitto', ['-h']).error === undefined,
   'onnx-testdata': () => existsSync('/usr/share/libonnx-testdata/data'),
+  /** With what the Python engine needs. */
+  python: () => spawnSync(pythonProgram, ['-c', 'import numpy, onnxruntime']).status === 0,
 } as const;
-
 const isRequired = (name: string) => (process.env['FLOTILLA_REQUIRE'] ?? '').split(',').includes(name);
 
 /** Runs the tests where the program is there; else they are skipped by name, or, where it is required, run and fail. */

@@ -13,7 +13,10 @@ export type Failed = Readonly<{ target: Target; failure: FailureClass; reason: s
 export type UnderWay =
   | (Attempt & Readonly<{ state: 'offered' }>)
   | (Attempt &
-      Readonly<{ state: 'resolved' | 'downloading' | 'waiting' | 'verified' | 'preflight'; variants: readonly string[] }>)
+      Readonly<{
+        state: 'resolved' | 'downloading' | 'waiting' | 'verified' | 'preflight' | 'compiling';
+        variants: readonly string[];
+      }>)
   | (Attempt & Readonly<{ state: 'staged'; variant: string }>)
   | (Attempt & Readonly<{ state: 'probation'; variant: string; since: number }>);
 export type Done = Readonly<{ state: 'committed' | 'committed-unproven'; target: Target; variant: string }>;
@@ -45,9 +48,10 @@ export type CandidateEvent = Readonly<{ run: number }> &
     | Readonly<{ type: 'resolved'; variants: readonly string[] }>
     | Readonly<{ type: 'rejected' | 'failed' | 'swap-failed'; failure: FailureClass; reason: string }>
     | Readonly<{ type: 'downloading' | 'downloaded' | 'preflighting' }>
-    | Readonly<{ type: 'waiting'; reason: string }>
-    | Readonly<{ type: 'preflighted'; variant: string }>
-    | Readonly<{ type: 'activated'; at: number }>
+    | Readonly<{ type: 'waiting' | 'compiling'; reason: string }>
+    /** `note`: what an operator should know of a step that went well. */
+    | Readonly<{ type: 'preflighted'; variant: string; note?: string | undefined }>
+    | Readonly<{ type: 'activated'; at: number; note?: string | undefined }>
   );
 export type Heartbeat = Readonly<{
   type: 'heartbeat';
@@ -58,7 +62,7 @@ export type Heartbeat = Readonly<{
   consecutiveErrors: number;
 }>;
 export type Died = Readonly<{ type: 'died'; run: number; at: number; death: Death }>;
-export type Served = Readonly<{ type: 'served'; run: number; at: number }>;
+export type Served = Readonly<{ type: 'served'; run: number; at: number; note?: string | undefined }>;
 export type SlotEvent =
   /** `boots`: how often the supervisor started since the slot was last steady, this start included. */
   | Readonly<{ type: 'booted'; boots: number }>

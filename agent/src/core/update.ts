@@ -21,6 +21,8 @@ import type {
 /** A candidate that was running when the power went is tried again so many times. */
 const maxInterruptions = 3;
 type Cause = { failure: FailureClass; reason: string };
+/** What is reported of a move: why it came, or what is to be known of it. */
+type Told = { failure?: FailureClass | undefined; reason?: string | undefined };
 
 /** One slot's update machine. What comes late or twice is refused and changes nothing. */
 export function reduceUpdate(state: SlotState, event: SlotEvent): Step {
@@ -46,6 +48,7 @@ export function reduceUpdate(state: SlotState, event: SlotEvent): Step {
     case 'waiting':
     case 'downloaded':
     case 'preflighting':
+    case 'compiling':
     case 'preflighted':
     case 'activated':
     case 'failed':
@@ -65,10 +68,11 @@ function boot(state: SlotState, boots: number): Step {
 
 /** Only what had the candidate's code running counts as interrupted: a download may be cut as often as the power is. */
 function resume(state: SlotState, update: UnderWay) {
-  const running = update.state === 'preflight' || update.state === 'staged' || update.state === 'probation';
-  if (!running) return offerAgain(state, update);
+  if (!ranCandidate.has(update.state)) return offerAgain(state, update);
   return retry(state, update, `the device or its supervisor went down during ${update.state}`);
 }
+
+const ranCandidate = new Set<UnderWay['state']>(['preflight', 'compiling', 'staged', 'probation']);
 
 function retry(state: SlotState, update: UnderWay, reason: string) {
   const cause: Cause = { failure: 'interrupted', reason };
@@ -152,12 +156,18 @@ function advance(state: SlotState, event: CandidateEvent): Step {
     case 'preflighting':
       if (update.state !== 'verified') return refuse(state, event);
       return enter(state, { ...attempt, state: 'preflight', variants: update.variants });
+    case 'compiling':
+      if (update.state !== 'preflight') return refuse(state, event);
+      return enter(state, { ...attempt, state: 'compiling', variants: update.variants }, [], { reason: event.reason });
     case 'preflighted':
-      if (update.state !== 'verified' && update.state !== 'preflight') return refuse(state, event);
-      return stage(state, update, event.variant);
+      if (update.state !== 'verified' && update.state !== 'preflight' && update.state !== 'compiling')
+        return refuse(state, event);
+      return stage(state, update, event.variant, { reason: event.note });
     case 'activated':
       if (update.state !== 'staged') return refuse(state, event);
-      return enter(state, { ...attempt, state: 'probation', variant: update.variant, since: event.at });
+      return enter(state, { ...attempt, state: 'probation', variant: update.variant, since: event.at }, [], {
+        reason: event.note,
+      });
     case 'rejected':
       if (update.state !== 'offered') return refuse(state, event);
       return enter(state, { state: 'rejected', target, failure: event.failure, reason: event.reason });
@@ -168,7 +178,7 @@ function advance(state: SlotState, event: CandidateEvent): Step {
   }
 }
 
-function stage(state: SlotState, update: UnderWay, variant: string, cause?: Cause): Step {
+function stage(state: SlotState, update: UnderWay, variant: string, told?: Told): Step {
   const run = state.runs + 1;
   const attempt = { ...attemptOf(update), run };
   const { target } = attempt;
@@ -176,7 +186,7 @@ function stage(state: SlotState, update: UnderWay, variant: string, cause?: Caus
     { ...state, runs: run },
     { ...attempt, state: 'staged', variant },
     [{ type: 'activate', run, target, variant }],
-    cause,
+    told,
   );
 }
 
@@ -247,7 +257,7 @@ function diedOnProbation(state: SlotState, update: Extract<UnderWay, { state: 'p
 
 function served(state: SlotState, event: Served): Step {
   const step = servingUp(state, event);
-  return 'refused' in step || state.update.state !== 'rolling-back' ? step : endRollBack(step.state, state.update);
+  return 'refused' in step || state.update.state !== 'rolling-back' ? step : endRollBack(step.state, state.update, event.note);
 }
 
 function stopped(state: SlotState): Step {
@@ -256,17 +266,18 @@ function stopped(state: SlotState): Step {
   return endRollBack(state, update);
 }
 
-const endRollBack = (state: SlotState, update: Fallen): Step => enter(state, { ...update, state: 'rolled-back' });
+const endRollBack = (state: SlotState, update: Fallen, note?: string): Step =>
+  enter(state, { ...update, state: 'rolled-back', reason: note === undefined ? update.reason : `${update.reason}; ${note}` });
 
 /** Every move is reported. */
-function enter(state: SlotState, update: Exclude<Update, { state: 'idle' }>, then: readonly SlotEffect[] = [], cause?: Cause) {
+function enter(state: SlotState, update: Exclude<Update, { state: 'idle' }>, then: readonly SlotEffect[] = [], told?: Told) {
   const next: SlotState = { ...state, update };
-  return { state: next, effects: [reportOf(update, next, cause), ...then] };
+  return { state: next, effects: [reportOf(update, next, told), ...then] };
 }
 
-function reportOf(update: Exclude<Update, { state: 'idle' }>, { committed }: SlotState, cause?: Cause): Report {
+function reportOf(update: Exclude<Update, { state: 'idle' }>, { committed }: SlotState, told?: Told): Report {
   const { deployment, digest } = update.target;
-  const { failure, reason } = cause ?? ('failure' in update ? update : {});
+  const { failure, reason } = told ?? ('failure' in update ? update : {});
   const variant = 'variant' in update ? update.variant : undefined;
   return { type: 'report', deployment, digest, state: update.state, failure, reason, variant, committed: committed?.digest };
 }

@@ -53,6 +53,17 @@ describe('a release that declares batching', () => {
     expect(batching).toEqual({ on: false, why: 'the output scores of a request is another one in a batch of 8 than alone' });
   });
 
+  test('is not tried again where it was before: what was found then counts', async () => {
+    const order = await workshop.smallRelease('mlp', { ...bare, ...mlp });
+    const before = { on: false, gain: 0.7, why: 'it did not pay' };
+    expect(await loadRelease({ ...order, batching: before }, engine)).toMatchObject({ batching: before });
+    const { runs } = engine.stats();
+    const again = await loadRelease({ ...order, batching: { on: true, gain: 3.5 } }, engine);
+    expect(again.batching).toEqual({ on: true, gain: 3.5, maxRows: 8, delayMs: 0 });
+    // Three of one, and one each of two, four and eight.
+    expect(engine.stats().runs - runs).toBe(6);
+  });
+
   test('is not batched where its first dimension is fixed', async () => {
     const { batching } = await load('colour', {});
     expect(batching).toMatchObject({ on: false, why: expect.stringContaining('images has the shape [1,3,8,8]: a batch needs') });

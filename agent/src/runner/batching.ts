@@ -1,14 +1,12 @@
 import { type Manifest, batchObstacle } from '@flotilla/protocol';
+import type { BatchingTrial } from '../runner-protocol.js';
 import { runTogether } from './batch-run.js';
 import type { Engine, LoadedModel } from './engine/engine.js';
 import { messageOf } from './fault.js';
 import { cosine } from './pipeline/answer.js';
 import { type Tensor, numbersOf, probe } from './tensor.js';
 
-/** `gain`: inferences a second in full batches over inferences a second one by one, as measured here at load. */
-export type BatchingOutcome =
-  | { on: true; maxRows: number; delayMs: number; gain: number }
-  | { on: false; why: string; gain?: number };
+export type BatchingOutcome = (BatchingTrial & { on: true; maxRows: number; delayMs: number }) | (BatchingTrial & { on: false });
 
 /** Below it, batches cost more in waiting than they give. */
 const leastGain = 1.1;
@@ -25,23 +23,32 @@ export function batchSizes(maxBatch: number): number[] {
   return [...sizes, maxBatch];
 }
 
-/** Warms the model up at each size, then sees whether batches give each member its own answer, and whether they pay. */
-export async function tryBatching(manifest: Manifest, model: LoadedModel, engine: Engine): Promise<BatchingOutcome | undefined> {
-  const declared = manifest.batching;
+/** Warms the model up at each size and, where that is not known yet, sees whether batches give each member its own answer, and whether they pay. */
+export async function tryBatching(
+  { batching: declared }: Manifest,
+  model: LoadedModel,
+  engine: Engine,
+  known?: BatchingTrial,
+): Promise<BatchingOutcome | undefined> {
   if (!declared) return undefined;
+  const trial = known?.on === false ? known : await tried(declared.maxBatch, model, engine, known);
+  return trial.on ? { ...trial, on: true, maxRows: declared.maxBatch, delayMs: declared.maxDelayMs } : { ...trial, on: false };
+}
+
+async function tried(maxBatch: number, model: LoadedModel, engine: Engine, known?: BatchingTrial): Promise<BatchingTrial> {
   const obstacle = batchObstacle(model);
   if (obstacle) return { on: false, why: obstacle };
-  const { maxBatch, maxDelayMs } = declared;
   try {
     for (const size of batchSizes(maxBatch).slice(1)) await engine.warm(1, size);
+    if (known) return known;
     const difference = await differenceInBatch(model, engine, maxBatch);
     if (difference) return { on: false, why: difference };
   } catch (error) {
     return { on: false, why: `a batch of up to ${maxBatch} fails: ${messageOf(error)}` };
   }
   const gain = await measureGain(model, engine, maxBatch);
-  if (gain < leastGain) return { on: false, gain, why: `batches of ${maxBatch} gain ${gain.toFixed(2)}, less than ${leastGain}` };
-  return { on: true, maxRows: maxBatch, delayMs: maxDelayMs, gain };
+  if (gain >= leastGain) return { on: true, gain };
+  return { on: false, gain, why: `batches of ${maxBatch} gain ${gain.toFixed(2)}, less than ${leastGain}` };
 }
 
 const askedWith = ({ inputs }: LoadedModel, seed: number) => ({ inputs: inputs.map((input) => probe(input, seed)), rows: 1 });

@@ -35,9 +35,11 @@ describe('the surface of a slot', () => {
       body: {
         name: 'flotilla',
         version: '0.1.0',
-        extensions: ['binary_tensor_data', 'model_configuration', 'schedule_policy', 'statistics'],
+        extensions: ['binary_tensor_data', 'model_configuration', 'model_repository', 'schedule_policy', 'statistics'],
       },
     });
+    expect(await get('/v2/')).toEqual(await get('/v2'));
+    expect((await fetch(`${slot.base}/v2//`)).status).toBe(404);
     expect(await get('/v2/health/live')).toEqual({ status: 200, body: { live: true } });
     expect(await get('/v2/health/ready')).toEqual({ status: 200, body: { ready: true } });
     expect(await get('/v2/models/inspection/ready')).toEqual({ status: 200, body: { name: 'inspection', ready: true } });

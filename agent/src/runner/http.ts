@@ -48,7 +48,8 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
   }
 
   function find(request: IncomingMessage): { route: Route; params: Record<string, string> } {
-    const path = request.url!.split('?')[0]!;
+    // The Open Inference Protocol's prose says /v2, its OpenAPI document /v2/.
+    const path = request.url!.split('?')[0]!.replace(/(?<=.)\/$/, '');
     const segments = path.split('/').map(decode);
     const candidates = parsed.flatMap(({ route, segments: pattern }) => {
       const params = match(pattern, segments);

@@ -3,7 +3,7 @@ import { messageOf } from './fault.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
 import { RequestError } from './http.js';
-import { hasBatchDimension } from './oip/model-config.js';
+import { elementsAlong } from './oip/model-config.js';
 import { outputValues } from './output-values.js';
 import { type InferenceQueue, Overloaded, type Submission } from './queue.js';
 import type { Prediction, Ranked } from './slot-schemas.js';
@@ -106,10 +106,9 @@ export class Inferences {
     { inputs, since, submission, counted }: Run,
     finish: (outputs: readonly Tensor[]) => Finished<T>,
   ): Promise<Answer<T>> {
-    const elements = hasBatchDimension(this.release.model) ? (inputs[0]?.shape[0] ?? 1) : 1;
+    const elements = elementsAlong(this.release.model, inputs);
     try {
       const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, { ...submission, alone: !counted });
-      this.monitor.executed(elements, wallUs);
       const { value, top } = counted ? finish(outputs) : blaming(() => finish(outputs));
       const totalUs = microsecondsSince(since);
       this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top, elements);

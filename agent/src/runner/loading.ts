@@ -34,15 +34,15 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
   const mismatch = signatureMismatch(manifest, model);
   if (mismatch) blame(`${variant} is not what the manifest says`)(mismatch);
   await engine.warm(warmUpRuns).catch(blame(`${variant} fails at its first inference`));
-  const batching = await tryBatching(manifest, model, engine);
+  const batching = await tryBatching(manifest, model, engine, order.batching);
   return { manifest, name, model, pipeline, batching };
 }
 
 async function loadModel(engine: Engine, order: LoadOrder): Promise<LoadedModel> {
-  const { manifest, folder, variant, intraOpThreads, workers = 1, providers = ['cpu'] } = order;
+  const { manifest, folder, variant, intraOpThreads, workers = 1, providers = ['cpu'], engineCache: cacheFolder } = order;
   const fixedShapes = manifest.inputs.every(({ shape }) => shape.every((dimension) => dimension >= 0));
   try {
-    return await engine.load({ path: join(folder, variant), intraOpThreads, fixedShapes, workers, providers });
+    return await engine.load({ path: join(folder, variant), intraOpThreads, fixedShapes, workers, providers, cacheFolder });
   } catch (error) {
     if (error instanceof ModelRefused) throw error;
     throw new Error(`the engine is at fault: ${messageOf(error)}`, { cause: error });

@@ -8,8 +8,9 @@ if (!process.send) {
 
 // Only now: what follows allocates already while it is read, and the heap's limits have to stand before.
 await import('../jitless-schemas.js');
-// The engine's thread loads ONNX Runtime while this one reads the rest.
-const { OrtEngine } = await import('./engine/ort-engine.js');
-const engine = new OrtEngine();
+const outside = process.env['FLOTILLA_ENGINE'];
+// The engine's thread loads ONNX Runtime while this one reads the rest; where another engine computes, nobody loads it.
+const builtIn = outside === undefined ? new (await import('./engine/ort-engine.js')).OrtEngine() : undefined;
 const { startProgram } = await import('./program.js');
+const engine = builtIn ? () => builtIn : (await import('./engine/configured.js')).configuredEngine(outside!, process.env);
 startProgram({ engine, logLevel: process.env['FLOTILLA_LOG_LEVEL'] });

@@ -12,13 +12,22 @@ const mostRuns = 400;
 
 /** Proves a release on this machine. Throws a ReleaseFault that carries the figures known so far. */
 export async function preflight(order: LoadOrder, engine: Engine, peakRssBytes: () => number): Promise<PreflightFigures> {
-  const release = await loadRelease(order, engine);
+  return prove(await loadRelease(order, engine), order, engine, peakRssBytes);
+}
+
+/** The same for a release that is loaded already. */
+export async function prove(
+  release: LoadedRelease,
+  order: LoadOrder,
+  engine: Engine,
+  peakRssBytes: () => number,
+): Promise<PreflightFigures> {
   const { loadMs, provider, shortfall } = release.model;
   const figures: Partial<PreflightFigures> = {
     loadMs,
     provider,
     shortfall,
-    batchingGain: release.batching?.gain,
+    batching: release.batching,
     goldenCases: 0,
   };
   try {

@@ -1,22 +1,29 @@
 import { pino } from 'pino';
 import { z } from 'zod';
 import { type FromRunner, ToRunner } from '../runner-protocol.js';
-import type { OrtEngine } from './engine/ort-engine.js';
+import type { Engine } from './engine/engine.js';
 import { messageOf } from './fault.js';
+import type { Logger } from './log.js';
 import { watchRuns } from './run-watch.js';
 import { Runner } from './runner.js';
 
-export type ProgramOptions = { engine: OrtEngine; logLevel: string | undefined };
+export type ProgramOptions = { engine: (parts: EngineParts) => Engine; logLevel: string | undefined };
+/** What an engine outside of this process tells through. */
+export type EngineParts = {
+  log: Logger;
+  onProgress: (progress: Omit<Extract<FromRunner, { type: 'progress' }>, 'type'>) => void;
+};
 
 const Level = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']);
 
 /** Puts a runner together and connects it to its parent's channel. */
-export function startProgram({ engine, logLevel }: ProgramOptions): void {
+export function startProgram({ engine: begin, logLevel }: ProgramOptions): void {
   const level = Level.catch('info').parse(logLevel);
   // Synchronous: the last line before the end is the one that is wanted.
   const log = pino({ name: 'runner', level, base: { pid: process.pid } }, pino.destination({ fd: 1, sync: true }));
-  engine.onDeath((error) => crash(error, 'the engine died'));
   let sent = Promise.resolve();
+  const engine = begin({ log, onProgress: (progress) => send({ type: 'progress', ...progress }) });
+  engine.onDeath((error) => crash(error, 'the engine died'));
   const leave = (code: number) => void sent.then(() => end(code));
   const runner = new Runner({ engine, log, send, leave });
 
@@ -46,6 +53,8 @@ export function startProgram({ engine, logLevel }: ProgramOptions): void {
 
   /** A thread inside ONNX Runtime can't be stopped: an orderly exit would abort the process and leave a core dump instead. */
   function end(code: number): void {
+    engine.abandon?.();
+    if (engine.abandon) process.exit(code);
     if (engine.stats().inFlight === 0) process.exit(code);
     log.warn({ code }, 'ended while still computing');
     process.kill(process.pid, 'SIGKILL');

@@ -3,9 +3,9 @@ import type { Engine } from './engine/engine.js';
 import { ReleaseFault } from './fault.js';
 import { type LoadOrder, type LoadedRelease, loadRelease } from './loading.js';
 import type { Logger } from './log.js';
-import { peakRssBytes } from './memory.js';
-import { preflight } from './preflight.js';
+import { heldBytes, peakBytes } from './memory.js';
 import { openSecurity } from './open-security.js';
+import { preflight, prove } from './preflight.js';
 import type { Security } from './security.js';
 import { type ServeOrder, Serving } from './serving.js';
 import { inherited } from './slot-listeners.js';
@@ -77,21 +77,23 @@ export class Runner {
   }
 
   async #preflight(order: LoadOrder): Promise<void> {
-    const figures = await preflight(order, this.around.engine, peakRssBytes);
+    const { engine } = this.around;
+    const figures = await preflight(order, engine, () => peakBytes(engine));
     this.around.send({ type: 'preflighted', figures });
     this.around.leave(0);
   }
 
   async #serve(order: ServeOrder): Promise<void> {
+    const { engine, send, log } = this.around;
     // Read while the engine's own thread loads the model.
     if (order.listen.grpc !== undefined) void import('./grpc/slot-server.js');
-    const release = await loadRelease(order, this.around.engine);
-    const { engine, send, log } = this.around;
+    const release = await loadRelease(order, engine);
+    if (order.prove) send({ type: 'preflighted', figures: await prove(release, order, engine, () => peakBytes(engine)) });
     this.#tell(release);
     const security = (this.#security = await openSecurity(order.credentials));
     this.#serving = new Serving(order, release, { engine, send, log, security, listen: inherited(order.listen) });
     const { loadMs, provider, shortfall } = release.model;
-    send({ type: 'ready', loadMs, rssBytes: process.memoryUsage.rss(), provider, shortfall });
+    send({ type: 'ready', loadMs, rssBytes: heldBytes(engine), provider, shortfall });
   }
 
   #tell({ name, batching, model }: LoadedRelease): void {

@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { FromRunner, SourceConfig } from '../runner-protocol.js';
-import type { Engine } from './engine/engine.js';
+import type { Engine, EngineRun } from './engine/engine.js';
 import { messageOf } from './fault.js';
 import type { GrpcServer } from './grpc/server.js';
 import { type Route, httpHandler } from './http.js';
@@ -10,9 +10,11 @@ import { JsonLines } from './json-lines.js';
 import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from './log.js';
+import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
 import { Monitor } from './monitor/monitor.js';
 import type { isOnThisDevice } from './nearness.js';
+import { elementsAlong } from './oip/model-config.js';
 import { oipRoutes } from './oip/rest.js';
 import { recordOf } from './output-values.js';
 import { feedbackFile, findPrediction } from './past-predictions.js';
@@ -25,6 +27,7 @@ import { slotRoutes } from './slot-api.js';
 import { slotsRoute } from './slot-list.js';
 import type { Prediction } from './slot-schemas.js';
 import { DirectorySource, type InferOutcome } from './source.js';
+import type { Tensor } from './tensor.js';
 
 export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
 type Surroundings = {
@@ -77,7 +80,7 @@ export class Serving {
     const { slot, deployment, digest, variant } = order;
     const served = { slot, deployment, digest, variant };
     this.#windowS = order.windowS;
-    this.#queue = new InferenceQueue((inputs) => around.engine.run(inputs), queueLimitsOf(release, around.engine));
+    this.#queue = new InferenceQueue((inputs) => this.#execute(release, inputs), queueLimitsOf(release, around.engine));
     this.#monitor = new Monitor(served);
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);
@@ -163,6 +166,14 @@ export class Serving {
     ];
   }
 
+  /** Once for a batch, however many wait for it. */
+  async #execute({ model }: LoadedRelease, inputs: readonly Tensor[]): Promise<EngineRun> {
+    const elements = elementsAlong(model, inputs);
+    const done = await this.around.engine.run(inputs);
+    this.#monitor.executed(elements, done.wallUs);
+    return done;
+  }
+
   #record(prediction: Prediction): void {
     const record = recordOf(prediction);
     this.#latest.set(record);
@@ -189,7 +200,7 @@ export class Serving {
   }
 
   #beat(): void {
-    this.around.send({ type: 'heartbeat', ...this.#monitor.totals, rssBytes: process.memoryUsage.rss() });
+    this.around.send({ type: 'heartbeat', ...this.#monitor.totals, rssBytes: heldBytes(this.around.engine) });
   }
 
   #tick(): void {

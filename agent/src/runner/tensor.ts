@@ -31,6 +31,11 @@ const arrays = {
   FP64: Float64Array,
 } as const;
 
+type NumericArray = Exclude<TensorData, string[]>;
+/** The array that a datatype's elements lie in, to be made over a buffer. */
+export const arrayFor = (type: Exclude<Datatype, 'BYTES'>) =>
+  arrays[type] as (new (buffer: ArrayBuffer, offset: number, elements: number) => NumericArray) & { BYTES_PER_ELEMENT: number };
+
 export const elementsOf = (shape: readonly number[]) => shape.reduce((product, dimension) => product * dimension, 1);
 
 export const emptyData = (type: Datatype, elements: number): TensorData =>

@@ -6,10 +6,12 @@ import { Command } from 'commander';
 import { ConfigError, loadConfig, type AgentConfig } from '../config.js';
 import { backoffMs } from '../core/backoff.js';
 import { openDataFolder } from './data-lock.js';
+import { probeEngines } from './engines.js';
 import { detectHardware, versions, type Hardware } from './hardware.js';
 import { HeadStart } from './head-start.js';
 import { deviceKey, loadIdentity, saveIdentity, type Identity } from './identity.js';
 import { createLogging, type Logger } from './logger.js';
+import type { Log } from './runner-process.js';
 import { exitCodes, messageOf, StartError } from './start-error.js';
 import { printStatus } from './status.js';
 
@@ -46,6 +48,12 @@ export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEn
     .addHelpText('after', '\nExample:\n  flotilla-agent enrol --config agent.yaml --token-file token')
     .action((options: Options) => enrolCommand(options, env));
   program
+    .command('engines')
+    .description('start each configured engine, ask what it can run on, and say what the device makes of it')
+    .option('--config <file>', 'configuration', 'agent.yaml')
+    .addHelpText('after', '\nExample:\n  flotilla-agent engines --config agent.yaml')
+    .action((options: Options) => enginesCommand(options, env));
+  program
     .command('status')
     .description('what this device is and does, without the network')
     .option('--config <file>', 'configuration', 'agent.yaml')
@@ -71,9 +79,16 @@ async function enrolCommand(options: Options, env: NodeJS.ProcessEnv): Promise<v
   const config = loadConfig(options.config, env);
   const lock = openDataFolder(config.data);
   const before = loadIdentity(config.data);
-  const identity = before ?? (await enrolNow(config, hardwareOf(config), requireToken(config, tokenOf(options, env)), undefined));
+  const identity =
+    before ?? (await enrolNow(config, await hardwareOf(config, env), requireToken(config, tokenOf(options, env)), undefined));
   console.log(before ? `This device is enrolled already, as ${before.device}.` : `Enrolled as ${identity.device}.`);
   lock.release();
+}
+
+async function enginesCommand(options: Options, env: NodeJS.ProcessEnv): Promise<void> {
+  const { profile, providers, hardwareClass, notes } = await hardwareOf(loadConfig(options.config, env), env);
+  for (const note of notes) console.log(note);
+  console.log(`${profile.id} runs models on ${providers.join(', ')}; its hardware class is ${hardwareClass}`);
 }
 
 async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<void> {
@@ -92,9 +107,11 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
     process.exit(0);
   });
   const program = { ...programs, env: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel }, log: logging.log };
-  const headStart = await HeadStart.of({ dataDir: config.data, slots: config.slots, program });
+  // With other engines it is not known yet which of them the release needs, and each runner loads one only.
+  const beginRunners = config.engines.length === 0;
+  const headStart = await HeadStart.of({ dataDir: config.data, slots: config.slots, program, beginRunners });
   stop = async () => headStart.close();
-  const hardware = hardwareOf(config);
+  const hardware = await hardwareOf(config, program.env, logging.log);
   const identity = loadIdentity(config.data) ?? (await enrolNow(config, hardware, requireToken(config, token), logging.log));
   const { run } = await import('./run.js');
   const onFatal = (error: Error) => {
@@ -120,7 +137,14 @@ function watchForTheEnd(withParent: boolean, log: Logger): Promise<void> {
   return promise;
 }
 
-const hardwareOf = (config: AgentConfig): Hardware => detectHardware(config.profile, config.slots, versions());
+const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** Engines are asked first: what they have is part of what this device can do. */
+async function hardwareOf(config: AgentConfig, env: NodeJS.ProcessEnv, log: Log = silent): Promise<Hardware> {
+  const probed = await probeEngines(config.engines, env, log);
+  for (const { note } of probed) log.info({}, note);
+  return detectHardware(config.profile, config.slots, versions(), probed);
+}
 
 function tokenOf({ token, tokenFile }: Options, env: NodeJS.ProcessEnv): string | undefined {
   if (tokenFile === undefined) return token ?? env['FLOTILLA_CLAIM_TOKEN'];

@@ -14,6 +14,7 @@ import {
 import type { ExecutionProvider } from '@flotilla/protocol';
 import { z } from 'zod';
 import { shareThreads, type ThreadShares } from '../core/thread-budget.js';
+import { DeviceEngines, gpuEngineOf, type ProbedEngine } from './engines.js';
 import { StartError } from './start-error.js';
 
 export interface Hardware {
@@ -22,6 +23,7 @@ export interface Hardware {
   readonly hardwareClass: string;
   readonly providers: readonly ExecutionProvider[];
   readonly notes: readonly string[];
+  readonly engines: DeviceEngines;
   readonly limits: { readonly maxComputeMs: number; readonly maxRssBytes: number; readonly minFreeBytes: number };
   /** By slot. */
   readonly threads: ThreadShares<string>;
@@ -40,15 +42,23 @@ const leastFreeShare = 0.02;
 type AskedSlots = Readonly<Record<string, { readonly workers?: number | undefined }>>;
 
 /** What this machine is, or is said to be by `override`, and what each of the slots may use of it. */
-export function detectHardware(override: string | undefined, slots: AskedSlots, { onnxRuntime }: Versions): Hardware {
-  const facts = readFacts();
+export function detectHardware(
+  override: string | undefined,
+  slots: AskedSlots,
+  { onnxRuntime }: Versions,
+  probed: readonly ProbedEngine[] = [],
+): Hardware {
+  const gpuEngine = gpuEngineOf(probed);
+  const facts: Facts = { ...readFacts(), ...(gpuEngine && { gpuEngine }) };
   const { profile, notes } = override === undefined ? detect(facts, loadProfiles()) : chosen(override);
+  const providers = availableProviders(profile, facts);
   return {
     profile,
     facts,
     hardwareClass: hardwareClass(profile, onnxRuntime, facts),
-    providers: availableProviders(profile, facts),
-    notes,
+    providers,
+    notes: [...notes, ...probed.map(({ note }) => note)],
+    engines: new DeviceEngines(probed, providers),
     limits: {
       maxComputeMs: profile.maxComputeMs,
       // Room for one candidate beside all incumbents.

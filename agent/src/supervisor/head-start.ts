@@ -8,6 +8,8 @@ export type HeadStartOptions = {
   dataDir: string;
   slots: Readonly<Record<string, { listen?: SlotAddresses | undefined }>>;
   program: RunnerProgram;
+  /** Not where it is unknown which engine they would need. */
+  beginRunners?: boolean;
 };
 
 /**
@@ -19,13 +21,13 @@ export class HeadStart {
   readonly #runners = new Map<SlotName, RunnerProcess>();
 
   /** Throws, with nothing left behind, when an address can't be had. */
-  static async of({ dataDir, slots, program }: HeadStartOptions): Promise<HeadStart> {
+  static async of({ dataDir, slots, program, beginRunners = true }: HeadStartOptions): Promise<HeadStart> {
     const begun = new HeadStart();
     try {
       for (const [key, { listen }] of Object.entries(slots)) {
         const name = SlotName.parse(key);
         if (listen) begun.#sockets.set(name, await SlotSockets.bind(name, listen));
-        if (Journal.hasLastGood(journalFolder(dataDir), name)) begun.#begin(name, program);
+        if (beginRunners && Journal.hasLastGood(journalFolder(dataDir), name)) begun.#begin(name, program);
       }
     } catch (error) {
       begun.close();

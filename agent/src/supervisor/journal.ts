@@ -14,7 +14,7 @@ const variants = z.array(z.string()).readonly();
 const update = z.discriminatedUnion('state', [
   z.object({ state: z.literal('idle') }),
   z.object({ state: z.literal('offered'), ...attempt }),
-  z.object({ state: z.enum(['resolved', 'downloading', 'waiting', 'verified', 'preflight']), ...attempt, variants }),
+  z.object({ state: z.enum(['resolved', 'downloading', 'waiting', 'verified', 'preflight', 'compiling']), ...attempt, variants }),
   z.object({ state: z.literal('staged'), ...attempt, variant: z.string() }),
   z.object({ state: z.literal('probation'), ...attempt, variant: z.string(), since: z.number() }),
   z.object({ state: z.enum(['committed', 'committed-unproven']), target, variant: z.string() }),

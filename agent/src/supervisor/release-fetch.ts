@@ -25,12 +25,15 @@ type Options = {
 export class ReleaseFetch {
   readonly #options: Options;
   readonly #busy = new Map<Digest, Promise<unknown>>();
+  /** What is fetched while it is cleared away is not known to it, and would go with the rest. */
+  #collecting: Promise<unknown> = Promise.resolve();
 
   constructor(options: Options) {
     this.#options = options;
   }
 
   async manifest(digest: Digest, progress: Progress): Promise<Manifest> {
+    await this.#collecting;
     await this.#artifact(digest, maxManifestBytes, progress);
     return this.#options.store.manifest(digest);
   }
@@ -64,7 +67,9 @@ export class ReleaseFetch {
 
   collect(): Promise<Digest[]> {
     const { store, pinned, budgetBytes } = this.#options;
-    return store.collect(pinned(), budgetBytes);
+    const collected = this.#collecting.then(() => store.collect(pinned(), budgetBytes));
+    this.#collecting = collected.catch(() => undefined);
+    return collected;
   }
 
   async #makeRoom(digest: Digest, files: Manifest['files'], missing: Manifest['files']): Promise<void> {

@@ -118,6 +118,11 @@ function buildSlots(
     headStart,
     limits: { ...hardware.limits, maxRunMs: config.limits.maxRunS * 1000 },
     threads: hardware.threads,
+    engines: hardware.engines,
+    swap: {
+      mode: config.swap ?? hardware.profile.memory.swap,
+      budgetBytes: slotMemoryBytes(hardware.profile, hardware.facts),
+    },
     capability: capabilityOf(hardware, versions),
     hardwareClass: hardware.hardwareClass,
     downloads: new Downloads({

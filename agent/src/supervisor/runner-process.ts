@@ -34,6 +34,7 @@ export type Oversight = MemoryLimits & {
   heartbeatMs: number;
   onHeartbeat?: (heartbeat: Of<'heartbeat'>) => void;
   onWindow?: (window: Of<'window'>) => void;
+  onProgress?: (progress: Of<'progress'>) => void;
 };
 
 /** No runner outlives its supervisor, even where its own watch on the channel fails. */
@@ -68,6 +69,7 @@ export class RunnerProcess {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...(sockets?.descriptors ?? [])],
     });
     this.pid = this.#child.pid;
+    this.#child.once('exit', () => this.#kill());
     living.add(this.#child);
     this.#child.on('message', (message) => this.#hear(message));
     for (const stream of [this.#child.stdout, this.#child.stderr]) if (stream) this.#relay(stream);
@@ -98,7 +100,8 @@ export class RunnerProcess {
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<Of<T>>();
     const listener = (message: FromRunner) => {
-      if (message.type === type) resolve(message as Of<T>);
+      if (message.type === 'progress') timer.refresh();
+      else if (message.type === type) resolve(message as Of<T>);
       else if (message.type === 'failed') reject(new UpdateFailure(message.failure, message.reason));
     };
     const late = () =>
@@ -143,13 +146,22 @@ export class RunnerProcess {
 
   end(failure: 'crash' | 'memory', reason: string): void {
     this.#endedFor ??= { failure, reason };
-    this.#child.kill('SIGKILL');
+    this.#kill();
   }
 
   async #gone(withinMs: number): Promise<void> {
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), withinMs);
+    const timer = setTimeout(() => this.#kill(), withinMs);
     await this.exited;
     clearTimeout(timer);
+  }
+
+  /** With its group: an engine that computes may not see that its runner is gone. */
+  #kill(): void {
+    try {
+      if (this.pid !== undefined) process.kill(-this.pid, 'SIGKILL');
+    } catch (error) {
+      if (!isErrno(error, 'ESRCH')) throw error;
+    }
   }
 
   #hear(raw: unknown): void {
@@ -162,6 +174,7 @@ export class RunnerProcess {
     if (message.type === 'heartbeat') this.#beat(message);
     if (message.type === 'computing') this.#checkRun(message);
     if (message.type === 'window') this.#oversight?.onWindow?.(message);
+    if (message.type === 'progress') this.#oversight?.onProgress?.(message);
     for (const listener of this.#listeners) listener(message);
   }
 

@@ -41,14 +41,26 @@ export function slotHandlers(parts: HandlerParts): EffectHandlers {
     },
     preflight: async ({ run, target, variants }, signal) => {
       const known = choice.remembered(target.digest, variants);
-      if (known !== undefined) return { type: 'preflighted', run, variant: known };
+      if (known !== undefined) {
+        const { why: note } = await runners.plan(releaseOf(target, known));
+        return { type: 'preflighted', run, variant: known, note };
+      }
+      // Beside the incumbent there is no room: the candidate proves itself in its own runner, once the incumbent has gone.
+      const variant = variants[0]!;
+      const { sequential, why } = await runners.plan(releaseOf(target, variant));
+      if (sequential) return { type: 'preflighted', run, variant, note: why };
       dispatch({ type: 'preflighting', run });
-      const measure = (variant: string) => runners.preflight(releaseOf(target, variant), signal);
+      const measure = (v: string) =>
+        runners.preflight(releaseOf(target, v), signal, (reason) => dispatch({ type: 'compiling', run, reason }));
       return { type: 'preflighted', run, variant: await choice.choose(target.digest, variants, measure) };
     },
     activate: async ({ run, target, variant }, signal) => {
-      const activation = await runners.activate(run, releaseOf(target, variant), signal);
-      if (activation.type === 'activated') return { type: 'activated', run, at: now() };
+      const unproven = choice.remembered(target.digest, [variant]) === undefined;
+      const activation = await runners.activate(run, releaseOf(target, variant), signal, unproven);
+      if (activation.type === 'activated') {
+        if (activation.figures) choice.record(target.digest, variant, activation.figures);
+        return { type: 'activated', run, at: now(), note: activation.note };
+      }
       if (activation.type === 'failed') throw activation.error;
       const { failure, message } = asUpdateFailure(activation.error);
       return { type: 'swap-failed', run, failure, reason: message };
@@ -89,7 +101,8 @@ async function serve(
 ): Promise<SlotEvent | void> {
   const waitMs = (wait.minS + random() * (wait.maxS - wait.minS)) * 1000;
   try {
-    return (await runners.serve(run, release, { ms: waitMs, why: wait.why })) ? { type: 'served', run, at: now() } : undefined;
+    const up = await runners.serve(run, release, { ms: waitMs, why: wait.why });
+    return up && { type: 'served', run, at: now(), note: up.note };
   } catch (error) {
     return { type: 'died', run, at: now(), death: deathOf(error) };
   }

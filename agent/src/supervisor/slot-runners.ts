@@ -1,15 +1,15 @@
-import type { Digest, ExecutionProvider, Manifest, SlotName } from '@flotilla/protocol';
+import type { Digest, Manifest } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
-import type { ThreadShare } from '../core/thread-budget.js';
-import type { FromRunner, PreflightFigures, SlotAddress, SourceConfig, ToRunner } from '../runner-protocol.js';
+import { gapNote, type SwapPlan } from '../core/swap-plan.js';
+import type { EngineSpec, FromRunner, PreflightFigures, SlotAddress, SourceConfig } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from './durable-rename.js';
-import type { MemoryLimits } from './memory-watch.js';
-import { type Oversight, RunnerProcess, type RunnerProgram } from './runner-process.js';
+import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';
+import { type Oversight, RunnerProcess } from './runner-process.js';
 import type { SlotSockets } from './slot-sockets.js';
 import { Stub } from './stub.js';
 
@@ -33,18 +33,11 @@ export const usualDeadlines: Deadlines = {
   graceMs: 5000,
   standInMs: 500,
 };
-/** `maxRunMs`: of one inference; a release may ask for less. */
-export type Limits = MemoryLimits & { maxComputeMs: number; maxRunMs?: number | undefined };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
-export type RunnersOptions = {
-  slot: SlotName;
-  program: RunnerProgram;
+export type RunnersOptions = OrderParts & {
   sockets?: SlotSockets | undefined;
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
-  limits: Limits & ThreadShare;
-  /** What this device offers, best first. */
-  providers: readonly ExecutionProvider[];
   predictions: { file: string; maxBytes: number; keep: number };
   source?: SourceConfig | undefined;
   /** All slots of this device. */
@@ -53,14 +46,19 @@ export type RunnersOptions = {
   credentials?: Pick<CredentialFiles, 'current'> | undefined;
   windowS: number;
   deadlines: Deadlines;
-  open: (digest: Digest, variant: string) => Promise<StoredRelease>;
+  /** Whether the candidate fits beside the incumbent of so many bytes. */
+  plan: (release: StoredRelease, candidate: Committed, incumbentBytes: number | undefined) => SwapPlan;
+  onAlarm: (name: string, message: string) => void;
   onHeartbeat: (heartbeat: Omit<Heartbeat, 'at'>) => void;
   onDied: (run: number, death: Death) => void;
   onWindow: (window: WindowMessage) => void;
-  onAlarm: (name: string, message: string) => void;
 };
 type Runner = Committed & { run: number; process: RunnerProcess; sourceStopped: boolean; leaving: boolean; rssBytes: number };
-export type Activation = { type: 'activated' } | { type: 'failed' | 'swap-failed'; error: unknown };
+type Launched = { runner: Runner; figures: PreflightFigures | undefined };
+/** `note`: how long nothing served, where the incumbent had to go first. `figures`: of a candidate that was to prove itself. */
+export type Activation =
+  | { type: 'activated'; note?: string | undefined; figures?: PreflightFigures | undefined }
+  | { type: 'failed' | 'swap-failed'; error: unknown };
 
 /** The runners of one slot: one serves; another takes over from it while both hold the socket, so that no request is lost. */
 export class SlotRunners {
@@ -74,7 +72,8 @@ export class SlotRunners {
   #closed = new AbortController();
   readonly #leaving = new Set<Promise<void>>();
   readonly #stub: Stub;
-  #gap: NodeJS.Timeout | undefined;
+  /** Since when nothing serves because the incumbent had to go first. */
+  #emptySince: number | undefined;
 
   constructor(options: RunnersOptions) {
     this.#options = options;
@@ -99,13 +98,22 @@ export class SlotRunners {
     if (credentials) this.#active?.process.send({ type: 'secure', credentials });
   }
 
+  /** Whether a candidate would come up beside the incumbent or after it, and why. */
+  async plan(candidate: Committed): Promise<SwapPlan> {
+    if (!this.#active) return { sequential: false };
+    return this.#options.plan(await this.#options.open(candidate.digest, candidate.variant), candidate, this.#active.rssBytes);
+  }
+
   /** Figures of one variant, measured in a runner that is thrown away. */
-  async preflight(release: Committed, signal: AbortSignal): Promise<PreflightFigures> {
-    const message = { type: 'preflight', ...(await this.#load(release)) } as const;
-    const process = new RunnerProcess(this.#options.program, { lowPriority: true });
+  async preflight(release: Committed, signal: AbortSignal, onProgress: (told: string) => void): Promise<PreflightFigures> {
+    const { load, engine } = await orderFor(this.#options, release);
+    const process = new RunnerProcess(programWith(this.#options.program, engine), { lowPriority: true });
+    process.oversee({
+      ...this.#oversight(load.manifest),
+      onProgress: (progress) => onProgress(inWords(progress, release.variant)),
+    });
     try {
-      process.oversee(this.#oversight(message.manifest));
-      process.send(message);
+      process.send({ type: 'preflight', ...load });
       const { figures } = await process.expect('preflighted', this.#options.deadlines.preflightMs, signal);
       await process.leave();
       return figures;
@@ -114,43 +122,53 @@ export class SlotRunners {
     }
   }
 
-  /** Loads the candidate beside the incumbent, then swaps. */
-  activate(run: number, release: Committed, signal: AbortSignal): Promise<Activation> {
+  /** Loads the candidate beside the incumbent, or after it where both do not fit, then swaps. `prove`: golden set and figures come first. */
+  activate(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Activation> {
     this.#waiting.abort();
     return this.#inTurn(async () => {
-      let next: Runner;
+      let next: Launched;
+      const calledOff = AbortSignal.any([signal, this.#closed.signal]);
       try {
-        next = await this.#launch(run, release, AbortSignal.any([signal, this.#closed.signal]));
+        calledOff.throwIfAborted();
+        await this.#makeWay(release);
+        next = await this.#launch(run, release, calledOff, prove);
       } catch (error) {
         return { type: 'failed', error };
       }
       try {
-        await this.#swap(next);
-        return { type: 'activated' };
+        return { type: 'activated', note: await this.#swap(next.runner), figures: next.figures };
       } catch (error) {
         return { type: 'swap-failed', error };
       }
     });
   }
 
-  /** Brings a committed release up, whatever serves now. False: something newer came while it waited. */
-  serve(run: number, release: Committed, wait: { ms: number; why?: string | undefined }): Promise<boolean> {
+  /** Brings a committed release up, whatever serves now. Undefined: something newer came while it waited. */
+  serve(
+    run: number,
+    release: Committed,
+    wait: { ms: number; why?: string | undefined },
+  ): Promise<{ note?: string | undefined } | undefined> {
     this.#waiting.abort();
     const waiting = (this.#waiting = new AbortController());
     return this.#inTurn(async () => {
       if (wait.why !== undefined && !this.#active) this.#standIn(wait.why);
-      if (!(await waited(wait.ms, AbortSignal.any([waiting.signal, this.#closed.signal])))) return false;
+      if (!(await waited(wait.ms, AbortSignal.any([waiting.signal, this.#closed.signal])))) return undefined;
       if (this.#active?.digest === release.digest && !this.#active.sourceStopped) {
         Object.assign(this.#active, { run, deployment: release.deployment });
-        return true;
+        return {};
       }
+      let note: string | undefined;
       try {
-        await this.#swap(await this.#launch(run, release, this.#closed.signal));
+        await this.#makeWay(release);
+        note = await this.#swap((await this.#launch(run, release, this.#closed.signal)).runner);
       } catch (error) {
-        this.#standInSoon(messageOf(error));
+        this.#standInSoon(`restarting: ${messageOf(error)}`);
         throw error;
       }
-      return true;
+      // A candidate's gap is reported with its update; that of a way back is nobody's wish.
+      if (note !== undefined) this.#options.onAlarm('service-gap', `${release.release} serves again: ${note}`);
+      return { note };
     });
   }
 
@@ -161,9 +179,9 @@ export class SlotRunners {
     const closed = this.#closed;
     await this.#inTurn(async () => {
       this.#begunOrNone()?.end('crash', 'it was not needed');
+      this.#emptySince = undefined;
       if (this.#active) this.#dismiss(this.#active, graceMs);
       this.#active = undefined;
-      clearTimeout(this.#gap);
       if (this.#closed === closed) this.#closed = new AbortController();
       await Promise.all([...this.#leaving, this.#stub.end()]);
     });
@@ -176,14 +194,44 @@ export class SlotRunners {
     return result;
   }
 
-  async #launch(run: number, release: Committed, signal: AbortSignal): Promise<Runner> {
-    const { predictions, source, deadlines, sockets, addresses: slots } = this.#options;
-    const load = await this.#load(release);
+  /** Where both do not fit, the incumbent goes first. Connections wait in the backlog meanwhile, or are told why they should. */
+  async #makeWay(release: Committed): Promise<void> {
+    const { sequential, why = '' } = await this.plan(release);
+    const incumbent = this.#active;
+    if (!incumbent || !sequential) return;
+    const { slot, program, deadlines } = this.#options;
+    program.log.warn({ slot, release: release.release }, `${why}; the incumbent goes first`);
+    await this.#stopSource(incumbent);
+    this.#active = undefined;
+    this.#emptySince ??= performance.now();
+    this.#standInSoon(`${release.release} is being loaded: ${why}`);
+    this.#dismiss(incumbent, deadlines.graceMs);
+    await incumbent.process.exited;
+  }
+
+  #endGap(): string | undefined {
+    if (this.#emptySince === undefined) return undefined;
+    const note = gapNote(performance.now() - this.#emptySince);
+    this.#emptySince = undefined;
+    this.#options.program.log.warn({ slot: this.#options.slot }, note);
+    return note;
+  }
+
+  #oversight({ limits: asked }: Manifest): Oversight {
+    const { limits, deadlines } = this.#options;
+    const maxRunMs = Math.min(limits.maxRunMs ?? Infinity, asked?.maxRunMs ?? Infinity);
+    return { ...limits, maxRunMs, heartbeatMs: deadlines.heartbeatMs };
+  }
+
+  async #launch(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Launched> {
+    const { predictions, source, deadlines, program, slot, sockets, addresses: slots } = this.#options;
+    const { load, engine } = await orderFor(this.#options, release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
-    runner.process = this.#begunOrNew();
+    runner.process = this.#begunOrNew(engine);
     runner.process.oversee({
       ...this.#oversight(load.manifest),
+      onProgress: (progress) => program.log.info({ slot }, inWords(progress, release.variant)),
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
       onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
@@ -192,15 +240,19 @@ export class SlotRunners {
       const { listen = {} } = sockets ?? {};
       const credentials = this.#options.credentials?.current;
       const windowS = this.#windowS;
-      runner.process.send({ type: 'serve', ...load, listen, windowS, source, predictions, credentials, slots });
-      const { rssBytes, provider, shortfall } = await runner.process.expect('ready', deadlines.readyMs, signal);
-      runner.rssBytes = rssBytes;
-      if (shortfall !== undefined)
+      runner.process.send({ type: 'serve', ...load, prove, listen, windowS, source, predictions, credentials, slots });
+      // Both are waited for from now on: they may come in one breath.
+      const [proven, ready] = await Promise.all([
+        prove ? runner.process.expect('preflighted', deadlines.preflightMs, signal) : undefined,
+        runner.process.expect('ready', prove ? deadlines.preflightMs : deadlines.readyMs, signal),
+      ]);
+      runner.rssBytes = ready.rssBytes;
+      if (ready.shortfall !== undefined)
         this.#options.onAlarm(
           'provider-not-used',
-          `${release.release} computes on ${provider}, for want of a better one: ${shortfall}`,
+          `${release.release} computes on ${ready.provider}, for want of a better one: ${ready.shortfall}`,
         );
-      return runner;
+      return { runner, figures: proven?.figures };
     } catch (error) {
       runner.process.end('crash', 'it was not ready');
       await runner.process.exited;
@@ -208,16 +260,20 @@ export class SlotRunners {
     }
   }
 
-  async #swap(next: Runner): Promise<void> {
+  async #stopSource(incumbent: Runner): Promise<void> {
     const { deadlines, slot, program } = this.#options;
+    incumbent.sourceStopped = true;
+    incumbent.process.send({ type: 'stop-source' });
+    await incumbent.process.expect('source-stopped', deadlines.sourceStoppedMs).catch((error: unknown) => {
+      program.log.warn({ slot }, `the incumbent's source did not stop: ${messageOf(error)}; the candidate starts beside it`);
+    });
+  }
+
+  /** What it says of a gap, where there was one. */
+  async #swap(next: Runner): Promise<string | undefined> {
+    const { deadlines } = this.#options;
     const incumbent = this.#active;
-    if (incumbent) {
-      incumbent.sourceStopped = true;
-      incumbent.process.send({ type: 'stop-source' });
-      await incumbent.process.expect('source-stopped', deadlines.sourceStoppedMs).catch((error: unknown) => {
-        program.log.warn({ slot }, `the incumbent's source did not stop: ${messageOf(error)}; the candidate starts beside it`);
-      });
-    }
+    if (incumbent) await this.#stopSource(incumbent);
     try {
       next.process.send({ type: 'activate' });
       await next.process.expect('activated', deadlines.activatedMs);
@@ -226,12 +282,13 @@ export class SlotRunners {
       await next.process.exited;
       throw error;
     }
-    clearTimeout(this.#gap);
+    const note = this.#endGap();
     void this.#stub.end();
     next.process.watch();
     this.#active = next;
     void next.process.exited.then((death) => this.#ended(next, death));
     if (incumbent) this.#dismiss(incumbent, deadlines.graceMs);
+    return note;
   }
 
   #dismiss(runner: Runner, graceMs: number): void {
@@ -249,36 +306,19 @@ export class SlotRunners {
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
     if (runner.leaving) return;
-    this.#standInSoon(death.reason);
+    this.#standInSoon(`restarting: ${death.reason}`);
     this.#options.onDied(runner.run, death);
   }
 
-  #oversight({ limits: asked }: Manifest): Oversight {
-    const { limits, deadlines } = this.#options;
-    const maxRunMs = Math.min(limits.maxRunMs ?? Infinity, asked?.maxRunMs ?? Infinity);
-    return { ...limits, maxRunMs, heartbeatMs: deadlines.heartbeatMs };
-  }
-
-  async #load({ deployment, digest, variant }: Committed): Promise<Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>> {
-    const { slot, limits, open, providers } = this.#options;
-    const stored = await open(digest, variant);
-    const made = stored.manifest.variants.find(({ file }) => file === variant)?.providers ?? [];
-    const usable = providers.filter((provider) => made.includes(provider));
-    return { slot, deployment, digest, variant, ...stored, ...limits, providers: usable };
-  }
-
   /** Nothing serves, and the next start may have to wait. One that stands in already has a better reason. */
-  #standInSoon(why: string): void {
-    clearTimeout(this.#gap);
+  #standInSoon(reason: string): void {
     if (this.#closed.signal.aborted) return;
-    this.#gap = setTimeout(() => {
-      if (!this.#active && !this.#stub.standsIn) this.#stub.begin(`restarting: ${why}`, this.#options.credentials?.current);
-    }, this.#options.deadlines.standInMs);
+    const { deadlines, credentials } = this.#options;
+    this.#stub.beginLater(deadlines.standInMs, () => !this.#active, reason, credentials?.current);
   }
 
   /** For minutes: a runner that was begun would only hold memory, which may be what is wanting. */
   #standIn(why: string): void {
-    clearTimeout(this.#gap);
     this.#begunOrNone()?.end('crash', 'it was not needed');
     this.#stub.begin(why, this.#options.credentials?.current);
   }
@@ -289,9 +329,13 @@ export class SlotRunners {
     return begun;
   }
 
-  #begunOrNew(): RunnerProcess {
-    const { program, sockets } = this.#options;
-    return this.#begunOrNone() ?? new RunnerProcess(program, { sockets });
+  /** One that was begun has the built-in engine. */
+  #begunOrNew(engine: EngineSpec | undefined): RunnerProcess {
+    const { sockets } = this.#options;
+    const begun = this.#begunOrNone();
+    if (begun && !engine) return begun;
+    begun?.end('crash', 'another engine is needed');
+    return new RunnerProcess(programWith(this.#options.program, engine), { sockets });
   }
 }
 

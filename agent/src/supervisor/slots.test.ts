@@ -1,4 +1,4 @@
-import { DeploymentId, type DesiredSlot, SlotName } from '@flotilla/protocol';
+import { DeploymentId, type DesiredSlot, type Manifest, SlotName } from '@flotilla/protocol';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ask, freePort } from './fixtures/loopback.js';
 import { answering, ArtifactServer } from './fixtures/artifact-server.js';
-import { FleetOfOne, inspection, type Overrides, publish, until } from './fixtures/fleet-of-one.js';
+import { FleetOfOne, inspection, type Overrides, publish, until, usualCapability } from './fixtures/fleet-of-one.js';
 
 let device: FleetOfOne;
 const aDevice = async (overrides?: Overrides) => (device = await FleetOfOne.make(overrides));
@@ -39,10 +39,13 @@ describe('a slot', () => {
   });
 
   it('that computes on less than what was asked for says so', async () => {
-    await aDevice();
-    await committed({ ready: { provider: 'cpu', shortfall: 'cuda: no device was found' } });
+    await aDevice({ capability: { ...usualCapability, providers: ['cuda', 'cpu'] } });
+    const behaviour = { ready: { provider: 'cpu', shortfall: 'cuda: no device was found' } };
+    // What the device has of what the release was made for, in the device's order.
+    const variants: Manifest['variants'] = [{ file: 'a.onnx', precision: 'int8', providers: ['cpu', 'tensorrt', 'cuda'] }];
+    await device.reported(device.assign(publish(device.server, { 'a.onnx': behaviour }, { variants })), 'committed');
     expect(device.alarms).toContain(
-      'provider-not-used: classifier@1.0.0 computes on cpu, for want of a better one: cuda: no device was found',
+      'provider-not-used: classifier@1.0.0 computes on cpu, for want of a better one: cuda: no device was found, asked for cuda,cpu',
     );
   });
 

@@ -1,27 +1,25 @@
 import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, SlotName } from '@flotilla/protocol';
 import { join } from 'node:path';
-import type { Report, SlotState, Target } from '../core/slot-state.js';
+import type { Committed, Report, SlotState, Target } from '../core/slot-state.js';
+import { forecast, planSwap, type SwapMode, type SwapPlan } from '../core/swap-plan.js';
 import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
 import type { Exposure } from '../exposure.js';
 import type { SlotAddress, SourceConfig } from '../runner-protocol.js';
-import { ArtifactStore } from './artifact-store.js';
+import { ArtifactStore, type StoredRelease } from './artifact-store.js';
 import { CredentialFiles } from './credential-files.js';
 import type { Downloads } from './downloads.js';
 import { messageOf } from './durable-rename.js';
+import { EngineCache } from './engine-cache.js';
+import { DeviceEngines } from './engines.js';
 import { type HeadStart, journalFolder } from './head-start.js';
 import { Journal } from './journal.js';
+import { availableBytes } from './memory.js';
 import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
+import type { Limits } from './runner-orders.js';
 import { slotHandlers } from './slot-handlers.js';
-import {
-  type Deadlines,
-  type Limits,
-  type RunnersOptions,
-  SlotRunners,
-  usualDeadlines,
-  type WindowMessage,
-} from './slot-runners.js';
+import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
 import { Slot } from './slot.js';
 import { VariantChoice } from './variant-choice.js';
 
@@ -42,6 +40,10 @@ export type SlotsOptions = {
   windowS: number;
   predictions: { maxBytes: number; keep: number };
   program: RunnerProgram;
+  /** Those besides the one that each runner has built in. */
+  engines?: DeviceEngines;
+  /** `budgetBytes`: what all slots together may hold, swaps included. */
+  swap?: { mode?: SwapMode; budgetBytes?: number; availableBytes?: () => number };
   onEvent: (report: SlotReport) => void;
   onWindow: (window: WindowMessage) => void;
   onAlarm: (name: string, message: string, slot?: SlotName) => void;
@@ -65,6 +67,8 @@ export class Slots {
   #check: NodeJS.Timeout | undefined;
   #credentials: NodeJS.Timeout | undefined;
   readonly #releases: ReleaseFetch;
+  readonly #engines: DeviceEngines;
+  readonly #engineCache: EngineCache;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -75,8 +79,10 @@ export class Slots {
       downloads: options.downloads,
       folder,
       budgetBytes: options.storeBytes,
-      pinned: () => new Set([...this.#built.values()].flatMap(({ slot }) => digestsOf(slot.state))),
+      pinned: () => this.#pinned(),
     });
+    this.#engines = options.engines ?? new DeviceEngines([], options.capability.providers);
+    this.#engineCache = new EngineCache(join(options.dataDir, 'engine-cache'), () => this.#pinned());
   }
 
   /** The last known good of each slot serves within a second or two; no network is needed. */
@@ -144,7 +150,7 @@ export class Slots {
     const expose = options.slots[name]?.expose;
     const credentials = expose && new CredentialFiles(name, expose, program.log);
     const runners = new SlotRunners({
-      ...this.#runnersOptions(name),
+      ...this.#runnersOptions(name, choice),
       credentials,
       sockets: options.headStart.sockets(name),
       begun: state.committed && options.headStart.takeRunner(name),
@@ -162,21 +168,59 @@ export class Slots {
     };
   }
 
-  #runnersOptions(slot: SlotName): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
+  #pinned(): ReadonlySet<Digest> {
+    return new Set([...this.#built.values()].flatMap(({ slot }) => digestsOf(slot.state)));
+  }
+
+  #planSwap(
+    slot: SlotName,
+    choice: VariantChoice,
+    { manifest }: StoredRelease,
+    candidate: Committed,
+    incumbent?: number,
+  ): SwapPlan {
+    const { swap = {}, limits, threads } = this.#options;
+    const { mode = 'auto', budgetBytes = Infinity, availableBytes: available = availableBytes } = swap;
+    const { digest, variant: file } = candidate;
+    const variant = manifest.variants.find((its) => its.file === file);
+    const memoryMb = variant?.memoryMb ?? manifest.requires.memoryMb;
+    const need = {
+      peak: choice.peakBytes(digest, file),
+      declared: memoryMb === undefined ? undefined : memoryMb * 2 ** 20,
+      weights: manifest.files.find(({ path }) => path === file)?.size ?? 0,
+      workers: threads?.[slot]?.workers ?? 1,
+    };
+    const others = [...this.#built].reduce(
+      (sum, [name, { runners }]) => (name === slot ? sum : sum + (runners.serving?.rssBytes ?? 0)),
+      0,
+    );
+    return planSwap(mode, incumbent, forecast(need), {
+      available: available() - (limits.minFreeBytes ?? 0),
+      budget: budgetBytes - others,
+    });
+  }
+
+  #runnersOptions(slot: SlotName, choice: VariantChoice): Omit<RunnersOptions, 'sockets' | 'begun' | 'onHeartbeat' | 'onDied'> {
     const { dataDir, program, limits, threads, windowS, predictions, slots, onWindow, onAlarm, deadlines } = this.#options;
     return {
       slot,
       program,
       limits: { ...limits, ...(threads?.[slot] ?? { workers: 1, intraOpThreads: 1 }) },
       windowS,
-      providers: this.#options.capability.providers,
       onWindow,
       onAlarm: (name, message) => onAlarm(name, message, slot),
       source: slots[slot]?.source,
       addresses: this.#addresses(),
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
-      open: (digest, variant) => this.#releases.open(digest, variant),
+      open: async (digest, variant) => ({
+        ...(await this.#releases.open(digest, variant)),
+        batching: choice.batching(digest, variant),
+      }),
+      engineFor: ({ manifest }, file) =>
+        this.#engines.for(manifest.variants.find((its) => its.file === file) ?? { providers: ['cpu'] }),
+      engineCache: (digest) => this.#engineCache.for(digest),
+      plan: (release, candidate, incumbent) => this.#planSwap(slot, choice, release, candidate, incumbent),
     };
   }
 

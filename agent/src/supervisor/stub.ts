@@ -8,16 +8,13 @@ const graceMs = 500;
 /** One slot's stub: while no runner can serve, clients are told so on the slot's sockets, within a second. */
 export class Stub {
   #process: RunnerProcess | undefined;
+  #later: NodeJS.Timeout | undefined;
 
   /** Without a socket there is nobody to tell. */
   constructor(
     private readonly program: RunnerProgram,
     private readonly sockets: SlotSockets | undefined,
   ) {}
-
-  get standsIn(): boolean {
-    return this.#process !== undefined;
-  }
 
   /** The reason of one that stands in already is replaced. */
   begin(reason: string, credentials?: Credentials): void {
@@ -31,7 +28,16 @@ export class Stub {
     });
   }
 
+  /** Where it is still needed then; one that stands in already goes on with its own reason. */
+  beginLater(afterMs: number, isNeeded: () => boolean, ...words: Parameters<Stub['begin']>): void {
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => {
+      if (isNeeded() && !this.#process) this.begin(...words);
+    }, afterMs);
+  }
+
   async end(): Promise<void> {
+    clearTimeout(this.#later);
     const stub = this.#process;
     this.#process = undefined;
     await stub?.drain(graceMs);

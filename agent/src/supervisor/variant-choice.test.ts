@@ -36,6 +36,19 @@ describe('the choice of a variant', () => {
     expect(new VariantChoice(folder, 'x64/avx512_vnni').remembered(digest, ['a', 'b'])).toBeUndefined();
   });
 
+  it('comes with what batches gained, where that was tried', async () => {
+    const measure = async (variant: string) => ({
+      ...figures(3),
+      ...(variant === 'a' ? { batching: { on: true, gain: 4 } } : {}),
+    });
+    await new VariantChoice(folder, 'x64').choose(digest, ['a', 'b'], measure);
+    const later = new VariantChoice(folder, 'x64');
+    expect(later.batching(digest, 'a')).toEqual({ on: true, gain: 4 });
+    expect(later.batching(digest, 'b')).toBeUndefined();
+    expect(later.batching(digest, 'c')).toBeUndefined();
+    expect(new VariantChoice(folder, 'arm64').batching(digest, 'a')).toBeUndefined();
+  });
+
   it('tells why the most promising one failed when none passes, and remembers nothing', async () => {
     const choice = new VariantChoice(folder, 'x64');
     const slow = new UpdateFailure('latency', '400 ms');

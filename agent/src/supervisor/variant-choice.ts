@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UpdateFailure } from '../core/failure.js';
-import { PreflightFigures } from '../runner-protocol.js';
+import { type BatchingTrial, PreflightFigures } from '../runner-protocol.js';
 import { readIfThere, writeDurably } from './durable-file.js';
 
 const Measured = z.union([PreflightFigures, z.object({ failure: ArtifactFailure, reason: z.string() })]);
@@ -33,11 +33,14 @@ export class VariantChoice {
 
   /** What was chosen here before, if it is still one of those that fit. */
   remembered(digest: Digest, variants: readonly string[]): string | undefined {
-    const text = readIfThere(this.#file(digest));
-    if (text === undefined) return undefined;
-    const choice = Choice.safeParse(parseJson(text)).data;
-    const fits = choice?.digest === digest && choice.hardwareClass === this.#hardwareClass && variants.includes(choice.variant);
-    return fits ? choice.variant : undefined;
+    const variant = this.#read(digest)?.variant;
+    return variant !== undefined && variants.includes(variant) ? variant : undefined;
+  }
+
+  /** Whether batches paid when the variant was measured; undefined where it was not, or declares none. */
+  batching(digest: Digest, variant: string): BatchingTrial | undefined {
+    const measured = this.#read(digest)?.measured[variant];
+    return measured && 'batching' in measured ? measured.batching : undefined;
   }
 
   /** Throws the first variant's failure when none passes. What says nothing about the artifact ends the measuring. */
@@ -55,9 +58,30 @@ export class VariantChoice {
     }
     const variant = fastest(measured);
     if (variant === undefined) throw first ?? new UpdateFailure('incompatible', 'there is no variant to measure');
+    this.#write(digest, variant, measured);
+    return variant;
+  }
+
+  /** The peak that was measured here when the variant was chosen. */
+  peakBytes(digest: Digest, variant: string): number | undefined {
+    const measured = this.#read(digest)?.measured[variant];
+    return measured && 'peakRssBytes' in measured ? measured.peakRssBytes : undefined;
+  }
+
+  /** For a variant that was proven elsewhere than in `choose`: where it had to serve at once, others were not measured. */
+  record(digest: Digest, variant: string, figures: PreflightFigures): void {
+    this.#write(digest, variant, { [variant]: figures });
+  }
+
+  #read(digest: Digest): Choice | undefined {
+    const text = readIfThere(this.#file(digest));
+    const choice = text === undefined ? undefined : Choice.safeParse(parseJson(text)).data;
+    return choice?.digest === digest && choice.hardwareClass === this.#hardwareClass ? choice : undefined;
+  }
+
+  #write(digest: Digest, variant: string, measured: Record<string, Measured>): void {
     const choice: Choice = { v: 1, digest, hardwareClass: this.#hardwareClass, variant, measured };
     writeDurably(this.#file(digest), JSON.stringify(choice));
-    return variant;
   }
 
   #file(digest: Digest): string {

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path';
+import { type Datatype, Manifest, type TensorSignature } from '@flotilla/protocol';
 import { Workshop } from '@flotilla/agent/runner/fixtures/orders';
 import { inferBinary } from '@flotilla/agent/runner/fixtures/binary';
 import { serve } from '@flotilla/agent/runner/fixtures/served';
@@ -53,41 +54,68 @@ const rowsOf = (values: readonly number[], width: number) =>
   Array.from({ length: values.length / width }, (_, row) => values.slice(row * width, (row + 1) * width));
 const indexOfGreatest = (row: readonly number[]) => row.reduce((best, value, i) => (value > row[best]! ? i : best), 0);
 
-test('every datatype comes back over the wire bit by bit, and is read as the same number', async () => {
-  const { inputs, outputs } = await readDatatypes();
-  const workshop = new Workshop();
-  const signature = ({ name, type, shape }: (typeof inputs)[number]) => ({ name, type, shape });
-  const release = await workshop.smallRelease('colour', {
-    inputs: inputs.map(signature),
-    outputs: outputs.map(signature),
-    preprocess: [],
-    postprocess: [],
-  });
-  const manifest = {
+/** A model file served as it lies there, with nothing before or after it. */
+async function serveFile(workshop: Workshop, path: string, ends: { inputs: TensorSignature[]; outputs: TensorSignature[] }) {
+  const { inputs, outputs } = ends;
+  const release = await workshop.smallRelease('colour', { inputs, outputs, preprocess: [], postprocess: [] });
+  const variant = basename(path);
+  const manifest = Manifest.parse({
     ...release.manifest,
-    variants: [{ file: basename(datatypesModel), precision: 'fp32' as const, providers: ['cpu'] }],
-  };
-  const slot = await serve(workshop, {
-    ...release,
-    manifest,
-    folder: dirname(datatypesModel),
-    variant: basename(datatypesModel),
-  } as typeof release);
-  const blobs = inputs.map(({ hex }) => Buffer.from(hex, 'hex'));
-  const head = {
+    variants: [{ file: variant, precision: 'fp32', providers: ['cpu'] }],
+    files: release.manifest.files.map((file) => ({ ...file, path: variant })),
+  });
+  return serve(workshop, { ...release, manifest, folder: dirname(path), variant });
+}
+
+type Binary = { name: string; type: Datatype; shape: readonly number[]; bytes: Buffer };
+
+const requestOf = (inputs: readonly Binary[]) => ({
+  head: {
     parameters: { binary_data_output: true },
-    inputs: inputs.map(({ name, type }, i) => ({
+    inputs: inputs.map(({ name, type, shape, bytes }) => ({
       name,
       datatype: type,
-      shape: [2, 2],
-      parameters: { binary_data_size: blobs[i]!.length },
+      shape,
+      parameters: { binary_data_size: bytes.length },
     })),
-  };
-  const answer = await inferBinary(slot, { head, blobs });
-  expect(answer.error).toBeUndefined();
-  expect(answer.outputs.map(({ name, datatype, binary }) => ({ name, type: datatype, hex: binary!.toString('hex') }))).toEqual(
-    outputs.map(({ name, type, hex }) => ({ name, type, hex })),
-  );
-  await slot.close();
-  await workshop.clear();
+  },
+  blobs: inputs.map(({ bytes }) => bytes),
+});
+
+describe('over REST', () => {
+  const workshop = new Workshop();
+  afterAll(() => workshop.clear());
+
+  test.each(['ppocr-detection', 'blazeface'])('%s answers the same', async (name) => {
+    const network = await readNetwork(name);
+    const slot = await serveFile(workshop, modelFile(network.model), network);
+    for (const expected of network.cases) {
+      const inputs = await inputsOf(network, expected, []);
+      const binary = inputs.map(({ data, ...input }) => ({
+        ...input,
+        bytes: Buffer.from((data as Float32Array<ArrayBuffer>).buffer),
+      }));
+      const { outputs } = await inferBinary(slot, requestOf(binary));
+      expected.outputs.forEach((output, i) => {
+        const data = new Float32Array(new Uint8Array(outputs[i]!.binary!).buffer);
+        compare({ name: outputs[i]!.name, type: 'FP32', shape: outputs[i]!.shape, data }, output, network.tolerance);
+      });
+    }
+    await slot.close();
+  });
+
+  test('every datatype comes back bit by bit, and is read as the same number', async () => {
+    const { inputs, outputs } = await readDatatypes();
+    const signature = ({ name, type, shape }: TensorSignature) => ({ name, type, shape });
+    const ends = { inputs: inputs.map(signature), outputs: outputs.map(signature) };
+    const slot = await serveFile(workshop, datatypesModel, ends);
+    const answer = await inferBinary(
+      slot,
+      requestOf(inputs.map((input) => ({ ...input, shape: [2, 2], bytes: Buffer.from(input.hex, 'hex') }))),
+    );
+    expect(answer.error).toBeUndefined();
+    const came = answer.outputs.map(({ name, datatype, binary }) => ({ name, type: datatype, hex: binary!.toString('hex') }));
+    expect(came).toEqual(outputs.map(({ name, type, hex }) => ({ name, type, hex })));
+    await slot.close();
+  });
 });

@@ -27,10 +27,8 @@ describe('a slot speaks the protocol', () => {
     expect(whole.flatMap(failed)).toEqual([]);
   });
 
-  test('and no check is skipped for all of the models, but for extensions that the server does not list', () => {
-    const everywhere = skipped(whole[0]!)
-      .filter((id) => !id.startsWith('rest.triton.'))
-      .filter((id) => whole.every((outcomes) => skipped(outcomes).includes(id)));
+  test('and no check is skipped for all of the models', () => {
+    const everywhere = skipped(whole[0]!).filter((id) => whole.every((outcomes) => skipped(outcomes).includes(id)));
     expect(everywhere).toEqual([]);
   });
 });

@@ -10,6 +10,8 @@ export type EngineModel = {
   workers?: number;
   /** What to compute on, best first; `cpu` is always there. */
   providers?: readonly ExecutionProvider[];
+  /** For what an engine compiles and wants to find again. */
+  cacheFolder?: string | undefined;
 };
 /** What the model file itself says it takes and gives; −1 is a free dimension. */
 export type LoadedModel = {
@@ -25,6 +27,7 @@ export type LoadedModel = {
 export type EngineRun = { outputs: Tensor[]; wallUs: number; cpuUs: number };
 /** `runningMs`: how long the run that takes longest now has computed; 0 when none does. */
 export type EngineStats = { runs: number; failures: number; inFlight: number; runningMs: number };
+export type EngineMemory = { rssBytes: number; peakRssBytes: number };
 
 /** The replaceable part of a runner: this thread-based one, or a child process in another language. Input buffers are given away. */
 export interface Engine {
@@ -38,6 +41,12 @@ export interface Engine {
   stats(): EngineStats;
   /** Only when nothing is in flight: a computation can't be cut without losing the process. */
   close(): Promise<void>;
+  /** The engine is gone and with it every later answer; the process had better follow. Told at once where it is gone already. */
+  onDeath(listener: (error: Error) => void): void;
+  /** What it holds outside of this process. */
+  memory?(): EngineMemory;
+  /** Ends it whatever it does. Only where that harms no one: a thread in the middle of a computation has no such thing. */
+  abandon?(): void;
 }
 
 /** The model file could not become a session. */

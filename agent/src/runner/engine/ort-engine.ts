@@ -29,11 +29,13 @@ export class OrtEngine implements Engine {
     if (this.#broken) listener(this.#broken);
   }
 
-  async load({ workers = 1, providers = ['cpu'], fixedShapes = false, ...model }: EngineModel): Promise<LoadedModel> {
+  async load(model: EngineModel): Promise<LoadedModel> {
+    const { path, intraOpThreads, workers = 1, providers = ['cpu'], fixedShapes = false } = model;
     this.#begin(workers);
     let loaded: LoadedModel | undefined;
     // One after the other: while it becomes a session a model takes about twice the memory that it keeps.
-    for (const thread of this.#threads) loaded = await loadInto(thread, { ...model, workers, providers, fixedShapes });
+    for (const thread of this.#threads)
+      loaded = await loadInto(thread, { path, intraOpThreads, workers, providers, fixedShapes });
     this.#model = loaded!;
     return this.#model;
   }
@@ -98,7 +100,10 @@ export class OrtEngine implements Engine {
   }
 }
 
-async function loadInto(thread: OrtThread, model: Required<EngineModel>): Promise<Extract<FromWorker, { type: 'loaded' }>> {
+async function loadInto(
+  thread: OrtThread,
+  model: Required<Omit<EngineModel, 'cacheFolder'>>,
+): Promise<Extract<FromWorker, { type: 'loaded' }>> {
   const answer = await thread.ask({ type: 'load', ...model });
   if (answer.type === 'failed') throw new ModelRefused(answer.reason);
   if (answer.type !== 'loaded') throw new Error(`the engine answered "${answer.type}" to load`);

@@ -22,6 +22,8 @@ export class Call {
   readonly timeoutMs: number | undefined;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
+  /** What came whole and was not read yet. */
+  readonly #lent = new Set<Buffer>();
   #ended = false;
   #trailers: Record<string, string> = {};
 
@@ -43,7 +45,10 @@ export class Call {
 
   /** Hands each message over as it came; `onEnd` once the client has said all. What breaks the framing ends the call. */
   receive({ maxBytes, messageMs, buffers }: CallLimits, onFrame: (frame: Frame) => void, onEnd: () => void): void {
-    const deframer = new Deframer(maxBytes, buffers, onFrame);
+    const deframer = new Deframer(maxBytes, buffers, (frame) => {
+      if (frame.lent) this.#lent.add(frame.lent);
+      onFrame(frame);
+    });
     let late: NodeJS.Timeout | undefined;
     const watch = (waits: boolean) => {
       if (!waits) clearTimeout(late);
@@ -66,6 +71,8 @@ export class Call {
     this.#stream.on('close', () => {
       clearTimeout(late);
       deframer.abandon();
+      for (const buffer of this.#lent) buffers.giveBack(buffer);
+      this.#lent.clear();
     });
   }
 
@@ -79,12 +86,14 @@ export class Call {
 
   /** What `handle` makes of a message. Its bytes are lent until `handle` first waits: a buffer of its own has only what is kept longer. */
   async read<T>(frame: Frame, { maxBytes, buffers }: CallLimits, handle: (message: Buffer) => T): Promise<Awaited<T>> {
-    const plain = frame.compressed ? await this.#decompressed(frame, maxBytes) : frame.bytes;
+    const lent = frame.lent && this.#lent.delete(frame.lent) ? frame.lent : undefined;
+    // The client went away, and took back what it had sent.
+    if (frame.lent && !lent) throw new CallError(codes.unavailable, 'the call is over');
     let made: T;
     try {
-      made = handle(plain);
+      made = handle(frame.compressed ? await this.#decompressed(frame, maxBytes) : frame.bytes);
     } finally {
-      if (frame.lent) buffers.giveBack(frame.lent);
+      if (lent) buffers.giveBack(lent);
     }
     return await made;
   }

@@ -4,7 +4,7 @@ import { MessageBuffers } from './message-buffers.js';
 
 describe('buffers for messages', () => {
   test('are used again for what fits them well', () => {
-    const buffers = new MessageBuffers();
+    const buffers = new MessageBuffers(20_000_000);
     const first = buffers.take(200_000);
     expect(first.length).toBeGreaterThanOrEqual(200_000);
     expect(buffers.take(200_000)).not.toBe(first);
@@ -14,7 +14,7 @@ describe('buffers for messages', () => {
   });
 
   test('beyond what is kept are freed, the oldest first', () => {
-    const buffers = new MessageBuffers();
+    const buffers = new MessageBuffers(20_000_000);
     const [old, large] = [buffers.take(1_000_000), buffers.take(4_000_000)];
     buffers.giveBack(old);
     buffers.giveBack(large);
@@ -23,12 +23,20 @@ describe('buffers for messages', () => {
   });
 });
 
+test('more than may come at once is refused, until something was given back', () => {
+  const buffers = new MessageBuffers(100_000);
+  const lent = buffers.take(90_000);
+  expect(() => buffers.take(50_000)).toThrow('more than 100000 bytes come at once; try again later');
+  buffers.giveBack(lent);
+  expect(buffers.take(50_000).length).toBeGreaterThanOrEqual(50_000);
+});
+
 describe('messages in pieces', () => {
   const whole = Buffer.concat(['a', 'b'.repeat(70_000), '', 'c'].flatMap((text) => framed([Buffer.from(text)])));
 
   test.each([1, 3, 4, 7, 5000, 100_000])('of %i bytes come out as they went in', (size) => {
     const texts: string[] = [];
-    const buffers = new MessageBuffers();
+    const buffers = new MessageBuffers(20_000_000);
     const deframer = new Deframer(100_000, buffers, ({ bytes, lent }: Frame) => {
       texts.push(bytes.toString());
       if (lent) buffers.giveBack(lent);
@@ -39,7 +47,7 @@ describe('messages in pieces', () => {
   });
 
   test('know that they are not whole', () => {
-    const deframer = new Deframer(100, new MessageBuffers(), () => undefined);
+    const deframer = new Deframer(100, new MessageBuffers(20_000_000), () => undefined);
     deframer.push(Buffer.from([0, 0]));
     expect(deframer.midway).toBe(true);
     expect(() => deframer.push(Buffer.from([0, 0, 101]))).toThrow('the message has 101 bytes, more than the 100 that are taken');

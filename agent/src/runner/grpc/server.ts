@@ -23,7 +23,7 @@ const maxSessionMemoryMb = 512;
 /** gRPC over HTTP/2 on connections that are handed to it; several runners may share the socket that these come from. */
 export class GrpcServer {
   readonly #http2: Http2Server;
-  readonly #buffers = new MessageBuffers();
+  readonly #buffers: MessageBuffers;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #streaming = new Set<StreamingCall>();
   #draining = false;
@@ -35,6 +35,8 @@ export class GrpcServer {
     private readonly maxBytes: number,
     private readonly patience: Patience = usualPatience,
   ) {
+    // One message of the longest while another is still read.
+    this.#buffers = new MessageBuffers(2 * maxBytes);
     this.#http2 = http2().createServer({ settings, maxSessionMemory: maxSessionMemoryMb });
     this.#http2.on('session', (session) => this.#track(session));
     this.#http2.on('stream', (stream, headers) => this.#open(stream, headers));

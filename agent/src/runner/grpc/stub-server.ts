@@ -6,7 +6,7 @@ import { GrpcServer } from './server.js';
 import { CallError, codes } from './status.js';
 
 /** Of a message; those that it reads have a name in them at most. */
-const maxBytes = 4096;
+const maxBytes = 64 * 1024;
 
 /** gRPC where no model serves: alive, not serving, and each call refused with the reason before its message is read. */
 export function stubServer(why: string): GrpcServer {

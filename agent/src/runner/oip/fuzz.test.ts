@@ -34,7 +34,7 @@ function heldBytes(): number {
   return heapUsed + external;
 }
 
-const refusals = [400, 404, 405, 408, 413, 415, 417, 429, 431];
+const refusals = [400, 403, 404, 405, 408, 413, 415, 417, 429, 431];
 test(
   'a request, however broken, is answered or refused with a sentence, costs no memory, and never counts against the release',
   async () => {

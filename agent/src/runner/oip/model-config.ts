@@ -18,6 +18,10 @@ export function hasBatchDimension({ inputs, outputs }: Signatures): boolean {
   return [...inputs, ...outputs].every(({ shape }) => shape[0] === -1);
 }
 
+/** Elements of a request or a batch, along the batch dimension. */
+export const elementsAlong = (model: Signatures, inputs: readonly { shape: readonly number[] }[]): number =>
+  hasBatchDimension(model) ? (inputs[0]?.shape[0] ?? 1) : 1;
+
 /** Triton's `max_batch_size`: 0 says that the model has no batch dimension, and that `dims` are whole. */
 export const maxBatchSize = (model: Signatures, maxBatch = 1): number => (hasBatchDimension(model) ? Math.max(1, maxBatch) : 0);
 

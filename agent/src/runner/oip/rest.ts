@@ -36,9 +36,7 @@ export function oipRoutes({ inferences, monitor, isReady, isNear = isOnThisDevic
     }));
 
   return [
-    // The protocol's prose has the first path, its OpenAPI document the second.
     { method: 'GET', path: '/v2', handle: () => ({ body: server }) },
-    { method: 'GET', path: '/v2/', handle: () => ({ body: server }) },
     { method: 'GET', path: '/v2/health/live', handle: () => ({ body: { live: true } }) },
     { method: 'GET', path: '/v2/health/ready', handle: () => ready({ ready: isReady() }) },
     // Before the models' own paths: /v2/models/stats is no model's.

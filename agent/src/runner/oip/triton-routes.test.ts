@@ -68,3 +68,22 @@ test('there is no shared memory, and what is refused says why', async () => {
   expect((await get('/v2/models/inspection/trace/setting'))['error']).toMatch(/^tracing is not offered; /);
   expect((await get('/v2/logging'))['error']).toMatch(/"logLevel" in agent.yaml/);
 });
+
+test('of a release that is batched, the configuration says how far, and an execution counts once for all in it', async () => {
+  const signature = (name: string, width: number) => [{ name, type: 'FP32' as const, shape: [-1, width] }];
+  const batched = { inputs: signature('x', 256), outputs: signature('scores', 16), batching: { maxBatch: 8, maxDelayMs: 5 } };
+  const order = await workshop.smallRelease('mlp', { preprocess: [], postprocess: [], ...batched });
+  const mlp = await serve(workshop, { ...order, batching: { on: true, gain: 2 } });
+  expect(await get('/v2/models/inspection/config', mlp)).toMatchObject({ max_batch_size: 8, dynamic_batching: {} });
+  const x = { name: 'x', datatype: 'FP32', shape: [1, 256], data: Array.from({ length: 256 }, () => 0.5) };
+  const body = JSON.stringify({ inputs: [x] });
+  const asked = await Promise.all(Array.from({ length: 40 }, () => mlp.post('/v2/models/inspection/infer', body)));
+  expect(new Set(asked.map(({ status }) => status))).toEqual(new Set([200]));
+  type Batches = { batch_size: number; compute_infer: { count: number } }[];
+  const { model_stats: stats } = await get('/v2/models/stats', mlp);
+  const [seen] = stats as { inference_count: number; execution_count: number; batch_stats: Batches }[];
+  expect(seen!.inference_count).toBe(40);
+  expect(seen!.execution_count).toBeLessThan(40);
+  expect(seen!.batch_stats.reduce((sum, { batch_size: size, compute_infer: { count } }) => sum + size * count, 0)).toBe(40);
+  await mlp.close();
+});

@@ -1,6 +1,8 @@
 import { type Check, hold, skip } from '../check.js';
 import { type Datatype, alike, countOf, datatypes, extremes, nested } from '../values.js';
-import { type InferAnswer, type RestContext, holdSame } from './context.js';
+import { jsonOf } from './client.js';
+import { type InferAnswer, type RestContext, answered, holdSame } from './context.js';
+import { conforms } from './schema.js';
 
 function holdSignature(context: RestContext, { outputs }: InferAnswer): void {
   for (const { name, datatype, shape } of outputs) {
@@ -32,8 +34,13 @@ export const infer: Check<RestContext>[] = [
   {
     id: 'rest.infer.json',
     level: 'MUST',
-    clause: 'a valid request is answered 200 with an inference_response',
-    run: async (context) => void (await context.infer(context.body())),
+    clause: 'a valid request is answered 200 with an inference_response whose tensors fill their shapes',
+    run: async (context) => {
+      const came = await context.post(context.body());
+      hold(came.status === 200, `status ${came.status}, expected 200`);
+      conforms('inference_response', jsonOf(came));
+      answered(came);
+    },
   },
   {
     id: 'rest.infer.model-name',
