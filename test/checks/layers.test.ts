@@ -40,6 +40,7 @@ describe('a layer rule', () => {
     ['agent/src/supervisor/x.ts', importing('@flotilla/control-plane/config'), 'meet only in @flotilla/protocol'],
     ['agent/src/runner/x.ts', importing('onnxruntime-node'), 'only agent/src/runner/engine loads ONNX Runtime'],
     ['agent/src/runner/oip/x.ts', importing('../../supervisor/outbox.js'), 'two processes'],
+    ['agent/src/runner/queue/x.ts', importing('../../supervisor/outbox.js'), 'two processes'],
     ['control-plane/src/fleet/x.ts', importing('@flotilla/agent/config'), 'meet only in @flotilla/protocol'],
     ['control-plane/src/models/x.ts', importing('onnxruntime-node'), 'only agent/src/runner/engine loads ONNX Runtime'],
     ['control-plane/cli/x.ts', importing('../src/config.js'), 'talks HTTP only'],

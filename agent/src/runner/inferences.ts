@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { messageOf } from './fault.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
-import { RequestError } from './http.js';
+import { RequestError } from './http/http.js';
 import { elementsAlong } from './oip/model-config.js';
-import { outputValues } from './output-values.js';
-import { type InferenceQueue, Overloaded, type Submission } from './queue.js';
-import type { Prediction, Ranked } from './slot-schemas.js';
+import { outputValues } from './slot-api/output-values.js';
+import { type InferenceQueue, Overloaded, type Submission } from './queue/queue.js';
+import type { Prediction, Ranked } from './slot-api/slot-schemas.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
 
 /** The picture is at fault, not the model. */

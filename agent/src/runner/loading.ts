@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Manifest, releaseName } from '@flotilla/protocol';
 import type { ToRunner } from '../runner-protocol.js';
-import { type BatchingOutcome, tryBatching } from './batching.js';
+import { type BatchingOutcome, tryBatching } from './queue/batching.js';
 import { type Engine, type LoadedModel, ModelRefused } from './engine/engine.js';
 import { signatureMismatch } from './engine/signature.js';
 import { ReleaseFault, messageOf } from './fault.js';

@@ -1,7 +1,7 @@
-import { RequestError } from '../http.js';
-import { complaints } from '../json-body.js';
+import { RequestError } from '../http/http.js';
+import { complaints } from '../http/json-body.js';
 import { type InferRequest, type RequestInput, RequestParameters, noClassification } from '../oip/request.js';
-import { submissionOf } from '../submission.js';
+import { submissionOf } from '../queue/submission.js';
 import {
   type Allowance,
   type FieldRead,

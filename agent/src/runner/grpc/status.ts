@@ -1,6 +1,6 @@
-import { RequestError } from '../http.js';
+import { RequestError } from '../http/http.js';
 import { messageOf } from '../fault.js';
-import { Overloaded } from '../queue.js';
+import { Overloaded } from '../queue/queue.js';
 import { Malformed } from './protobuf.js';
 
 export const codes = {

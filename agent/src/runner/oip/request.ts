@@ -1,10 +1,10 @@
 import type { TensorSignature } from '@flotilla/protocol';
 import { z } from 'zod';
-import type { Body } from '../body.js';
-import { RequestError } from '../http.js';
-import { parseJson } from '../json-body.js';
-import type { Submission } from '../queue.js';
-import { SubmissionParameters, submissionOf } from '../submission.js';
+import type { Body } from '../http/body.js';
+import { RequestError } from '../http/http.js';
+import { parseJson } from '../http/json-body.js';
+import type { Submission } from '../queue/queue.js';
+import { SubmissionParameters, submissionOf } from '../queue/submission.js';
 import type { TensorData } from '../tensor.js';
 
 const refuse = (message: string) => new RequestError(400, message);

@@ -1,9 +1,9 @@
-import { readAligned } from '../body.js';
-import { compressed } from '../compression.js';
-import type { Reply, Route } from '../http.js';
+import { readAligned } from '../http/body.js';
+import { compressed } from '../http/compression.js';
+import type { Reply, Route } from '../http/http.js';
 import type { Inferences } from '../inferences.js';
 import type { Monitor } from '../monitor/monitor.js';
-import { isOnThisDevice } from '../nearness.js';
+import { isOnThisDevice } from '../http/nearness.js';
 import { infer } from './infer.js';
 import { encodeResponse } from './outputs.js';
 import { parseInferRequest } from './request.js';

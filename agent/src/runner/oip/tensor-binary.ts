@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Datatype, TensorSignature } from '@flotilla/protocol';
-import { RequestError } from '../http.js';
+import { RequestError } from '../http/http.js';
 import { type Tensor, type TensorData, describeTensor, elementsOf, emptyData, viewOf } from '../tensor.js';
 
 // Little-endian on the wire (binary tensor data extension), and on every processor this runs on: numbers are copied as they are.

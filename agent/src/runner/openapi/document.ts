@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { serverMetadata } from '../oip/server-metadata.js';
 import { InferRequestHead } from '../oip/request.js';
-import { ErrorAnswer, FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest, SlotList } from '../slot-schemas.js';
+import {
+  ErrorAnswer,
+  FeedbackAnswer,
+  FeedbackRequest,
+  GradedPrediction,
+  PredictRequest,
+  SlotList,
+} from '../slot-api/slot-schemas.js';
 import {
   Health,
   InferResponse,

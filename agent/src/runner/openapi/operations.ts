@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { InferRequestHead } from '../oip/request.js';
-import { predictTypes } from '../slot-api.js';
-import { FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest, SlotList } from '../slot-schemas.js';
+import { predictTypes } from '../slot-api/slot-api.js';
+import { FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest, SlotList } from '../slot-api/slot-schemas.js';
 import { Health, InferResponse, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady } from './oip-schemas.js';
 import { tritonOperations } from './triton-operations.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Manifest } from '@flotilla/protocol';
 import { messageOf } from '../fault.js';
 import { type Tensor, elementsOf, firstNonFinite, numbersOf } from '../tensor.js';
-import type { Ranked } from '../slot-schemas.js';
+import type { Ranked } from '../slot-api/slot-schemas.js';
 import { softmax, topK } from './answer.js';
 import { pictureToTensor } from './picture.js';
 import { type AnswerPlan, type PicturePlan, answerPlan, picturePlan, tensorShape } from './plan.js';

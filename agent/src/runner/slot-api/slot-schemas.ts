@@ -1,0 +1,90 @@
+import { Datatype, DeploymentId, Digest } from '@flotilla/protocol';
+import { z } from 'zod';
+import { SubmissionParameters } from '../queue/submission.js';
+
+/** What the slot's own API takes and gives, in one place: requests are parsed with it, and the served OpenAPI is made of it. */
+
+export const Ranked = z.object({
+  label: z.string(),
+  index: z.int().min(0).describe('Place of the class in the model’s answer.'),
+  score: z.number(),
+});
+export type Ranked = z.infer<typeof Ranked>;
+
+export const OutputValue = z.object({
+  datatype: Datatype,
+  shape: z.array(z.int().min(0)),
+  data: z.array(z.union([z.number(), z.boolean(), z.string()])).describe('Flat, the last dimension fastest.'),
+});
+export type OutputValue = z.infer<typeof OutputValue>;
+
+export const Prediction = z.object({
+  id: z.string().describe('Names this prediction for ever; feedback asks for it.'),
+  at: z.iso.datetime(),
+  seq: z.int().min(0).describe('Orders the predictions of one runner; 0 when another takes over.'),
+  release: z.string().describe('model@version that answered.'),
+  digest: Digest,
+  deployment: DeploymentId,
+  source: z.string().optional().describe('File name, where the picture came from the slot’s own source.'),
+  top: z.array(Ranked).describe('Best first; empty where the release ranks no classes, or for a batch.'),
+  outputs: z.record(z.string(), OutputValue).optional().describe('By name, where `top` is empty.'),
+  computeMs: z.number().min(0),
+  totalMs: z.number().min(0),
+});
+/** One answer of a release with its labels: a line of the prediction file. */
+export type Prediction = z.infer<typeof Prediction>;
+
+/** `stale`: too old to say something about what lies before the camera now. `safe-mode`: no model serves; no prediction comes with it. */
+export const Quality = z.enum(['good', 'stale', 'safe-mode']);
+export type Quality = z.infer<typeof Quality>;
+
+export const GradedPrediction = z.object({ ...Prediction.shape, quality: Quality });
+export type GradedPrediction = z.infer<typeof GradedPrediction>;
+
+export const PredictRequest = z.object({
+  image: z
+    .object({ base64: z.string().min(1) })
+    .optional()
+    .describe('A JPEG, PNG or WebP, for a release that takes pictures.'),
+  inputs: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe('Each input by name, as nested arrays, or flat where its shape has at most one free dimension.'),
+  parameters: SubmissionParameters.optional(),
+});
+export type PredictRequest = z.infer<typeof PredictRequest>;
+
+export const Verdict = z.enum(['confirmed', 'rejected', 'corrected']);
+export type Verdict = z.infer<typeof Verdict>;
+
+export const FeedbackRequest = z.object({
+  id: z.string().min(1).max(128).describe('The prediction’s id.'),
+  verdict: Verdict,
+  label: z.string().min(1).max(128).optional().describe('What it really was: with `corrected`, and only there.'),
+  by: z.string().min(1).max(128).optional().describe('Who says so: a person, a station, a second inspection.'),
+  comment: z.string().min(1).max(1000).optional(),
+});
+export type FeedbackRequest = z.infer<typeof FeedbackRequest>;
+
+export const FeedbackAnswer = z.object({
+  id: z.string(),
+  verdict: Verdict,
+  outcome: z.enum(['recorded', 'repeated', 'replaced']).describe('`repeated`: the same was said before and counts once.'),
+});
+export type FeedbackAnswer = z.infer<typeof FeedbackAnswer>;
+
+export const SlotList = z.object({
+  slots: z.array(
+    z.object({
+      slot: z.string(),
+      http: z.string().describe('Base URL of its REST interface; whether it is ready, it says itself.'),
+      here: z.boolean().describe('Whether it is the one that answers now.'),
+    }),
+  ),
+});
+export type SlotList = z.infer<typeof SlotList>;
+
+export const ErrorAnswer = z.object({
+  error: z.string().describe('A sentence: what was wrong, where, and what to do.'),
+  quality: Quality.optional(),
+});
