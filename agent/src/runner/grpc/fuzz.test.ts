@@ -7,10 +7,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Echo, serveEcho, wire, zeros } from '../fixtures/binary.js';
 import { eventually } from '../fixtures/eventually.js';
 import { type Failure, GrpcClient } from '../fixtures/grpc-client.js';
+import { allowedGrowthBytes, heldBytes } from '../fixtures/held-memory.js';
 import { Workshop } from '../fixtures/orders.js';
 import { anywhere, sum, windows } from '../fixtures/served.js';
 import { GrpcServer } from './server.js';
 
+/** More of them, for a night: FLOTILLA_FUZZ_RUNS=10000 npx vitest run agent/src/runner/grpc/fuzz.test.ts */
 const runs = Number(process.env['FLOTILLA_FUZZ_RUNS'] ?? 300);
 const workshop = new Workshop();
 let echo: Echo;
@@ -132,7 +134,7 @@ const mutations: fc.Arbitrary<Mutation> = fc.oneof(
 
 const fine = new Set<number>([status.INVALID_ARGUMENT, status.NOT_FOUND, status.RESOURCE_EXHAUSTED]);
 
-test('a request, however broken, is answered or refused, and never counts against the release', async () => {
+test('a request, however broken, is answered or refused, costs no memory, and never counts against the release', async () => {
   const seen = new Map<number, number>();
   const mutate = async (changes: Mutation[]) => {
     const parts: Parts = { message: good() };
@@ -149,7 +151,11 @@ test('a request, however broken, is answered or refused, and never counts agains
     );
     seen.set(code, (seen.get(code) ?? 0) + 1);
   };
-  await fc.assert(fc.asyncProperty(fc.array(mutations, { minLength: 0, maxLength: 3 }), mutate), { numRuns: runs });
+  const property = fc.asyncProperty(fc.array(mutations, { minLength: 0, maxLength: 3 }), mutate);
+  await fc.assert(property, { numRuns: Math.ceil(runs / 4) });
+  const before = heldBytes();
+  await fc.assert(property, { numRuns: Math.ceil((runs * 3) / 4) });
+  await eventually(() => heldBytes() - before < allowedGrowthBytes);
   expect(seen.get(status.OK)).toBeGreaterThan(10);
   expect(seen.get(status.INVALID_ARGUMENT)).toBeGreaterThan(100);
   await client.infer(client.bytesOf('ModelInfer', good()));

@@ -1,18 +1,15 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Echo, binaryRequest, inferBinary, serveEcho, zeros } from '../fixtures/binary.js';
 import { eventually } from '../fixtures/eventually.js';
 import { binaryRequests, jsonRequests, pictureRequests, type Request } from '../fixtures/fuzz-requests.js';
 import { type Damage, bomb, damages, isWhole, sendOver } from '../fixtures/fuzz-wire.js';
+import { allowedGrowthBytes, heldBytes } from '../fixtures/held-memory.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, images, picture, serve, sum, windows } from '../fixtures/served.js';
 
 /** More of them, for a night: FLOTILLA_FUZZ_RUNS=10000 npx vitest run agent/src/runner/oip/fuzz.test.ts */
 const runs = Number(process.env['FLOTILLA_FUZZ_RUNS'] ?? 400);
-/** What is never freed shows in thousands of requests; what is freed late does not. */
-const allowedGrowthBytes = 48 * 1024 * 1024;
 
 const workshop = new Workshop();
 let echo: Echo;
@@ -25,14 +22,6 @@ afterAll(async () => {
   await Promise.all([echo.slot.close(), colour.close()]);
   await workshop.clear();
 });
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-function heldBytes(): number {
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
 
 const refusals = [400, 403, 404, 405, 408, 413, 415, 417, 429, 431];
 test(
