@@ -5,7 +5,7 @@ import type { Monitor, Served } from './monitor/monitor.js';
 import { RequestError } from './http/http.js';
 import { elementsAlong } from './oip/model-config.js';
 import { outputValues } from './slot-api/output-values.js';
-import { type InferenceQueue, Overloaded, type Submission } from './queue/queue.js';
+import { type InferenceQueue, Overloaded, type Submission, Withdrawn } from './queue/queue.js';
 import type { Prediction, Ranked } from './slot-api/slot-schemas.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
 
@@ -22,7 +22,7 @@ export class InferenceFailed extends Error {
 type Run = { inputs: readonly Tensor[]; since: number; submission: Submission; counted: boolean };
 type Answer<T> = { value: T; computeUs: number; totalUs: number };
 type Finished<T> = { value: T; top: Ranked | undefined };
-type Asked = Submission & { since?: number; source?: string };
+export type Asked = Submission & { since?: number; source?: string };
 
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
 export class Inferences {
@@ -114,7 +114,7 @@ export class Inferences {
       this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top, elements);
       return { value, computeUs: wallUs, totalUs };
     } catch (error) {
-      if (error instanceof RequestError) throw error;
+      if (error instanceof RequestError || error instanceof Withdrawn) throw error;
       if (error instanceof Overloaded) {
         this.monitor.shed();
         throw error;
