@@ -20,15 +20,7 @@ export async function infer<T>(inferences: Inferences, request: InferRequest, as
     ...(request.id === undefined ? {} : { id: request.id }),
   };
   const inputs = readInputs(request.inputs, model.inputs);
-  const answer: { encoded?: T } = {};
-  try {
-    return await inferences.infer(inputs, (all) => (answer.encoded = encode(head, wanted, all)), {
-      ...request.submission,
-      ...asked,
-    });
-  } catch (error) {
-    // Encoded, and failed afterwards: the release's own check found NaN or infinity. That counts, yet who asked for bytes gets them.
-    if (answer.encoded !== undefined && wanted.some(({ binary }) => binary)) return answer.encoded;
-    throw error;
-  }
+  // The release's own check may find NaN or infinity: that counts against it, yet who asked for bytes gets them.
+  const takesAny = wanted.some(({ binary }) => binary);
+  return inferences.infer(inputs, (all) => encode(head, wanted, all), { ...request.submission, ...asked, takesAny });
 }
