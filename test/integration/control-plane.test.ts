@@ -87,7 +87,7 @@ describe('the program', { timeout: 60_000 }, () => {
     const began = performance.now();
     child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
-    expect(performance.now() - began).toBeLessThan(3000);
+    expect(performance.now() - began).toBeLessThan(9000);
     expect(await databaseGone()).toBe(true);
   });
 
