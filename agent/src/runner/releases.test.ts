@@ -92,5 +92,5 @@ test('release 1.1.0, slow but right, passes its preflight and shows its compute 
   const other = new OrtEngine();
   const good = await preflight(await workshop.shippedRelease('1.0.0'), other, peakRssBytes);
   await other.close();
-  expect(slow.meanComputeMs / good.meanComputeMs).toBeGreaterThan(1.5);
+  expect(slow.meanComputeMs! / good.meanComputeMs!).toBeGreaterThan(1.5);
 });

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Tensor, emptyData, numbersOf, probe } from '../tensor.js';
+import { probe } from '../probe.js';
+import { type Tensor, emptyData, numbersOf } from '../tensor.js';
 import { ModelRefused } from './engine.js';
 import { OrtEngine } from './ort-engine.js';
 
@@ -68,9 +69,9 @@ test('every kind of tensor goes through unchanged, FP16 and a free dimension inc
 describe('several workers', () => {
   test('compute side by side, each with its own session', async () => {
     expect(engine.concurrency).toBe(1);
-    await engine.load({ path: fixture('slow'), intraOpThreads: 1, workers: 2 });
+    const { inputs } = await engine.load({ path: fixture('slow'), intraOpThreads: 1, workers: 2 });
     expect(engine.concurrency).toBe(2);
-    await engine.warm(1);
+    await engine.warm(1, inputs);
     const began = performance.now();
     const both = await Promise.all([engine.run([red()]), engine.run([red()])]);
     const elapsedUs = (performance.now() - began) * 1000;
