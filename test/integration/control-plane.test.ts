@@ -104,7 +104,7 @@ describe('the program', { timeout: 60_000 }, () => {
     await ready;
     const pid = await databasePid();
     child.kill('SIGKILL');
-    await until(() => !isAlive(pid), 'the database has noticed', 3000);
+    await until(() => !isAlive(pid), 'the database has noticed');
   });
 
   it('lists every wrong setting and exits 78', async () => {

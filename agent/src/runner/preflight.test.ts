@@ -65,7 +65,8 @@ describe('a good release', () => {
     const figures = await run(await workshop.smallRelease('colour', { golden }, await goldenFiles(goldenSet())));
     expect(figures).toMatchObject({ goldenCases: 2, top1: 1 });
     expect(figures.cosine).toBeCloseTo(1);
-    expect(figures.meanComputeMs).toBeGreaterThan(0);
+    // A few microseconds: less than the tick of some kernels' clocks, which may then show none of it.
+    expect(figures.meanComputeMs).toBeGreaterThanOrEqual(0);
     expect(figures.loadMs).toBeGreaterThan(0);
     expect(figures.peakRssBytes).toBeGreaterThan(20e6);
   });
