@@ -1,74 +1,7 @@
 import { z } from 'zod';
+import { InputSignature } from './example.js';
 import { Digest, ModelName, Version } from './ids.js';
-
-/** Tensor datatypes by their Open Inference Protocol names. */
-export const Datatype = z.enum([
-  'BOOL',
-  'UINT8',
-  'UINT16',
-  'UINT32',
-  'UINT64',
-  'INT8',
-  'INT16',
-  'INT32',
-  'INT64',
-  'FP16',
-  'FP32',
-  'FP64',
-  'BYTES',
-]);
-export type Datatype = z.infer<typeof Datatype>;
-
-/** −1 is a free dimension. */
-export const TensorSignature = z.strictObject({
-  name: z.string().min(1).max(256),
-  type: Datatype,
-  shape: z.array(z.int().min(-1).max(1_000_000_000)).max(8),
-});
-export type TensorSignature = z.infer<typeof TensorSignature>;
-
-const mostExampleElements = 16 * 1024 * 1024;
-/** A plausible input, to warm a model up and to measure it with: made-up ones have 1 for a free dimension, and zeros for integers. */
-export const ExampleInput = z.strictObject({
-  shape: z.array(z.int().min(1).max(1_000_000_000)).max(8).optional(),
-  /** Of each element. */
-  value: z.number().optional(),
-});
-export type ExampleInput = z.infer<typeof ExampleInput>;
-
-export const InputSignature = TensorSignature.extend({ example: ExampleInput.optional() }).check(({ value, issues }) => {
-  const obstacle = exampleObstacle(value);
-  if (obstacle) issues.push({ code: 'custom', path: ['example', obstacle.at], message: obstacle.why, input: value.example });
-});
-export type InputSignature = z.infer<typeof InputSignature>;
-
-type WithExample = TensorSignature & { example?: ExampleInput | undefined };
-function exampleObstacle({ type, shape, example = {} }: WithExample): { at: 'shape' | 'value'; why: string } | undefined {
-  const { shape: own, value } = example;
-  const fits = own?.length === shape.length && shape.every((dimension, i) => dimension === -1 || dimension === own[i]);
-  if (own && !fits) return { at: 'shape', why: `[${own.join(',')}] does not fit [${shape.join(',')}] (-1 is free)` };
-  if (own && own.reduce((product, dimension) => product * dimension, 1) > mostExampleElements)
-    return { at: 'shape', why: `[${own.join(',')}] has more than ${mostExampleElements} elements` };
-  if (value !== undefined && !holds(type, value)) return { at: 'value', why: `${value} is no ${type}` };
-  return undefined;
-}
-
-/** Whether a number is one of a datatype's; for 64 bits, only what JSON carries exactly. */
-function holds(type: Datatype, value: number): boolean {
-  if (type.startsWith('FP')) return true;
-  if (type === 'BYTES' || !Number.isSafeInteger(value)) return false;
-  const [, unsigned, bits] = /^(U?)INT(\d+)$/.exec(type) ?? ['', 'U', '1'];
-  const [least, most] = unsigned ? [0, 2 ** Number(bits) - 1] : [-(2 ** (Number(bits) - 1)), 2 ** (Number(bits) - 1) - 1];
-  return value >= least && value <= most;
-}
-
-/** A path inside the release folder; never absolute, never upwards. */
-export const ReleasePath = z
-  .string()
-  .min(1)
-  .max(256)
-  .regex(/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/, 'must be a relative path of letters, digits, "_", "." and "-"')
-  .refine((path) => path.split('/').every((part) => part !== '.' && part !== '..'), 'must not contain "." or ".."');
+import { ReleasePath, TensorSignature } from './tensors.js';
 
 const triple = z.tuple([z.number(), z.number(), z.number()]);
 export const Decode = z.strictObject({
