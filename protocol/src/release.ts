@@ -131,13 +131,15 @@ export const GoldenCase = z.object({
   name: z.string().min(1).max(128),
   /** A file in the golden folder. */
   input: ReleasePath,
-  /** Every `stride`-th element of the flattened tensor that preprocessing must give. */
-  tensor: z.object({
-    shape: z.array(z.int().min(0)),
-    stride: z.int().min(1),
-    values: z.array(z.number()),
-    tolerance: z.number().gt(0),
-  }),
+  /** Every `stride`-th element of the flattened tensor that preprocessing must give; absent where the input holds the model's tensors by name, as JSON. */
+  tensor: z
+    .object({
+      shape: z.array(z.int().min(0)),
+      stride: z.int().min(1),
+      values: z.array(z.number()),
+      tolerance: z.number().gt(0),
+    })
+    .optional(),
   /** The float reference's raw output, and its top classes. */
   output: z.object({
     name: z.string(),

@@ -33,7 +33,7 @@ export async function prove(
   };
   try {
     // Golden first: a broken model that is slow too is broken above all.
-    const golden = await runGolden(release.manifest, order.folder, release.pipeline, engine);
+    const golden = await runGolden(release, order.folder, engine);
     if (golden) Object.assign(figures, { goldenCases: golden.cases, top1: golden.top1, cosine: golden.cosine });
     // What made-up inputs can't show is left to probation.
     checkHealth(golden?.outputs ?? (release.unproven === undefined ? await probeOutputs(release, engine) : []));
