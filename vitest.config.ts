@@ -8,8 +8,9 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     exclude: ['**/dist/**', '**/node_modules/**', '**/.flotilla/**'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Only what hangs waits so long: a loaded machine takes several times what an idle one does.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     // Two shared cores are the smallest machine that this must pass on.
     maxWorkers: 2,
     coverage: {

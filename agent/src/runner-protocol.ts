@@ -124,8 +124,8 @@ export const PreflightFigures = z.object({
   /** Where batching is declared. */
   batching: BatchingTrial.optional(),
   loadMs: z.number(),
-  /** CPU milliseconds per inference over the timed runs. */
-  meanComputeMs: z.number(),
+  /** CPU milliseconds per inference over the timed runs; absent where the model takes no made-up input and so could not be timed. */
+  meanComputeMs: z.number().optional(),
   peakRssBytes: z.int(),
   goldenCases: z.int(),
   /** Share of golden cases whose top-1 equals the float reference's; mean cosine of the outputs. */

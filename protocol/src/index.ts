@@ -8,6 +8,8 @@ export * from './columns.js';
 export * from './payload.js';
 export * from './canonical.js';
 export * from './desired.js';
+export * from './tensors.js';
+export * from './example.js';
 export * from './release.js';
 export * from './claim-token.js';
 export * from './device-api.js';

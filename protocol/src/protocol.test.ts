@@ -186,6 +186,36 @@ describe('a written file', () => {
       'file.yaml: batching: the input x is BYTES, which is never batched',
     );
   });
+  describe('with an example of an input', () => {
+    const release = (type: string, shape: number[], example: object) => ({
+      apiVersion: 'flotilla/v1',
+      kind: 'Release',
+      model: 'm',
+      version: '1.0.0',
+      inputs: [{ name: 'x', type, shape, example }],
+      outputs: [{ name: 'y', type: 'FP32', shape: [1] }],
+      variants: [{ file: 'm.onnx', precision: 'fp32', providers: ['cpu'] }],
+    });
+    it.each<[string, number[], object]>([
+      ['FP32', [-1, 2], { shape: [1, 2] }],
+      ['INT64', [], { shape: [], value: 16_000 }],
+      ['UINT8', [1], { value: 255 }],
+      ['BOOL', [1], { value: 1 }],
+      ['FP16', [1], { value: 0.5 }],
+    ])('%s %j takes %j', (...of) => expect(ReleaseFile.safeParse(release(...of)).success).toBe(true));
+    it.each<[string, number[], object, string]>([
+      ['FP32', [-1, 2], { shape: [1, 3] }, 'shape: [1,3] does not fit [-1,2] (-1 is free)'],
+      ['FP32', [-1, 2], { shape: [1] }, 'shape: [1] does not fit [-1,2] (-1 is free)'],
+      ['FP32', [-1, -1], { shape: [1e6, 1e6] }, 'shape: [1000000,1000000] has more than 16777216 elements'],
+      ['UINT8', [1], { value: 256 }, 'value: 256 is no UINT8'],
+      ['INT8', [1], { value: -129 }, 'value: -129 is no INT8'],
+      ['INT64', [1], { value: 0.5 }, 'value: 0.5 is no INT64'],
+      ['BOOL', [1], { value: 2 }, 'value: 2 is no BOOL'],
+      ['BYTES', [1], { value: 1 }, 'value: 1 is no BYTES'],
+    ])('%s %j refuses %j', (type, shape, example, why) =>
+      expect(say(ReleaseFile, release(type, shape, example))).toBe(`file.yaml: inputs.0.example.${why}`),
+    );
+  });
   it('with a wrong value in a gate says which', () =>
     expect(say(RolloutPlan, { ...plan, gates: [{ metric: 'errors', max: 2 }] })).toMatch(/^file.yaml: gates.0.max: /));
   it('cannot target twice', () =>

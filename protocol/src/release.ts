@@ -1,39 +1,7 @@
 import { z } from 'zod';
+import { InputSignature } from './example.js';
 import { Digest, ModelName, Version } from './ids.js';
-
-/** Tensor datatypes by their Open Inference Protocol names. */
-export const Datatype = z.enum([
-  'BOOL',
-  'UINT8',
-  'UINT16',
-  'UINT32',
-  'UINT64',
-  'INT8',
-  'INT16',
-  'INT32',
-  'INT64',
-  'FP16',
-  'FP32',
-  'FP64',
-  'BYTES',
-]);
-export type Datatype = z.infer<typeof Datatype>;
-
-/** −1 is a free dimension. */
-export const TensorSignature = z.strictObject({
-  name: z.string().min(1).max(256),
-  type: Datatype,
-  shape: z.array(z.int().min(-1).max(1_000_000_000)).max(8),
-});
-export type TensorSignature = z.infer<typeof TensorSignature>;
-
-/** A path inside the release folder; never absolute, never upwards. */
-export const ReleasePath = z
-  .string()
-  .min(1)
-  .max(256)
-  .regex(/^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/, 'must be a relative path of letters, digits, "_", "." and "-"')
-  .refine((path) => path.split('/').every((part) => part !== '.' && part !== '..'), 'must not contain "." or ".."');
+import { ReleasePath, TensorSignature } from './tensors.js';
 
 const triple = z.tuple([z.number(), z.number(), z.number()]);
 export const Decode = z.strictObject({
@@ -91,7 +59,7 @@ const common = {
   version: Version,
   summary: z.string().max(500).optional(),
   licence: z.string().max(200).optional(),
-  inputs: z.array(TensorSignature).min(1).max(32),
+  inputs: z.array(InputSignature).min(1).max(32),
   outputs: z.array(TensorSignature).min(1).max(32),
   preprocess: z.array(PreprocessStep).max(16).default([]),
   postprocess: z.array(PostprocessStep).max(16).default([]),
@@ -163,13 +131,15 @@ export const GoldenCase = z.object({
   name: z.string().min(1).max(128),
   /** A file in the golden folder. */
   input: ReleasePath,
-  /** Every `stride`-th element of the flattened tensor that preprocessing must give. */
-  tensor: z.object({
-    shape: z.array(z.int().min(0)),
-    stride: z.int().min(1),
-    values: z.array(z.number()),
-    tolerance: z.number().gt(0),
-  }),
+  /** Every `stride`-th element of the flattened tensor that preprocessing must give; absent where the input holds the model's tensors by name, as JSON. */
+  tensor: z
+    .object({
+      shape: z.array(z.int().min(0)),
+      stride: z.int().min(1),
+      values: z.array(z.number()),
+      tolerance: z.number().gt(0),
+    })
+    .optional(),
   /** The float reference's raw output, and its top classes. */
   output: z.object({
     name: z.string(),

@@ -87,7 +87,7 @@ describe('the program', { timeout: 60_000 }, () => {
     const began = performance.now();
     child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
-    expect(performance.now() - began).toBeLessThan(3000);
+    expect(performance.now() - began).toBeLessThan(9000);
     expect(await databaseGone()).toBe(true);
   });
 
@@ -104,7 +104,7 @@ describe('the program', { timeout: 60_000 }, () => {
     await ready;
     const pid = await databasePid();
     child.kill('SIGKILL');
-    await until(() => !isAlive(pid), 'the database has noticed', 3000);
+    await until(() => !isAlive(pid), 'the database has noticed');
   });
 
   it('lists every wrong setting and exits 78', async () => {

@@ -1,29 +1,28 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type GoldenCase, GoldenSet, type Manifest } from '@flotilla/protocol';
+import { type GoldenCase, GoldenSet } from '@flotilla/protocol';
 import type { Engine } from './engine/engine.js';
 import { ReleaseFault, messageOf } from './fault.js';
 import { argmax, cosine } from './pipeline/answer.js';
+import { goldenTensors } from './golden-tensors.js';
+import type { LoadedRelease } from './loading.js';
 import type { Pipeline } from './pipeline/pipeline.js';
 import { type Tensor, firstNonFinite, numbersOf } from './tensor.js';
 
 export type GoldenResult = { cases: number; top1: number; cosine: number; outputs: Tensor[][] };
+type Proven = Pick<LoadedRelease, 'manifest' | 'pipeline' | 'model'>;
 type CaseResult = { top1: boolean; cosine: number; outputs: Tensor[]; difference: string };
 
 const round = (value: number) => Number(value.toPrecision(4));
 
 /** Undefined for a release without a golden set. Throws a ReleaseFault at the first preprocessing fault, or when too much differs in all. */
-export async function runGolden(
-  manifest: Manifest,
-  folder: string,
-  pipeline: Pipeline,
-  engine: Engine,
-): Promise<GoldenResult | undefined> {
-  if (!manifest.golden) return undefined;
-  const { folder: goldenFolder, tolerance } = manifest.golden;
+export async function runGolden(release: Proven, folder: string, engine: Engine): Promise<GoldenResult | undefined> {
+  const { golden: declared } = release.manifest;
+  if (!declared) return undefined;
+  const { folder: goldenFolder, tolerance } = declared;
   const { cases } = await readGoldenSet(folder, goldenFolder);
   const results: CaseResult[] = [];
-  for (const golden of cases) results.push(await runCase(golden, join(folder, goldenFolder), pipeline, engine));
+  for (const golden of cases) results.push(await runCase(golden, join(folder, goldenFolder), release, engine));
   const figures = {
     goldenCases: cases.length,
     top1: results.filter((result) => result.top1).length / cases.length,
@@ -51,11 +50,9 @@ async function readGoldenSet(folder: string, goldenFolder: string): Promise<Gold
   }
 }
 
-async function runCase(golden: GoldenCase, folder: string, pipeline: Pipeline, engine: Engine): Promise<CaseResult> {
-  const tensor = await preprocess(golden, folder, pipeline);
-  const difference = tensorDifference(golden.tensor, tensor);
-  if (difference) throw new ReleaseFault('golden', `preprocessing differs: ${golden.name}: ${difference}`);
-  const { outputs } = await engine.run([tensor]).catch((error: unknown) => {
+async function runCase(golden: GoldenCase, folder: string, release: Proven, engine: Engine): Promise<CaseResult> {
+  const inputs = await inputsOf(golden, folder, release);
+  const { outputs } = await engine.run(inputs).catch((error: unknown) => {
     throw new ReleaseFault('golden', `${golden.name}: the inference fails: ${messageOf(error)}`);
   });
   for (const output of outputs) {
@@ -64,6 +61,14 @@ async function runCase(golden: GoldenCase, folder: string, pipeline: Pipeline, e
       throw new ReleaseFault('health', `${golden.name}: the output ${output.name} holds NaN or infinity at index ${index}`);
   }
   return { ...compare(golden, outputs), outputs };
+}
+
+async function inputsOf(golden: GoldenCase, folder: string, { pipeline, model }: Proven): Promise<Tensor[]> {
+  if (!golden.tensor) return goldenTensors(join(folder, golden.input), golden, model.inputs);
+  const tensor = await preprocess(golden, folder, pipeline);
+  const difference = tensorDifference(golden.tensor, tensor);
+  if (difference) throw new ReleaseFault('golden', `preprocessing differs: ${golden.name}: ${difference}`);
+  return [tensor];
 }
 
 async function preprocess(golden: GoldenCase, folder: string, pipeline: Pipeline): Promise<Tensor> {
@@ -79,7 +84,10 @@ async function preprocess(golden: GoldenCase, folder: string, pipeline: Pipeline
 }
 
 /** Every `stride`-th element against what the reference's preprocessing gave. Undefined when all lie within the tolerance. */
-export function tensorDifference({ shape, stride, values, tolerance }: GoldenCase['tensor'], tensor: Tensor): string | undefined {
+export function tensorDifference(
+  { shape, stride, values, tolerance }: NonNullable<GoldenCase['tensor']>,
+  tensor: Tensor,
+): string | undefined {
   if (shape.join() !== tensor.shape.join()) return `the tensor is [${tensor.shape.join(',')}], expected [${shape.join(',')}]`;
   const actual = numbersOf(tensor);
   if (values.length !== Math.ceil(actual.length / stride))

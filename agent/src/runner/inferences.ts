@@ -5,7 +5,7 @@ import type { Monitor, Served } from './monitor/monitor.js';
 import { RequestError } from './http/http.js';
 import { elementsAlong } from './oip/model-config.js';
 import { outputValues } from './slot-api/output-values.js';
-import { type InferenceQueue, Overloaded, type Submission } from './queue/queue.js';
+import { type InferenceQueue, Overloaded, type Submission, Withdrawn } from './queue/queue.js';
 import type { Prediction, Ranked } from './slot-api/slot-schemas.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
 
@@ -21,8 +21,9 @@ export class InferenceFailed extends Error {
 /** `counted`: a failure is held against the release. */
 type Run = { inputs: readonly Tensor[]; since: number; submission: Submission; counted: boolean };
 type Answer<T> = { value: T; computeUs: number; totalUs: number };
-type Finished<T> = { value: T; top: Ranked | undefined };
-type Asked = Submission & { since?: number; source?: string };
+/** `fault`: the release's own check could not use what this value was made of. */
+type Finished<T> = { value: T; top: Ranked | undefined; fault?: unknown };
+export type Asked = Submission & { since?: number; source?: string };
 
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
 export class Inferences {
@@ -39,16 +40,16 @@ export class Inferences {
     this.#name = `${served.deployment.slice(0, 8)}-${randomBytes(4).toString('hex')}`;
   }
 
-  /** Raw tensors. `encode` makes the caller's answer; where it throws, the inference has failed. `since` is when the request came. */
+  /**
+   * Raw tensors. `encode` makes the caller's answer; where it throws, the inference has failed. `since` is when the request came.
+   * `takesAny`: the caller can be answered with NaN and infinity too.
+   */
   async infer<T>(
     inputs: readonly Tensor[],
     encode: (outputs: readonly Tensor[]) => T,
-    { since = performance.now(), ...submission }: Asked = {},
+    { since = performance.now(), takesAny = false, ...submission }: Asked & { takesAny?: boolean } = {},
   ): Promise<T> {
-    const finish = (outputs: readonly Tensor[]) => ({
-      value: encode(outputs),
-      top: this.release.pipeline.postprocess(outputs)[0],
-    });
+    const finish = (outputs: readonly Tensor[]) => this.#check(encode(outputs), outputs, takesAny);
     const { value } = await this.#run({ inputs, since, submission, counted: isPlain(inputs) }, finish);
     return value;
   }
@@ -83,6 +84,15 @@ export class Inferences {
     };
   }
 
+  #check<T>(value: T, outputs: readonly Tensor[], takesAny: boolean): Finished<T> {
+    try {
+      return { value, top: this.release.pipeline.postprocess(outputs)[0] };
+    } catch (fault) {
+      if (!takesAny) throw fault;
+      return { value, top: undefined, fault };
+    }
+  }
+
   #answer(outputs: readonly Tensor[]): Finished<Pick<Prediction, 'top' | 'outputs'>> {
     const { pipeline } = this.release;
     const top = pipeline.postprocess(outputs);
@@ -109,12 +119,14 @@ export class Inferences {
     const elements = elementsAlong(this.release.model, inputs);
     try {
       const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, { ...submission, alone: !counted });
-      const { value, top } = counted ? finish(outputs) : blaming(() => finish(outputs));
+      const { value, top, fault } = counted ? finish(outputs) : blaming(() => finish(outputs));
       const totalUs = microsecondsSince(since);
-      this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top, elements);
+      const timing = { cpuUs, queueUs, computeUs: wallUs, totalUs };
+      if (fault === undefined) this.monitor.succeeded(timing, top, elements);
+      else this.monitor.unsound(timing, elements, counted);
       return { value, computeUs: wallUs, totalUs };
     } catch (error) {
-      if (error instanceof RequestError) throw error;
+      if (error instanceof RequestError || error instanceof Withdrawn) throw error;
       if (error instanceof Overloaded) {
         this.monitor.shed();
         throw error;
@@ -125,7 +137,6 @@ export class Inferences {
   }
 }
 
-/** What a client's NaN leads to says nothing about the release. */
 /** What a client's NaN or empty tensor leads to says nothing about the release, and shall not touch the answers of others. */
 const isPlain = (inputs: readonly Tensor[]) => inputs.every((tensor) => tensor.data.length > 0 && firstNonFinite(tensor) < 0);
 

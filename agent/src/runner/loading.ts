@@ -6,6 +6,7 @@ import { type Engine, type LoadedModel, ModelRefused } from './engine/engine.js'
 import { signatureMismatch } from './engine/signature.js';
 import { ReleaseFault, messageOf } from './fault.js';
 import { type Pipeline, openPipeline } from './pipeline/pipeline.js';
+import { type Probed, areGuessed, probesOf } from './probe.js';
 
 export type LoadOrder = Extract<ToRunner, { type: 'preflight' | 'serve' }>;
 export type LoadedRelease = {
@@ -13,6 +14,11 @@ export type LoadedRelease = {
   name: string;
   model: LoadedModel;
   pipeline: Pipeline;
+  /** How many runs are computed at once. */
+  instances: number;
+  probes: readonly Probed[];
+  /** Why the model takes no made-up input; absent where it does. */
+  unproven?: string | undefined;
   /** Absent where the release declares no batching. */
   batching?: BatchingOutcome | undefined;
 };
@@ -33,9 +39,21 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
   const model = await loadModel(engine, order).catch(blame(`${variant} does not load`));
   const mismatch = signatureMismatch(manifest, model);
   if (mismatch) blame(`${variant} is not what the manifest says`)(mismatch);
-  await engine.warm(warmUpRuns).catch(blame(`${variant} fails at its first inference`));
+  const probes = probesOf(manifest, model.inputs);
+  const unproven = await warmUp(engine, probes).catch(blame(`${variant} fails at its first inference`));
   const batching = await tryBatching(manifest, model, engine, order.batching);
-  return { manifest, name, model, pipeline, batching };
+  return { manifest, name, model, pipeline, instances: engine.concurrency, probes, unproven, batching };
+}
+
+/** Why that failed, where it says nothing about the model. */
+async function warmUp(engine: Engine, probes: readonly Probed[]): Promise<string | undefined> {
+  try {
+    await engine.warm(warmUpRuns, probes);
+    return undefined;
+  } catch (error) {
+    if (areGuessed(probes)) return messageOf(error);
+    throw error;
+  }
 }
 
 async function loadModel(engine: Engine, order: LoadOrder): Promise<LoadedModel> {

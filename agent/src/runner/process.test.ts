@@ -22,9 +22,10 @@ const isAlive = (pid: number) => {
     return false;
   }
 };
-const infer = JSON.stringify({
-  inputs: [{ name: 'images', datatype: 'FP32', shape: [1, 3, 8, 8], data: Array.from({ length: 192 }, () => 0.5) }],
-});
+const inferOf = (value: number) =>
+  JSON.stringify({
+    inputs: [{ name: 'images', datatype: 'FP32', shape: [1, 3, 8, 8], data: Array.from({ length: 192 }, () => value) }],
+  });
 
 describe('preflight', () => {
   test('answers with figures and exits', async () => {
@@ -69,17 +70,15 @@ describe('serving', () => {
   test('with a computation that outlasts the grace it is killed, not aborted', async () => {
     const socket = boundSocket();
     const runner = start(socket.fd);
-    const order = await workshop.smallRelease('slow');
+    const order = await workshop.smallRelease('endless');
     runner.send(served(order, join(order.folder, 'p.jsonl'), { listen: { http: 4 } }));
     await runner.hears('ready');
     runner.send({ type: 'activate' });
     await runner.hears('activated');
-    const asked = Promise.allSettled(
-      Array.from({ length: 20 }, () =>
-        fetch(`http://127.0.0.1:${socket.port}/v2/models/inspection/infer`, { method: 'POST', body: infer }),
-      ),
-    );
-    await new Promise((resolve) => setTimeout(resolve, 100)); // into the first computation
+    const asked = Promise.allSettled([
+      fetch(`http://127.0.0.1:${socket.port}/v2/models/inspection/infer`, { method: 'POST', body: inferOf(2) }),
+    ]);
+    await runner.hears('computing');
     runner.send({ type: 'drain', graceMs: 0 });
     expect(await runner.ended).toEqual({ code: null, signal: 'SIGKILL' });
     await eventually(() => runner.log().includes('ended while still computing'));

@@ -96,7 +96,12 @@ export class Runner {
     send({ type: 'ready', loadMs, rssBytes: heldBytes(engine), provider, shortfall });
   }
 
-  #tell({ name, batching, model }: LoadedRelease): void {
+  #tell({ name, batching, model, unproven }: LoadedRelease): void {
+    if (unproven !== undefined)
+      this.around.log.warn(
+        { release: name, reason: unproven },
+        'the model takes no made-up input, so that it was neither warmed up nor timed: give its inputs an "example" in release.yaml',
+      );
     if (model.shortfall)
       this.around.log.warn(
         { release: name, provider: model.provider, reason: model.shortfall },

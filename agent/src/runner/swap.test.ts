@@ -168,7 +168,7 @@ describe('a stream', () => {
     await new Promise((resolve) => watch.once('data', resolve));
     const started = performance.now();
     expect(await slot.serving.drain(20_000)).toBe(true);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(performance.now() - started).toBeLessThan(15_000);
     expect(await ended).toMatchObject({ code: 14 });
     client.close();
     await slot.engine.close();

@@ -85,21 +85,3 @@ function allFinite(values: Float32Array): boolean {
   for (let i = whole; i < values.length; i++) a += values[i]! * 0;
   return a + b + c + d === 0;
 }
-
-/** A plausible input where no real one is at hand: floats in [0, 1) from a fixed sequence, everything else zero; `rows` fill a free first dimension. */
-export function probe({ name, type, shape }: TensorSignature, seed: number, rows = 1): Tensor {
-  const dimensions = shape.map((dimension, i) => (dimension >= 0 ? dimension : i === 0 ? rows : 1));
-  const data = emptyData(type, elementsOf(dimensions));
-  if (type === 'FP16') fillFractions(new Float16Array((data as Uint16Array<ArrayBuffer>).buffer), seed);
-  else if (data instanceof Float32Array || data instanceof Float64Array) fillFractions(data, seed);
-  return { name, type, shape: dimensions, data };
-}
-
-/** Numerical Recipes' linear congruential generator: repeatable, and good enough to be no constant. */
-function fillFractions(values: { [index: number]: number; length: number }, seed: number): void {
-  let state = seed >>> 0;
-  for (let i = 0; i < values.length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    values[i] = (state >>> 8) / 2 ** 24;
-  }
-}

@@ -33,7 +33,7 @@ const tenant = TenantId.parse('default');
 const boot = BootId.parse('0192f3a0-0000-4000-8000-000000000001');
 const uptime = () => performance.now() / 1000;
 const { log } = createLogging('error', (line) => console.error(line));
-const within = { timeout: 8000, interval: 10 };
+const within = { timeout: 20_000, interval: 10 };
 const director = await aDirector();
 
 type Sent = { kind: UpKind; message: Record<string, unknown> };
@@ -206,7 +206,7 @@ async function aDevice() {
   return { session, link, outbox, trust, desired, commands, saved, say, close };
 }
 
-describe('a session', { timeout: 30_000 }, () => {
+describe('a session', { timeout: 60_000 }, () => {
   it('says nothing but its birth, again and again, until it is welcomed', async () => {
     plane.welcomes = false;
     const { say, saved, outbox } = await aDevice();

@@ -27,6 +27,17 @@ describe('the choice of a variant', () => {
     expect(chosen).toBe('c');
   });
 
+  it('is one that could be timed before one that could not, and the first of those', async () => {
+    const measure = (times: Record<string, number | undefined>) => async (variant: string) => {
+      const { meanComputeMs, ...others } = figures(times[variant] ?? 0);
+      return times[variant] === undefined ? others : { ...others, meanComputeMs };
+    };
+    const choice = new VariantChoice(folder, 'x64');
+    expect(await choice.choose(digest, ['a', 'b'], measure({ b: 500 }))).toBe('b');
+    expect(await choice.choose(digest, ['a', 'b'], measure({}))).toBe('a');
+    expect(new VariantChoice(folder, 'x64').remembered(digest, ['a', 'b'])).toBe('a');
+  });
+
   it('is remembered over restarts, for this release on this hardware only', async () => {
     await new VariantChoice(folder, 'x64').choose(digest, ['a', 'b'], board({ a: 9, b: 3 }));
     const later = new VariantChoice(folder, 'x64');

@@ -1,9 +1,10 @@
 import { basename, dirname } from 'node:path';
-import { type Datatype, Manifest, type TensorSignature } from '@flotilla/protocol';
+import { type Datatype, type InputSignature, Manifest, type TensorSignature } from '@flotilla/protocol';
 import { Workshop } from '@flotilla/agent/runner/fixtures/orders';
 import { inferBinary } from '@flotilla/agent/runner/fixtures/binary';
 import { serve } from '@flotilla/agent/runner/fixtures/served';
 import { OrtEngine } from '@flotilla/agent/runner/engine/ort-engine';
+import { preflight } from '@flotilla/agent/runner/preflight';
 import { type Tensor, numbersOf } from '@flotilla/agent/runner/tensor';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type ExpectedOutput, datatypesModel, modelFile, readDatatypes, readNetwork } from './expected.js';
@@ -54,8 +55,8 @@ const rowsOf = (values: readonly number[], width: number) =>
   Array.from({ length: values.length / width }, (_, row) => values.slice(row * width, (row + 1) * width));
 const indexOfGreatest = (row: readonly number[]) => row.reduce((best, value, i) => (value > row[best]! ? i : best), 0);
 
-/** A model file served as it lies there, with nothing before or after it. */
-async function serveFile(workshop: Workshop, path: string, ends: { inputs: TensorSignature[]; outputs: TensorSignature[] }) {
+/** A release of a model file as it lies there, with nothing before or after it. */
+async function releaseOf(workshop: Workshop, path: string, ends: { inputs: InputSignature[]; outputs: TensorSignature[] }) {
   const { inputs, outputs } = ends;
   const release = await workshop.smallRelease('colour', { inputs, outputs, preprocess: [], postprocess: [] });
   const variant = basename(path);
@@ -64,8 +65,13 @@ async function serveFile(workshop: Workshop, path: string, ends: { inputs: Tenso
     variants: [{ file: variant, precision: 'fp32', providers: ['cpu'] }],
     files: release.manifest.files.map((file) => ({ ...file, path: variant })),
   });
-  return serve(workshop, { ...release, manifest, folder: dirname(path), variant });
+  return { ...release, manifest, folder: dirname(path), variant };
 }
+
+/** What made-up inputs would not be taken for: a window of samples after 64 that came before, and their rate. */
+const examples: Readonly<Record<string, InputSignature['example']>> = { input: { shape: [1, 576] }, sr: { value: 16_000 } };
+const withExamples = (inputs: readonly TensorSignature[]): InputSignature[] =>
+  inputs.map((input) => ({ ...input, example: examples[input.name] }));
 
 type Binary = { name: string; type: Datatype; shape: readonly number[]; bytes: Buffer };
 
@@ -86,20 +92,23 @@ describe('over REST', () => {
   const workshop = new Workshop();
   afterAll(() => workshop.clear());
 
-  test.each(['ppocr-detection', 'blazeface'])('%s answers the same', async (name) => {
+  test.each(['ppocr-detection', 'blazeface', 'silero-vad'])('%s answers the same', async (name) => {
     const network = await readNetwork(name);
-    const slot = await serveFile(workshop, modelFile(network.model), network);
+    const ends = { ...network, inputs: withExamples(network.inputs) };
+    const slot = await serve(workshop, await releaseOf(workshop, modelFile(network.model), ends));
+    let previous: Tensor[] = [];
     for (const expected of network.cases) {
-      const inputs = await inputsOf(network, expected, []);
+      const inputs = await inputsOf(network, expected, previous);
       const binary = inputs.map(({ data, ...input }) => ({
         ...input,
         bytes: Buffer.from((data as Float32Array<ArrayBuffer>).buffer),
       }));
       const { outputs } = await inferBinary(slot, requestOf(binary));
-      expected.outputs.forEach((output, i) => {
-        const data = new Float32Array(new Uint8Array(outputs[i]!.binary!).buffer);
-        compare({ name: outputs[i]!.name, type: 'FP32', shape: outputs[i]!.shape, data }, output, network.tolerance);
+      previous = outputs.map(({ name: output, shape, binary: bytes }) => {
+        const data = new Float32Array(new Uint8Array(bytes!).buffer);
+        return { name: output, type: 'FP32', shape, data };
       });
+      expected.outputs.forEach((output, i) => compare(previous[i]!, output, network.tolerance));
     }
     await slot.close();
   });
@@ -108,7 +117,7 @@ describe('over REST', () => {
     const { inputs, outputs } = await readDatatypes();
     const signature = ({ name, type, shape }: TensorSignature) => ({ name, type, shape });
     const ends = { inputs: inputs.map(signature), outputs: outputs.map(signature) };
-    const slot = await serveFile(workshop, datatypesModel, ends);
+    const slot = await serve(workshop, await releaseOf(workshop, datatypesModel, ends));
     const answer = await inferBinary(
       slot,
       requestOf(inputs.map((input) => ({ ...input, shape: [2, 2], bytes: Buffer.from(input.hex, 'hex') }))),
@@ -117,5 +126,29 @@ describe('over REST', () => {
     const came = answer.outputs.map(({ name, datatype, binary }) => ({ name, type: datatype, hex: binary!.toString('hex') }));
     expect(came).toEqual(outputs.map(({ name, type, hex }) => ({ name, type, hex })));
     await slot.close();
+  });
+});
+
+describe('a model that takes no made-up input', () => {
+  const workshop = new Workshop();
+  afterAll(() => workshop.clear());
+  const figures = async (inputsFrom: (inputs: TensorSignature[]) => InputSignature[]) => {
+    const network = await readNetwork('silero-vad');
+    const ends = { ...network, inputs: inputsFrom(network.inputs) };
+    const engine = new OrtEngine();
+    try {
+      return await preflight(await releaseOf(workshop, modelFile(network.model), ends), engine, () => 1);
+    } finally {
+      await engine.close();
+    }
+  };
+
+  test('is timed with its examples', async () => {
+    expect((await figures(withExamples)).meanComputeMs).toBeGreaterThan(0);
+  });
+
+  test('passes its preflight without them as well, and its compute time is not told', async () => {
+    const { meanComputeMs, peakRssBytes } = await figures((inputs) => inputs);
+    expect({ meanComputeMs, peakRssBytes }).toEqual({ meanComputeMs: undefined, peakRssBytes: 1 });
   });
 });

@@ -46,7 +46,7 @@ test('loads, warms up, runs and tells time and memory; providers are those that 
   const model = await load(engine);
   expect(model).toMatchObject({ inputs: [vector], outputs: [{ name: 'y0' }], provider: 'cpu' });
   expect(model.shortfall).toBe('cuda was asked for, and the session has cpu');
-  await engine.warm(2);
+  await engine.warm(2, model.inputs);
   const { outputs, wallUs, cpuUs } = await engine.run([numbers(1, 2, 3.5)]);
   expect(outputs).toEqual([{ name: 'y0', type: 'FP32', shape: [1], data: new Float32Array([6.5]) }]);
   expect([wallUs, cpuUs]).toEqual([10, 9]);

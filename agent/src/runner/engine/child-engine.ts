@@ -5,7 +5,8 @@ import { ProtocolFault } from '../../engine-protocol/frames.js';
 import type { FromEngine, Hello, Progress } from '../../engine-protocol/messages.js';
 import { messageOf } from '../fault.js';
 import type { Logger } from '../log.js';
-import { type Tensor, probe } from '../tensor.js';
+import { type Probed, probe } from '../probe.js';
+import type { Tensor } from '../tensor.js';
 import { packTensors, unpackTensors } from './child-tensors.js';
 import {
   type Engine,
@@ -37,7 +38,6 @@ export class ChildEngine implements Engine {
   readonly #options: ChildEngineOptions;
   readonly #child: EngineChild;
   readonly #hello: Promise<Hello>;
-  #model: LoadedModel | undefined;
   #runs = 0;
   #failures = 0;
   /** When each run began that is not answered yet, in the order in which they are computed. */
@@ -73,13 +73,11 @@ export class ChildEngine implements Engine {
     this.#polling ??= setInterval(() => this.#poll(), statsEveryMs).unref();
     this.#poll();
     const { inputs, outputs, loadMs } = loaded;
-    return (this.#model = { inputs, outputs, loadMs, ...usedOf(providers, loaded.providers) });
+    return { inputs, outputs, loadMs, ...usedOf(providers, loaded.providers) };
   }
 
-  async warm(runs: number, rows = 1): Promise<void> {
-    const model = this.#model;
-    if (!model) throw new Error('no model is loaded');
-    const { places, payload } = packTensors(model.inputs.map((input) => probe(input, 1, rows)));
+  async warm(runs: number, inputs: readonly Probed[], rows?: number): Promise<void> {
+    const { places, payload } = packTensors(inputs.map((input) => probe(input, 1, rows)));
     await this.#patiently(async (onProgress) => {
       const { message } = await this.#child.ask({ type: 'warm', runs, tensors: places }, payload, onProgress);
       return expected(message, 'warmed');

@@ -1,4 +1,5 @@
 import type { ExecutionProvider, TensorSignature } from '@flotilla/protocol';
+import type { Probed } from '../probe.js';
 import type { Tensor } from '../tensor.js';
 
 export type EngineModel = {
@@ -35,8 +36,8 @@ export interface Engine {
   readonly concurrency: number;
   /** All that may take minutes, such as compiling for a GPU, belongs here: a run is cut off at its limit. */
   load(model: EngineModel): Promise<LoadedModel>;
-  /** Runs on made-up inputs of so many rows in every worker, so that the first real request does not pay for allocation. */
-  warm(runs: number, rows?: number): Promise<void>;
+  /** Runs on made-up inputs in every worker, so that the first real request does not pay for allocation. `rows` as for `probe`. */
+  warm(runs: number, inputs: readonly Probed[], rows?: number): Promise<void>;
   run(inputs: readonly Tensor[]): Promise<EngineRun>;
   stats(): EngineStats;
   /** Only when nothing is in flight: a computation can't be cut without losing the process. */

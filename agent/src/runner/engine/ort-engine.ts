@@ -1,4 +1,5 @@
-import { type Tensor, probe } from '../tensor.js';
+import { type Probed, probe } from '../probe.js';
+import type { Tensor } from '../tensor.js';
 import { type Engine, type EngineModel, type EngineRun, type EngineStats, type LoadedModel, ModelRefused } from './engine.js';
 import { OrtThread } from './ort-thread.js';
 import type { FromWorker } from './worker-messages.js';
@@ -10,7 +11,6 @@ export class OrtEngine implements Engine {
   #failures = 0;
   /** Runs, not loads. */
   #running = 0;
-  #model: LoadedModel | undefined;
   #broken: Error | undefined;
   #onDeath: (error: Error) => void = () => undefined;
 
@@ -36,19 +36,16 @@ export class OrtEngine implements Engine {
     // One after the other: while it becomes a session a model takes about twice the memory that it keeps.
     for (const thread of this.#threads)
       loaded = await loadInto(thread, { path, intraOpThreads, workers, providers, fixedShapes });
-    this.#model = loaded!;
-    return this.#model;
+    return loaded!;
   }
 
-  async warm(runs: number, rows = 1): Promise<void> {
-    const model = this.#model;
-    if (!model) throw new Error('no model is loaded');
+  async warm(runs: number, inputs: readonly Probed[], rows?: number): Promise<void> {
     for (let i = 0; i < runs; i++)
       await Promise.all(
         this.#threads.map((thread) =>
           this.#runOn(
             thread,
-            model.inputs.map((input) => probe(input, i, rows)),
+            inputs.map((input) => probe(input, i, rows)),
           ),
         ),
       );

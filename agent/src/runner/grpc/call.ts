@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { acceptedCodings, codingOf, compressed, decompressed } from './compression.js';
 import { Deframer, type Frame, framed } from './framing.js';
 import type { MessageBuffers } from './message-buffers.js';
+import type { Asker } from '../queue/queue.js';
 import { CallError, type Status, codes, statusOf, trailersOf } from './status.js';
 
 export type CallLimits = {
@@ -15,7 +16,7 @@ const contentType = 'application/grpc';
 const noError = 0;
 
 /** One call on one HTTP/2 stream: messages in, messages out, then a status. What is written after the end, or to a client that is gone, is dropped. */
-export class Call {
+export class Call implements Asker {
   /** When it came, by the clock of `performance`. */
   readonly since = performance.now();
   /** What is left of the client's deadline when it comes. */
@@ -24,6 +25,8 @@ export class Call {
   readonly #headers: IncomingHttpHeaders;
   /** What came whole and was not read yet. */
   readonly #lent = new Set<Buffer>();
+  /** One listener on the stream tells them all: a stream of messages has many that wait. */
+  readonly #whenGone = new Set<() => void>();
   #ended = false;
   #trailers: Record<string, string> = {};
 
@@ -33,10 +36,20 @@ export class Call {
     this.timeoutMs = timeoutIn(headers['grpc-timeout'] as string | undefined);
     // Its close follows, and tells the same.
     stream.on('error', () => {});
+    stream.once('close', () => this.#whenGone.forEach((tell) => tell()));
   }
 
   get over(): boolean {
     return this.#ended || this.#stream.destroyed || this.#stream.closed;
+  }
+
+  get isGone(): boolean {
+    return this.over;
+  }
+
+  onGone(listener: () => void): () => void {
+    this.#whenGone.add(listener);
+    return () => void this.#whenGone.delete(listener);
   }
 
   onClose(listener: () => void): void {

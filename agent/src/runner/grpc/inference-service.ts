@@ -113,11 +113,10 @@ export function inferenceMethods(served: Served): ReadonlyMap<string, Method> {
   }
 }
 
-async function respond({ inferences }: Served, { request }: AskedInference, time: CallTime, last = false): Promise<Pieces> {
-  const { submission } = request;
-  const limits = [submission.timeoutMs, time.timeoutMs].filter((ms) => ms !== undefined);
+async function respond({ inferences }: Served, { request }: AskedInference, call: CallTime, last = false): Promise<Pieces> {
+  const limits = [request.submission.timeoutMs, call.timeoutMs].filter((ms) => ms !== undefined);
   const timeoutMs = limits.length > 0 ? Math.min(...limits) : undefined;
-  return infer(inferences, { ...request, submission: { ...submission, timeoutMs } }, time.since, (head, wanted, outputs) =>
+  return infer(inferences, request, { since: call.since, timeoutMs, asker: call }, (head, wanted, outputs) =>
     inferResponsePieces(head, wanted, outputs, last),
   );
 }

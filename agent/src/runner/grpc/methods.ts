@@ -2,7 +2,8 @@ import { type Call, type CallLimits } from './call.js';
 import type { Frame } from './framing.js';
 import { CallError, codes } from './status.js';
 
-export type CallTime = Pick<Call, 'since' | 'timeoutMs'>;
+/** When the call came, how long its client waits, and whether it still does. */
+export type CallTime = Pick<Call, 'since' | 'timeoutMs' | 'isGone' | 'onGone'>;
 export type Pieces = readonly Uint8Array[];
 /** One message in, one out. The request's bytes are lent, and only until `handle` first waits. */
 export type Unary = { kind: 'unary'; handle: (request: Buffer, time: CallTime) => Promise<Pieces> | Pieces };

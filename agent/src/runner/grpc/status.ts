@@ -1,10 +1,11 @@
 import { RequestError } from '../http/http.js';
 import { messageOf } from '../fault.js';
-import { Overloaded } from '../queue/queue.js';
+import { Overloaded, Withdrawn } from '../queue/queue.js';
 import { Malformed } from './protobuf.js';
 
 export const codes = {
   ok: 0,
+  cancelled: 1,
   invalidArgument: 3,
   deadlineExceeded: 4,
   notFound: 5,
@@ -47,6 +48,7 @@ export function statusOf(error: unknown): Status {
   if (error instanceof CallError) return { code: error.code, message, trailers: error.trailers };
   if (error instanceof Overloaded)
     return { code: codes.resourceExhausted, message, trailers: { 'grpc-retry-pushback-ms': String(error.retryAfterMs) } };
+  if (error instanceof Withdrawn) return { code: codes.cancelled, message };
   if (error instanceof RequestError) return { code: byHttpStatus[error.status] ?? codes.invalidArgument, message };
   if (error instanceof Malformed) return { code: codes.invalidArgument, message: `the message can't be read: ${message}` };
   return { code: codes.internal, message };

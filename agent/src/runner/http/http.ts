@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Coding, codingNamed, codings, decompressor } from './compression.js';
 import { messageOf } from '../fault.js';
 import type { Logger } from '../log.js';
-import { Overloaded } from '../queue/queue.js';
+import { Overloaded, Withdrawn } from '../queue/queue.js';
 
 /** The client is at fault, and is told how. */
 export class RequestError extends Error {
@@ -66,6 +66,8 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
     const body = { error: messageOf(error) };
     if (isCut(error)) return { status: 400, body: { error: 'the body ended before it was whole' } };
     if (error instanceof RequestError) return { status: error.status, body, headers: error.headers };
+    // Written to nobody.
+    if (error instanceof Withdrawn) return { status: 499, body };
     if (error instanceof Overloaded) return { status: 429, body, headers: { 'retry-after': retryAfter(error) } };
     log.error({ reason: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'a request failed');
     return { status: 500, body };

@@ -60,16 +60,26 @@ export class Monitor {
   }
 
   failed(totalUs = 0): void {
-    const { ok, errors, consecutiveErrors } = this.#totals;
-    this.#totals = { ok, errors: errors + 1, consecutiveErrors: consecutiveErrors + 1 };
-    this.#counters.failed();
+    this.#countError();
     this.#statistics.failed(totalUs);
-    this.#window.failed();
+  }
+
+  /** The client got its answer, NaN and infinity and all: a success to it, and an error of the release where it is `held` against that. */
+  unsound(timing: Timing, elements: number, held: boolean): void {
+    if (held) this.#countError();
+    this.#statistics.succeeded(timing, elements);
   }
 
   shed(): void {
     this.#counters.shed();
     this.#window.shed();
+  }
+
+  #countError(): void {
+    const { ok, errors, consecutiveErrors } = this.#totals;
+    this.#totals = { ok, errors: errors + 1, consecutiveErrors: consecutiveErrors + 1 };
+    this.#counters.failed();
+    this.#window.failed();
   }
 
   cut(queueDepthMax: number): CutWindow {

@@ -141,8 +141,13 @@ describe('binary tensors', () => {
       expect(status).toBe(200);
       expect(Array.from({ length: 3 }, (_, i) => outputs[0]!.binary!.readFloatLE(i * 4))).toEqual([NaN, NaN, NaN]);
     }
+    // To its client each was answered: that is what Triton's statistics count, apart from the release's health.
+    const { model_stats: stats } = (await (await fetch(`${slot.base}/v2/models/stats`)).json()) as {
+      model_stats: { inference_count: number; inference_stats: Record<string, { count: number }> }[];
+    };
+    expect(stats).toMatchObject([{ inference_count: 2, inference_stats: { success: { count: 2 }, fail: { count: 0 } } }]);
     await slot.close();
-    expect(sum(slot.sent, 'errors')).toBe(2);
+    expect([sum(slot.sent, 'errors'), sum(slot.sent, 'ok')]).toEqual([2, 0]);
   });
 
   test('what JSON can not carry names the way out', async () => {

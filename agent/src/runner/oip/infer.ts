@@ -1,4 +1,4 @@
-import type { Inferences } from '../inferences.js';
+import type { Asked, Inferences } from '../inferences.js';
 import type { Tensor } from '../tensor.js';
 import { readInputs } from './inputs.js';
 import { type ResponseHead, wantedOutputs } from './outputs.js';
@@ -7,8 +7,11 @@ import type { InferRequest, WantedOutput } from './request.js';
 /** Writes the answer down in the protocol's form. Throws where that can't carry a value. */
 export type Encode<T> = (head: ResponseHead, wanted: readonly WantedOutput[], outputs: readonly Tensor[]) => T;
 
-/** One request of the Open Inference Protocol, whichever way it came. `since` is when. */
-export async function infer<T>(inferences: Inferences, request: InferRequest, since: number, encode: Encode<T>): Promise<T> {
+/** When it came and from whom, and what goes before its own parameters. */
+type Came = Pick<Asked, 'since' | 'asker' | 'timeoutMs'>;
+
+/** One request of the Open Inference Protocol, whichever way it came. */
+export async function infer<T>(inferences: Inferences, request: InferRequest, asked: Came, encode: Encode<T>): Promise<T> {
   const { manifest, model } = inferences.release;
   const wanted = wantedOutputs(request, model.outputs);
   const head = {
@@ -17,15 +20,7 @@ export async function infer<T>(inferences: Inferences, request: InferRequest, si
     ...(request.id === undefined ? {} : { id: request.id }),
   };
   const inputs = readInputs(request.inputs, model.inputs);
-  const answer: { encoded?: T } = {};
-  try {
-    return await inferences.infer(inputs, (all) => (answer.encoded = encode(head, wanted, all)), {
-      since,
-      ...request.submission,
-    });
-  } catch (error) {
-    // Encoded, and failed afterwards: the release's own check found NaN or infinity. That counts, yet who asked for bytes gets them.
-    if (answer.encoded !== undefined && wanted.some(({ binary }) => binary)) return answer.encoded;
-    throw error;
-  }
+  // The release's own check may find NaN or infinity: that counts against it, yet who asked for bytes gets them.
+  const takesAny = wanted.some(({ binary }) => binary);
+  return inferences.infer(inputs, (all) => encode(head, wanted, all), { ...request.submission, ...asked, takesAny });
 }

@@ -1,4 +1,5 @@
 import { readAligned } from '../http/body.js';
+import { askerOf } from '../http/asker.js';
 import { compressed } from '../http/compression.js';
 import type { Reply, Route } from '../http/http.js';
 import type { Inferences } from '../inferences.js';
@@ -48,7 +49,7 @@ export function oipRoutes({ inferences, monitor, isReady, isNear = isOnThisDevic
       const { 'inference-header-content-length': headerLength, 'accept-encoding': accepted } = request.headers;
       const body = await readAligned(request, Number(headerLength) || 0);
       const asked = parseInferRequest(body, headerLength as string | undefined);
-      const answer = await infer(inferences, asked, since, encodeResponse);
+      const answer = await infer(inferences, asked, { since, asker: askerOf(request) }, encodeResponse);
       // On the device there is no wire to spare, and most clients name gzip unasked.
       return isNear(request.socket) ? answer : compressed(answer, accepted as string | undefined);
     }),

@@ -7,7 +7,7 @@ export type ServedModel = ReturnType<typeof servedModel>;
 
 /** What REST and gRPC say of the one model here. It goes by its slot's name, and its version is the release's. */
 export function servedModel({ release, served }: Pick<Inferences, 'release' | 'served'>) {
-  const { manifest, model, batching } = release;
+  const { manifest, model, batching, instances } = release;
   const { slot: name, variant } = served;
   const { version } = manifest;
   return {
@@ -20,7 +20,7 @@ export function servedModel({ release, served }: Pick<Inferences, 'release' | 's
       inputs: model.inputs.map(toOip),
       outputs: model.outputs.map(toOip),
     },
-    config: modelConfig({ name, file: variant, model, maxBatch: batching?.on ? batching.maxRows : 1 }),
+    config: modelConfig({ name, file: variant, model, maxBatch: batching?.on ? batching.maxRows : 1, instances }),
     /** Refuses another name, and another version where one is asked for. */
     known(asked: string, askedVersion: string | undefined): void {
       if (asked !== name) throw new RequestError(404, `there is no model "${asked}" here; this slot is "${name}"`);

@@ -73,8 +73,12 @@ test('of a release that is batched, the configuration says how far, and an execu
   const signature = (name: string, width: number) => [{ name, type: 'FP32' as const, shape: [-1, width] }];
   const batched = { inputs: signature('x', 256), outputs: signature('scores', 16), batching: { maxBatch: 8, maxDelayMs: 5 } };
   const order = await workshop.smallRelease('mlp', { preprocess: [], postprocess: [], ...batched });
-  const mlp = await serve(workshop, { ...order, batching: { on: true, gain: 2 } });
-  expect(await get('/v2/models/inspection/config', mlp)).toMatchObject({ max_batch_size: 8, dynamic_batching: {} });
+  const mlp = await serve(workshop, { ...order, workers: 2, batching: { on: true, gain: 2 } });
+  expect(await get('/v2/models/inspection/config', mlp)).toMatchObject({
+    max_batch_size: 8,
+    dynamic_batching: {},
+    instance_group: [{ count: 2 }],
+  });
   const x = { name: 'x', datatype: 'FP32', shape: [1, 256], data: Array.from({ length: 256 }, () => 0.5) };
   const body = JSON.stringify({ inputs: [x] });
   const asked = await Promise.all(Array.from({ length: 40 }, () => mlp.post('/v2/models/inspection/infer', body)));

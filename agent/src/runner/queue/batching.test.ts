@@ -5,7 +5,8 @@ import { OrtEngine } from '../engine/ort-engine.js';
 import { Workshop } from '../fixtures/orders.js';
 import { loadRelease } from '../loading.js';
 import { InferenceQueue } from './queue.js';
-import { type Tensor, numbersOf, probe } from '../tensor.js';
+import { probe } from '../probe.js';
+import { type Tensor, numbersOf } from '../tensor.js';
 
 const workshop = new Workshop();
 let engine: OrtEngine;

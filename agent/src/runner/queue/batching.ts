@@ -4,9 +4,12 @@ import { runTogether } from './batch-run.js';
 import type { Engine, LoadedModel } from '../engine/engine.js';
 import { messageOf } from '../fault.js';
 import { cosine } from '../pipeline/answer.js';
-import { type Tensor, numbersOf, probe } from '../tensor.js';
+import { type Probed, probe, probesOf } from '../probe.js';
+import { type Tensor, numbersOf } from '../tensor.js';
 
 export type BatchingOutcome = (BatchingTrial & { on: true; maxRows: number; delayMs: number }) | (BatchingTrial & { on: false });
+
+type Tried = LoadedModel & { probes: readonly Probed[] };
 
 /** Below it, batches cost more in waiting than they give. */
 const leastGain = 1.1;
@@ -25,21 +28,23 @@ export function batchSizes(maxBatch: number): number[] {
 
 /** Warms the model up at each size and, where that is not known yet, sees whether batches give each member its own answer, and whether they pay. */
 export async function tryBatching(
-  { batching: declared }: Manifest,
+  manifest: Manifest,
   model: LoadedModel,
   engine: Engine,
   known?: BatchingTrial,
 ): Promise<BatchingOutcome | undefined> {
+  const { batching: declared } = manifest;
   if (!declared) return undefined;
-  const trial = known?.on === false ? known : await tried(declared.maxBatch, model, engine, known);
+  const probes = probesOf(manifest, model.inputs);
+  const trial = known?.on === false ? known : await tried(declared.maxBatch, { ...model, probes }, engine, known);
   return trial.on ? { ...trial, on: true, maxRows: declared.maxBatch, delayMs: declared.maxDelayMs } : { ...trial, on: false };
 }
 
-async function tried(maxBatch: number, model: LoadedModel, engine: Engine, known?: BatchingTrial): Promise<BatchingTrial> {
+async function tried(maxBatch: number, model: Tried, engine: Engine, known?: BatchingTrial): Promise<BatchingTrial> {
   const obstacle = batchObstacle(model);
   if (obstacle) return { on: false, why: obstacle };
   try {
-    for (const size of batchSizes(maxBatch).slice(1)) await engine.warm(1, size);
+    for (const size of batchSizes(maxBatch).slice(1)) await engine.warm(1, model.probes, size);
     if (known) return known;
     const difference = await differenceInBatch(model, engine, maxBatch);
     if (difference) return { on: false, why: difference };
@@ -51,12 +56,12 @@ async function tried(maxBatch: number, model: LoadedModel, engine: Engine, known
   return { on: false, gain, why: `batches of ${maxBatch} gain ${gain.toFixed(2)}, less than ${leastGain}` };
 }
 
-const askedWith = ({ inputs }: LoadedModel, seed: number) => ({ inputs: inputs.map((input) => probe(input, seed)), rows: 1 });
-const batchOf = (model: LoadedModel, rows: number) => Array.from({ length: rows }, (_, seed) => askedWith(model, seed));
+const askedWith = ({ probes }: Tried, seed: number) => ({ inputs: probes.map((input) => probe(input, seed, 1)), rows: 1 });
+const batchOf = (model: Tried, rows: number) => Array.from({ length: rows }, (_, seed) => askedWith(model, seed));
 const runOn = (engine: Engine) => (inputs: readonly Tensor[]) => engine.run(inputs);
 
 /** A free first dimension need not be a batch: a sequence has one too, and dynamic quantisation scales over all rows. */
-async function differenceInBatch(model: LoadedModel, engine: Engine, rows: number): Promise<string | undefined> {
+async function differenceInBatch(model: Tried, engine: Engine, rows: number): Promise<string | undefined> {
   const together = await runTogether(runOn(engine), batchOf(model, rows));
   for (const seed of new Set([0, rows - 1])) {
     const { outputs } = await engine.run(askedWith(model, seed).inputs);
@@ -73,7 +78,7 @@ function alike(alone: Tensor, inBatch: Tensor): boolean {
 }
 
 /** The best of several, taken in turns: what else the machine does disturbs both alike. */
-async function measureGain(model: LoadedModel, engine: Engine, rows: number): Promise<number> {
+async function measureGain(model: Tried, engine: Engine, rows: number): Promise<number> {
   const began = performance.now();
   let [one, many] = [Infinity, Infinity];
   for (let round = 0; round < timedRounds && performance.now() - began < timedMs; round++) {

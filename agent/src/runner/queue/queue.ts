@@ -29,6 +29,13 @@ export type Submission = {
   timeoutMs?: number | undefined;
   /** Never in a batch: what it holds might spoil the others' answers. */
   alone?: boolean | undefined;
+  asker?: Asker | undefined;
+};
+/** Who waits for the answer. What it no longer waits for is not begun. */
+export type Asker = {
+  readonly isGone: boolean;
+  /** Gives what takes the listener off again. */
+  onGone(listener: () => void): () => void;
 };
 
 /** Answered with 429: the caller may come again, best after `retryAfterMs`. */
@@ -42,18 +49,26 @@ export class Overloaded extends Error {
   }
 }
 
+/** Whoever asked went away before its turn: nobody hears of this. */
+export class Withdrawn extends Error {
+  override readonly name = 'Withdrawn';
+}
+
 type Waiting = Member & {
   inputs: readonly Tensor[];
   bytes: number;
   priority: Priority;
   resolve: (run: QueuedRun) => void;
   reject: (reason: unknown) => void;
+  /** Set while it waits for one who may go away. */
+  forgetAsker?: () => void;
 };
 /** `begun` is Infinity while it waits in the engine for the one before it. */
 type Job = { begun: number; rows: number };
 /** Runs `then` after so many milliseconds, unless the function that it gives is called before. */
 export type Later = (ms: number, then: () => void) => () => void;
 
+const gone = 'whoever asked is gone';
 const noBatching: Batching = { maxRows: 1, delayMs: 0 };
 /** A batch held so often for nobody: whoever asks is alone, and waits for nobody until two come at once. */
 const vainHolds = 3;
@@ -87,7 +102,9 @@ export class InferenceQueue {
     this.#batching = limits.batching ?? noBatching;
   }
 
-  submit(inputs: readonly Tensor[], { priority = 2, timeoutMs = Infinity, alone = false }: Submission = {}): Promise<QueuedRun> {
+  submit(inputs: readonly Tensor[], submission: Submission = {}): Promise<QueuedRun> {
+    const { priority = 2, timeoutMs = Infinity, alone = false, asker } = submission;
+    if (asker?.isGone) return Promise.reject(new Withdrawn(gone));
     const since = this.now();
     const { promise, resolve, reject } = Promise.withResolvers<QueuedRun>();
     // One that finds nothing before it is always tried: after a stall the mean would refuse all that could correct it.
@@ -100,6 +117,8 @@ export class InferenceQueue {
     this.#makeRoom(next);
     this.#add(next);
     this.#dispatch();
+    // Most begin at once, and then it is too late to call them off.
+    if (asker && this.#waiting.includes(next)) next.forgetAsker = asker.onGone(() => this.#withdraw(next));
     return promise;
   }
 
@@ -176,7 +195,15 @@ export class InferenceQueue {
     }
   }
 
+  #withdraw(member: Waiting): void {
+    this.#take([member]);
+    member.reject(new Withdrawn(gone));
+    // It may have been what a batch was held for, or the last that anyone waited for.
+    this.#dispatch();
+  }
+
   #forget(member: Waiting): void {
+    member.forgetAsker?.();
     this.#bytes -= member.bytes;
     this.#backlog.remove(member);
   }

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { askerOf } from '../http/asker.js';
 import type { Feedback } from './feedback.js';
 import { RequestError, type Route, readBody } from '../http/http.js';
-import { BadPicture, type Inferences } from '../inferences.js';
+import { type Asked, BadPicture, type Inferences } from '../inferences.js';
 import { parseJson } from '../http/json-body.js';
 import type { LatestPrediction } from './latest-prediction.js';
 import { readInputs } from '../oip/inputs.js';
@@ -62,12 +63,12 @@ const wrongType = (type: string | undefined, expected: readonly string[]) =>
   new RequestError(415, `the body is ${type || 'of no type'}, expected ${expected.join(' or ')}`);
 
 async function predicted(inferences: Inferences, request: IncomingMessage): Promise<Prediction> {
-  const since = performance.now();
+  const asked = { since: performance.now(), asker: askerOf(request) };
   const type = typeOf(request);
   if (!predictTypes.some((taken) => taken === type)) throw wrongType(type, predictTypes);
   const body = await readBody(request);
   try {
-    return await (type === 'application/json' ? predictedFromJson(inferences, body, since) : inferences.predict(body, { since }));
+    return await (type === 'application/json' ? predictedFromJson(inferences, body, asked) : inferences.predict(body, asked));
   } catch (error) {
     // A client's broken picture says nothing about the release: it is not counted against it.
     if (error instanceof BadPicture) throw new RequestError(400, error.message);
@@ -75,9 +76,9 @@ async function predicted(inferences: Inferences, request: IncomingMessage): Prom
   }
 }
 
-async function predictedFromJson(inferences: Inferences, body: Buffer, since: number): Promise<Prediction> {
+async function predictedFromJson(inferences: Inferences, body: Buffer, from: Asked): Promise<Prediction> {
   const { image, inputs, parameters } = parseJson(body, PredictRequest);
-  const asked = { since, ...submissionOf(parameters) };
+  const asked = { ...from, ...submissionOf(parameters) };
   if (image && !inputs) return inferences.predict(pictureFrom(image.base64), asked);
   if (!inputs || image) throw new RequestError(400, 'the body must have either "image" or "inputs"');
   const expected = inferences.release.model.inputs;
