@@ -247,7 +247,8 @@ export class SlotRunners {
       const { listen = {} } = sockets ?? {};
       const credentials = this.#options.credentials?.current;
       const windowS = this.#windowS;
-      runner.process.send({ type: 'serve', ...load, prove, listen, windowS, source, predictions, credentials, slots });
+      const order = { prove, rehearse: this.#active !== undefined, listen, windowS, source, predictions, credentials, slots };
+      runner.process.send({ type: 'serve', ...load, ...order });
       // Both are waited for from now on: they may come in one breath.
       const [proven, ready] = await Promise.all([
         prove ? runner.process.expect('preflighted', deadlines.preflightMs, signal) : undefined,
