@@ -97,6 +97,8 @@ export const ToRunner = z.discriminatedUnion('type', [
     windowS: z.number().gt(0),
     /** Golden set and figures first, told as `preflighted`: where there is no memory for a runner that is thrown away. */
     prove: z.boolean().optional(),
+    /** Inferences through its own handlers before `ready`: for one that takes over from another, whose clients all come at once. */
+    rehearse: z.boolean().optional(),
     source: SourceConfig.optional(),
     /** TLS, and who may ask; without it the address is this device's own. */
     credentials,

@@ -92,6 +92,7 @@ export class Runner {
     this.#tell(release);
     const security = (this.#security = await openSecurity(order.credentials));
     this.#serving = new Serving(order, release, { engine, send, log, security, listen: inherited(order.listen) });
+    if (order.rehearse) await this.#serving.rehearse();
     const { loadMs, provider, shortfall } = release.model;
     send({ type: 'ready', loadMs, rssBytes: heldBytes(engine), provider, shortfall });
   }

@@ -1,6 +1,7 @@
+import type { RequestListener } from 'node:http';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { FromRunner, SourceConfig } from '../runner-protocol.js';
-import type { Engine, EngineRun } from './engine/engine.js';
+import type { Engine, EngineRun, LoadedModel } from './engine/engine.js';
 import { messageOf } from './fault.js';
 import type { GrpcServer } from './grpc/server.js';
 import { type Route, httpHandler } from './http/http.js';
@@ -66,6 +67,8 @@ export class Serving {
   readonly #source: DirectorySource | undefined;
   /** What it answers to. */
   readonly routes: readonly Route[];
+  readonly #handler: RequestListener;
+  readonly #model: LoadedModel;
   readonly #listeners: SlotListeners;
   readonly #heartbeat: NodeJS.Timeout;
   #windows: NodeJS.Timeout | undefined;
@@ -88,9 +91,24 @@ export class Serving {
     this.#latest = new LatestPrediction(staleAfterMs(order.source));
     this.#source = order.source && this.#openSource(order.source);
     this.routes = this.#routes();
-    const handler = httpHandler(this.routes, around.log);
-    this.#listeners = new SlotListeners(handler, () => this.#speakGrpc(), around.security);
+    this.#handler = httpHandler(this.routes, around.log);
+    this.#model = release.model;
+    this.#listeners = new SlotListeners(this.#handler, () => this.#speakGrpc(), around.security);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
+  }
+
+  /** Before `activate`, which forgets what was counted. A release that can't do it is no worse for that: its first clients wait a little. */
+  async rehearse(): Promise<void> {
+    const { order, around } = this;
+    const loadGrpc = around.listen.grpc && (() => this.#speakGrpc());
+    try {
+      const { rehearse } = await import('./rehearsal/rehearsal.js');
+      const answered = await rehearse({ slot: order.slot, inputs: this.#model.inputs, handler: this.#handler, loadGrpc });
+      around.log.debug({ answered }, 'rehearsed');
+    } catch (error) {
+      around.log.info({ reason: messageOf(error) }, 'there was no rehearsal');
+    }
+    this.#queue.takeDepthMax();
   }
 
   /** The ports, where there are any. Repeated, it changes nothing. */

@@ -61,8 +61,8 @@ describe('a runner process', () => {
     await expect(runner.exited).resolves.toMatchObject({ reason: 'the runner exited with 0 unasked' });
   });
 
-  it('measures at low priority', async () => {
-    const runner = aRunner({}, {}, { lowPriority: true });
+  it('measures while it gives way', async () => {
+    const runner = aRunner({}, {}, { givesWayMs: 60_000 });
     runner.send(await loading({ computeMs: 7 }, 'preflight'));
     const { figures } = await runner.expect('preflighted', 3000);
     expect(figures.meanComputeMs).toBe(7);

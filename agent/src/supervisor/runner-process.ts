@@ -1,12 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { causeOfDeath, type Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import { FromRunner, type ToRunner, type ToStub } from '../runner-protocol.js';
 import { isErrno, messageOf } from './durable-rename.js';
+import { giveWay } from './giving-way.js';
 import { type MemoryLimits, offerToOutOfMemoryKiller, overCeiling, watchMemory } from './memory-watch.js';
 import type { SlotSockets } from './slot-sockets.js';
 
@@ -24,7 +24,8 @@ export type RunnerProgram = {
 export type RunnerOptions = {
   /** Of the slot; the child inherits them. */
   sockets?: SlotSockets | undefined;
-  lowPriority?: boolean;
+  /** To what else the machine does, until `claimShare` or for so long. */
+  givesWayMs?: number | undefined;
 };
 /** What is kept an eye on once it has a release, while it loads too. */
 export type Oversight = MemoryLimits & {
@@ -58,8 +59,9 @@ export class RunnerProcess {
   #watchdog: NodeJS.Timeout | undefined;
   #endMemoryWatch = () => {};
   #lastLine = '';
+  #claim = () => {};
 
-  constructor({ path, env, log }: Omit<RunnerProgram, 'stubPath'>, { sockets, lowPriority = false }: RunnerOptions = {}) {
+  constructor({ path, env, log }: Omit<RunnerProgram, 'stubPath'>, { sockets, givesWayMs }: RunnerOptions = {}) {
     this.#log = log;
     this.#child = fork(path, {
       // Its own process group: Ctrl-C in a terminal is the supervisor's business. It ends with the channel.
@@ -74,7 +76,7 @@ export class RunnerProcess {
     this.#child.on('message', (message) => this.#hear(message));
     for (const stream of [this.#child.stdout, this.#child.stderr]) if (stream) this.#relay(stream);
     this.exited = this.#exit();
-    if (lowPriority) this.#lowerPriority();
+    if (givesWayMs !== undefined) this.#giveWay(givesWayMs);
     if (this.pid !== undefined) offerToOutOfMemoryKiller(this.pid);
   }
 
@@ -119,6 +121,13 @@ export class RunnerProcess {
       signal?.removeEventListener('abort', aborted);
       this.#listeners.delete(listener);
     }
+  }
+
+  /** One that gave way counts as much as any other from here on. */
+  claimShare(): void {
+    const claim = this.#claim;
+    this.#claim = () => {};
+    if (this.#child.exitCode === null && this.#child.signalCode === null) claim();
   }
 
   /** From here on it must be heard from: a runner whose inference hangs says nothing. */
@@ -219,13 +228,15 @@ export class RunnerProcess {
     });
   }
 
-  #lowerPriority(): void {
+  #giveWay(forMs: number): void {
     if (this.pid === undefined) return;
-    try {
-      setPriority(this.pid, 10);
-    } catch (error) {
-      this.#log.warn({ pid: this.pid }, `runner keeps its normal priority: ${messageOf(error)}`);
-    }
+    const end = giveWay(this.pid);
+    const timer = setTimeout(() => this.claimShare(), forMs).unref();
+    void this.exited.then(() => clearTimeout(timer));
+    this.#claim = () => {
+      clearTimeout(timer);
+      end();
+    };
   }
 }
 

@@ -23,6 +23,8 @@ export type Deadlines = {
   graceMs: number;
   /** For which clients may wait in the backlog while nothing serves: then a stub tells them. */
   standInMs: number;
+  /** For which one that loads or is measured leaves the processor to what serves. */
+  givesWayMs: number;
 };
 export const usualDeadlines: Deadlines = {
   readyMs: 120_000,
@@ -32,6 +34,7 @@ export const usualDeadlines: Deadlines = {
   preflightMs: 600_000,
   graceMs: 5000,
   standInMs: 500,
+  givesWayMs: 15_000,
 };
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = OrderParts & {
@@ -65,6 +68,8 @@ export class SlotRunners {
   readonly #options: RunnersOptions;
   #windowS: number;
   #active: Runner | undefined;
+  /** Beside what serves. */
+  #candidate: RunnerProcess | undefined;
   #begun: RunnerProcess | undefined;
   #tail: Promise<unknown> = Promise.resolve();
   /** Cuts short the wait of a restart that something newer makes needless. */
@@ -107,7 +112,9 @@ export class SlotRunners {
   /** Figures of one variant, measured in a runner that is thrown away. */
   async preflight(release: Committed, signal: AbortSignal, onProgress: (told: string) => void): Promise<PreflightFigures> {
     const { load, engine } = await orderFor(this.#options, release);
-    const process = new RunnerProcess(programWith(this.#options.program, engine), { lowPriority: true });
+    const process = new RunnerProcess(programWith(this.#options.program, engine), {
+      givesWayMs: this.#options.deadlines.givesWayMs,
+    });
     process.oversee({
       ...this.#oversight(load.manifest),
       onProgress: (progress) => onProgress(inWords(progress, release.variant)),
@@ -228,7 +235,7 @@ export class SlotRunners {
     const { load, engine } = await orderFor(this.#options, release);
     signal.throwIfAborted();
     const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
-    runner.process = this.#begunOrNew(engine);
+    runner.process = this.#candidate = this.#begunOrNew(engine);
     runner.process.oversee({
       ...this.#oversight(load.manifest),
       onProgress: (progress) => program.log.info({ slot }, inWords(progress, release.variant)),
@@ -240,7 +247,8 @@ export class SlotRunners {
       const { listen = {} } = sockets ?? {};
       const credentials = this.#options.credentials?.current;
       const windowS = this.#windowS;
-      runner.process.send({ type: 'serve', ...load, prove, listen, windowS, source, predictions, credentials, slots });
+      const order = { prove, rehearse: this.#active !== undefined, listen, windowS, source, predictions, credentials, slots };
+      runner.process.send({ type: 'serve', ...load, ...order });
       // Both are waited for from now on: they may come in one breath.
       const [proven, ready] = await Promise.all([
         prove ? runner.process.expect('preflighted', deadlines.preflightMs, signal) : undefined,
@@ -274,6 +282,7 @@ export class SlotRunners {
     const { deadlines } = this.#options;
     const incumbent = this.#active;
     if (incumbent) await this.#stopSource(incumbent);
+    next.process.claimShare();
     try {
       next.process.send({ type: 'activate' });
       await next.process.expect('activated', deadlines.activatedMs);
@@ -306,6 +315,8 @@ export class SlotRunners {
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
     if (runner.leaving) return;
+    // There is nobody left to give way to.
+    this.#candidate?.claimShare();
     this.#standInSoon(`restarting: ${death.reason}`);
     this.#options.onDied(runner.run, death);
   }
@@ -331,11 +342,14 @@ export class SlotRunners {
 
   /** One that was begun has the built-in engine. */
   #begunOrNew(engine: EngineSpec | undefined): RunnerProcess {
-    const { sockets } = this.#options;
+    const { sockets, deadlines } = this.#options;
     const begun = this.#begunOrNone();
     if (begun && !engine) return begun;
     begun?.end('crash', 'another engine is needed');
-    return new RunnerProcess(programWith(this.#options.program, engine), { sockets });
+    return new RunnerProcess(programWith(this.#options.program, engine), {
+      sockets,
+      givesWayMs: this.#active && deadlines.givesWayMs,
+    });
   }
 }
 
