@@ -26,7 +26,7 @@ import { type ListenWhere, type Ports, SlotListeners } from './http/slot-listene
 import { slotRoutes } from './slot-api/slot-api.js';
 import { slotsRoute } from './slot-api/slot-list.js';
 import type { Prediction } from './slot-api/slot-schemas.js';
-import { DirectorySource, type InferOutcome } from './source.js';
+import { DirectorySource, type InferOutcome, fileNames } from './source.js';
 import type { Tensor } from './tensor.js';
 
 export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
@@ -183,7 +183,8 @@ export class Serving {
   }
 
   #openSource(config: SourceConfig): DirectorySource {
-    return new DirectorySource(config, (encoded, name) => this.#inferFromSource(encoded, name), this.around.log);
+    const names = fileNames[this.#inferences.release.pipeline.asked ?? 'picture'];
+    return new DirectorySource(config, (encoded, name) => this.#inferFromSource(encoded, name), this.around.log, names);
   }
 
   async #inferFromSource(encoded: Uint8Array, name: string): Promise<InferOutcome> {
