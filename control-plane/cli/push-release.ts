@@ -3,7 +3,16 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { describeIssues, Digest, Manifest, type ManifestFile, ReleaseFile, ReleasePath, ReleaseView } from '@flotilla/protocol';
+import {
+  describeIssues,
+  Digest,
+  labelFiles,
+  Manifest,
+  type ManifestFile,
+  ReleaseFile,
+  ReleasePath,
+  ReleaseView,
+} from '@flotilla/protocol';
 import { parse } from 'yaml';
 import type { ApiClient } from './client.js';
 
@@ -53,7 +62,7 @@ function parseYaml(file: string, text: string): unknown {
 
 /** Variants, label files, the baseline and everything in the golden folder: what release.yaml names, and nothing else. */
 async function filesOf(folder: string, release: ReleaseFile): Promise<string[]> {
-  const labels = release.postprocess.flatMap((step) => ('top-k' in step ? [step['top-k'].labels] : []));
+  const labels = labelFiles(release.postprocess);
   const named = [...release.variants.map((variant) => variant.file), ...labels, ...(release.baseline ? [release.baseline] : [])];
   const golden = release.golden ? await filesBelow(folder, release.golden.folder) : [];
   return [...new Set([...named, ...golden])].toSorted();

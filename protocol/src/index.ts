@@ -10,6 +10,8 @@ export * from './canonical.js';
 export * from './desired.js';
 export * from './tensors.js';
 export * from './example.js';
+export * from './preprocess.js';
+export * from './postprocess.js';
 export * from './release.js';
 export * from './claim-token.js';
 export * from './device-api.js';

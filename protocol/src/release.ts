@@ -1,36 +1,9 @@
 import { z } from 'zod';
 import { InputSignature } from './example.js';
 import { Digest, ModelName, Version } from './ids.js';
+import { PostprocessStep } from './postprocess.js';
+import { PreprocessStep } from './preprocess.js';
 import { ReleasePath, TensorSignature } from './tensors.js';
-
-const triple = z.tuple([z.number(), z.number(), z.number()]);
-export const Decode = z.strictObject({
-  colour: z.enum(['rgb', 'bgr']).default('rgb'),
-  exif: z.enum(['apply', 'ignore']).default('apply'),
-  icc: z.enum(['ignore', 'apply']).default('ignore'),
-});
-/** `cropFraction`: the part of the scaled picture's shorter side that the crop keeps (centre-crop only). No default reference: resizers differ. */
-export const Resize = z.strictObject({
-  width: z.int().min(1).max(8192),
-  height: z.int().min(1).max(8192),
-  fit: z.enum(['centre-crop', 'stretch']),
-  cropFraction: z.number().gt(0).max(1).default(1),
-  reference: z.enum(['pillow-bilinear', 'pillow-bicubic']),
-});
-/** `(pixel − mean) / std` per channel, pixels in 0…255. */
-export const Normalise = z.strictObject({ mean: triple, std: triple, layout: z.enum(['NCHW', 'NHWC']) });
-
-export const PreprocessStep = z.union([
-  z.strictObject({ decode: Decode }),
-  z.strictObject({ resize: Resize }),
-  z.strictObject({ normalise: Normalise }),
-]);
-export type PreprocessStep = z.infer<typeof PreprocessStep>;
-export const PostprocessStep = z.union([
-  z.strictObject({ softmax: z.strictObject({}) }),
-  z.strictObject({ 'top-k': z.strictObject({ k: z.int().min(1).max(1000), labels: ReleasePath }) }),
-]);
-export type PostprocessStep = z.infer<typeof PostprocessStep>;
 
 export const ExecutionProvider = z.enum(['cpu', 'cuda', 'tensorrt']);
 export type ExecutionProvider = z.infer<typeof ExecutionProvider>;

@@ -72,9 +72,9 @@ async function inputsOf(golden: GoldenCase, folder: string, { pipeline, model }:
 }
 
 async function preprocess(golden: GoldenCase, folder: string, pipeline: Pipeline): Promise<Tensor> {
-  if (!pipeline.preprocess) throw new ReleaseFault('golden', 'the release has golden pictures but no preprocessing for them');
+  if (!pipeline.preprocess) throw new ReleaseFault('golden', 'the release has golden inputs but no preprocessing for them');
   try {
-    return await pipeline.preprocess(await readFile(join(folder, golden.input)));
+    return (await pipeline.preprocess(await readFile(join(folder, golden.input)))).tensor;
   } catch (error) {
     throw new ReleaseFault(
       'golden',

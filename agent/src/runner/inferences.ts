@@ -2,11 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { messageOf } from './fault.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
+import type { TopClass } from './monitor/window.js';
 import { RequestError } from './http/http.js';
 import { elementsAlong } from './oip/model-config.js';
 import { outputValues } from './slot-api/output-values.js';
 import { type InferenceQueue, Overloaded, type Submission, Withdrawn } from './queue/queue.js';
-import type { Prediction, Ranked } from './slot-api/slot-schemas.js';
+import { headline } from './pipeline/headline.js';
+import type { Pipeline, Prepared } from './pipeline/pipeline.js';
+import type { FeatureValues, View } from './pipeline/stages.js';
+import type { Findings, Prediction } from './slot-api/slot-schemas.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
 
 /** The picture is at fault, not the model. */
@@ -22,7 +26,7 @@ export class InferenceFailed extends Error {
 type Run = { inputs: readonly Tensor[]; since: number; submission: Submission; counted: boolean };
 type Answer<T> = { value: T; computeUs: number; totalUs: number };
 /** `fault`: the release's own check could not use what this value was made of. */
-type Finished<T> = { value: T; top: Ranked | undefined; fault?: unknown };
+type Finished<T> = { value: T; top: TopClass | undefined; fault?: unknown };
 export type Asked = Submission & { since?: number; source?: string };
 
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
@@ -54,9 +58,10 @@ export class Inferences {
     return value;
   }
 
-  /** An encoded picture. `source` is its file's name, where the slot's own source has it. */
-  async predict(encoded: Uint8Array, { since = performance.now(), ...asked }: Asked = {}): Promise<Prediction> {
-    return this.#predict([await this.#preprocess(encoded)], true, { since, ...asked });
+  /** An encoded picture, or features. `source` is its file's name, where the slot's own source has it. */
+  async predict(input: Uint8Array | FeatureValues, { since = performance.now(), ...asked }: Asked = {}): Promise<Prediction> {
+    const { tensor, view } = await this.#preprocess(input);
+    return this.#predict([tensor], true, { since, ...asked }, view);
   }
 
   /** Tensors, for an answer with the release's own postprocessing. */
@@ -64,10 +69,10 @@ export class Inferences {
     return this.#predict(inputs, isPlain(inputs), asked);
   }
 
-  async #predict(inputs: readonly Tensor[], counted: boolean, asked: Asked): Promise<Prediction> {
+  async #predict(inputs: readonly Tensor[], counted: boolean, asked: Asked, view?: View): Promise<Prediction> {
     const { since = performance.now(), source, ...submission } = asked;
     const run = { inputs, since, submission, counted };
-    const { value, computeUs, totalUs } = await this.#run(run, (outputs) => this.#answer(outputs));
+    const { value, computeUs, totalUs } = await this.#run(run, (outputs) => this.#answer(outputs, view));
     const { digest, deployment } = this.served;
     const seq = this.#seq++;
     return {
@@ -86,29 +91,29 @@ export class Inferences {
 
   #check<T>(value: T, outputs: readonly Tensor[], takesAny: boolean): Finished<T> {
     try {
-      return { value, top: this.release.pipeline.postprocess(outputs)[0] };
+      return { value, top: this.release.pipeline.headline(outputs) };
     } catch (fault) {
       if (!takesAny) throw fault;
       return { value, top: undefined, fault };
     }
   }
 
-  #answer(outputs: readonly Tensor[]): Finished<Pick<Prediction, 'top' | 'outputs'>> {
-    const { pipeline } = this.release;
-    const top = pipeline.postprocess(outputs);
-    return top[0]
-      ? { value: { top }, top: top[0] }
-      : { value: { top, outputs: outputValues(pipeline.results(outputs)) }, top: undefined };
+  #answer(outputs: readonly Tensor[], view: View | undefined): Finished<Findings & Pick<Prediction, 'top' | 'outputs'>> {
+    const { findings, outputs: turned } = this.release.pipeline.postprocess(outputs, view);
+    const { top = [], ...others } = findings;
+    const found = Object.keys(findings).length > 0;
+    return { value: { top, ...others, ...(found ? {} : { outputs: outputValues(turned) }) }, top: headline(findings) };
   }
 
-  async #preprocess(encoded: Uint8Array): Promise<Tensor> {
+  async #preprocess(input: Uint8Array | FeatureValues): Promise<Prepared> {
     const { pipeline, name } = this.release;
-    if (!pipeline.preprocess)
-      throw new BadPicture(`${name} takes no pictures: send {"inputs": {…}} as application/json, with its tensors by name`);
+    const asked = input instanceof Uint8Array ? 'picture' : 'features';
+    if (!pipeline.preprocess || (asked !== pipeline.asked && !(input instanceof Uint8Array)))
+      throw new BadPicture(`${name} takes no ${asked === 'picture' ? 'pictures' : asked}: send ${asksFor(pipeline)}`);
     try {
-      return await pipeline.preprocess(encoded);
+      return await pipeline.preprocess(input);
     } catch (error) {
-      throw new BadPicture(`the picture can't be read: ${messageOf(error)}`, { cause: error });
+      throw new BadPicture(`the ${pipeline.asked ?? 'input'} can't be read: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -136,6 +141,13 @@ export class Inferences {
     }
   }
 }
+
+const asksFor = ({ asked }: Pipeline) =>
+  asked === undefined
+    ? '{"inputs": {…}} as application/json, with its tensors by name'
+    : asked === 'features'
+      ? '{"features": {…}} as application/json, with its features by name'
+      : 'a JPEG, PNG or WebP';
 
 /** What a client's NaN or empty tensor leads to says nothing about the release, and shall not touch the answers of others. */
 const isPlain = (inputs: readonly Tensor[]) => inputs.every((tensor) => tensor.data.length > 0 && firstNonFinite(tensor) < 0);

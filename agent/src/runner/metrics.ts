@@ -24,10 +24,15 @@ export function metricsRoute(measured: Measured): Route {
     path: '/metrics',
     handle: () => ({
       headers,
-      body: Buffer.from(exposition([...measured.monitor.families(), ...measured.feedback.families(), ...gauges(measured)])),
+      body: Buffer.from(
+        exposition([...measured.monitor.families(), ...measured.feedback.families(), ...steps(measured), ...gauges(measured)]),
+      ),
     }),
   };
 }
+
+const steps = ({ inferences }: Measured): Family[] =>
+  inferences.release.pipeline.clock.families({ slot: inferences.served.slot });
 
 function gauges({ inferences, queue, predictions, streams }: Measured): Family[] {
   const { slot, deployment, digest, variant } = inferences.served;

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { FromRunner, SourceConfig } from '../runner-protocol.js';
-import type { Engine, EngineRun, LoadedModel } from './engine/engine.js';
+import type { Engine, EngineRun } from './engine/engine.js';
 import { messageOf } from './fault.js';
 import type { GrpcServer } from './grpc/server.js';
 import { type Route, httpHandler } from './http/http.js';
@@ -27,7 +27,7 @@ import { type ListenWhere, type Ports, SlotListeners } from './http/slot-listene
 import { slotRoutes } from './slot-api/slot-api.js';
 import { slotsRoute } from './slot-api/slot-list.js';
 import type { Prediction } from './slot-api/slot-schemas.js';
-import { DirectorySource, type InferOutcome } from './source.js';
+import { DirectorySource, type InferOutcome, fileNames } from './source.js';
 import type { Tensor } from './tensor.js';
 
 export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
@@ -68,7 +68,6 @@ export class Serving {
   /** What it answers to. */
   readonly routes: readonly Route[];
   readonly #handler: RequestListener;
-  readonly #model: LoadedModel;
   readonly #listeners: SlotListeners;
   readonly #heartbeat: NodeJS.Timeout;
   #windows: NodeJS.Timeout | undefined;
@@ -77,7 +76,7 @@ export class Serving {
 
   constructor(
     private readonly order: ServeOrder,
-    release: LoadedRelease,
+    private readonly release: LoadedRelease,
     private readonly around: Surroundings,
   ) {
     const { slot, deployment, digest, variant } = order;
@@ -92,18 +91,17 @@ export class Serving {
     this.#source = order.source && this.#openSource(order.source);
     this.routes = this.#routes();
     this.#handler = httpHandler(this.routes, around.log);
-    this.#model = release.model;
     this.#listeners = new SlotListeners(this.#handler, () => this.#speakGrpc(), around.security);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }
 
   /** Before `activate`, which forgets what was counted. A release that can't do it is no worse for that: its first clients wait a little. */
   async rehearse(): Promise<void> {
-    const { order, around } = this;
+    const { order, around, release } = this;
     const loadGrpc = around.listen.grpc && (() => this.#speakGrpc());
     try {
       const { rehearse } = await import('./rehearsal/rehearsal.js');
-      const answered = await rehearse({ slot: order.slot, inputs: this.#model.inputs, handler: this.#handler, loadGrpc });
+      const answered = await rehearse({ slot: order.slot, inputs: release.probes, handler: this.#handler, loadGrpc });
       around.log.debug({ answered }, 'rehearsed');
     } catch (error) {
       around.log.info({ reason: messageOf(error) }, 'there was no rehearsal');
@@ -201,7 +199,8 @@ export class Serving {
   }
 
   #openSource(config: SourceConfig): DirectorySource {
-    return new DirectorySource(config, (encoded, name) => this.#inferFromSource(encoded, name), this.around.log);
+    const names = fileNames[this.#inferences.release.pipeline.asked ?? 'picture'];
+    return new DirectorySource(config, (encoded, name) => this.#inferFromSource(encoded, name), this.around.log, names);
   }
 
   async #inferFromSource(encoded: Uint8Array, name: string): Promise<InferOutcome> {

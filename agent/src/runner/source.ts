@@ -1,5 +1,6 @@
 import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Asked } from '@flotilla/protocol';
 import type { SourceConfig } from '../runner-protocol.js';
 import { messageOf } from './fault.js';
 import type { Logger } from './log.js';
@@ -10,7 +11,8 @@ type Infer = (encoded: Uint8Array, name: string) => Promise<InferOutcome>;
 /** The version changes when the file does. */
 type Picture = { name: string; path: string; version: string };
 
-const pictureName = /\.(jpe?g|png|webp)$/i;
+/** What a release is asked with, by the names of its files. */
+export const fileNames: Readonly<Record<Asked, RegExp>> = { picture: /\.(jpe?g|png|webp)$/i, features: /\.json$/i };
 /** A folder with nothing new in it is looked at again after this, however high the rate. */
 const rescanMs = 1000;
 
@@ -28,6 +30,7 @@ export class DirectorySource {
     private readonly config: SourceConfig,
     private readonly infer: Infer,
     private readonly log: Logger,
+    private readonly names: RegExp = fileNames.picture,
   ) {}
 
   start(): void {
@@ -82,7 +85,7 @@ export class DirectorySource {
   async #list(): Promise<Picture[]> {
     const { directory } = this.config;
     try {
-      const names = (await readdir(directory)).filter((name) => pictureName.test(name)).toSorted();
+      const names = (await readdir(directory)).filter((name) => this.names.test(name)).toSorted();
       const pictures = await Promise.all(names.map((name) => describe(name, join(directory, name))));
       const found = pictures.filter((picture) => picture !== undefined);
       this.#complain(found.length > 0 ? '' : 'the source holds no pictures yet');

@@ -1,4 +1,4 @@
-import type { Manifest } from '@flotilla/protocol';
+import { type Manifest, labelFiles, postprocessProblem, preprocessProblem } from '@flotilla/protocol';
 import semver from 'semver';
 
 const GiB = 1024 ** 3;
@@ -64,37 +64,22 @@ function tensorProblems({ inputs, outputs }: Manifest): string[] {
   ]);
 }
 
-/** Pictures become one tensor: its shape has to be what resize and normalise make. */
-function preprocessProblems({ preprocess, inputs }: Manifest): string[] {
-  if (preprocess.length === 0) return [];
-  const order = preprocess.map((step) => Object.keys(step)[0]).join(', ');
-  if (order !== 'decode, resize, normalise') return [`preprocess: the steps must be decode, resize, normalise, found ${order}`];
-  const [input] = inputs;
-  if (inputs.length !== 1 || !input) return [`preprocess: makes one tensor, but there are ${inputs.length} inputs`];
-  const size = preprocess.flatMap((step) => ('resize' in step ? [step.resize] : []))[0]!;
-  const { layout } = preprocess.flatMap((step) => ('normalise' in step ? [step.normalise] : []))[0]!;
-  const made = layout === 'NHWC' ? [1, size.height, size.width, 3] : [1, 3, size.height, size.width];
-  return [
-    ...(input.type === 'FP32' ? [] : [`preprocess: makes FP32, but input "${input.name}" takes ${input.type}`]),
-    ...(fits(made, input.shape)
-      ? []
-      : [`preprocess: makes [${made.join(', ')}] (${layout}), but input "${input.name}" takes [${input.shape.join(', ')}]`]),
-  ];
-}
-
-const fits = (made: readonly number[], shape: readonly number[]) =>
-  made.length === shape.length && made.every((size, i) => shape[i] === -1 || shape[i] === size);
+const preprocessProblems = ({ preprocess, inputs }: Manifest): string[] => [preprocessProblem(preprocess, inputs) ?? []].flat();
 
 function postprocessProblems(manifest: Manifest): string[] {
-  const classes = manifest.outputs[0]?.shape.at(-1) ?? -1;
-  return manifest.postprocess.flatMap((step) => {
-    if (!('top-k' in step)) return [];
-    const { k, labels } = step['top-k'];
-    return [
-      ...(listed(manifest, labels) ? [] : [`postprocess: labels ${labels} is not among the release's files`]),
-      ...(classes === -1 || k <= classes ? [] : [`postprocess: top ${k} of ${classes} classes`]),
-    ];
-  });
+  const { postprocess, outputs } = manifest;
+  const classes = outputs[0]?.shape.at(-1) ?? -1;
+  return [
+    ...[postprocessProblem(postprocess, outputs) ?? []].flat(),
+    ...labelFiles(postprocess)
+      .filter((labels) => !listed(manifest, labels))
+      .map((labels) => `postprocess: labels ${labels} is not among the release's files`),
+    ...postprocess.flatMap((step) =>
+      'top-k' in step && classes !== -1 && step['top-k'].k > classes
+        ? [`postprocess: top ${step['top-k'].k} of ${classes} classes`]
+        : [],
+    ),
+  ];
 }
 
 function companionProblems(manifest: Manifest): string[] {

@@ -1,7 +1,12 @@
 export type Labels = Readonly<Record<string, string>>;
 /** `suffix`: what a histogram's samples add to its name. */
 export type Sample = { suffix?: '_bucket' | '_sum' | '_count'; labels: Labels; value: number };
-export type Family = { name: string; type: 'counter' | 'gauge' | 'histogram'; help: string; samples: readonly Sample[] };
+export type Family = {
+  name: string;
+  type: 'counter' | 'gauge' | 'histogram' | 'summary';
+  help: string;
+  samples: readonly Sample[];
+};
 
 export const expositionType = 'text/plain; version=0.0.4; charset=utf-8';
 

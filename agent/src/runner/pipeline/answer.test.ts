@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { argmax, cosine, softmax, topK } from './answer.js';
-import { normalise } from './normalise.js';
+import { normalise } from './preprocess/normalise.js';
 
 const scores = fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 1, maxLength: 50 });
 
@@ -40,11 +40,11 @@ test('cosine knows direction, not length', () => {
 });
 
 test('pixels are normalised per channel, in planes or interleaved, in either order of colours', () => {
-  const pixels = Uint8Array.of(10, 20, 30, 40, 50, 60);
+  const pixels = (colour: 'rgb' | 'bgr') => ({ data: Uint8Array.of(10, 20, 30, 40, 50, 60), channels: 3 as const, colour });
   const scale = { mean: [10, 20, 30], std: [1, 2, 3] } as { mean: [number, number, number]; std: [number, number, number] };
-  expect([...normalise(pixels, { ...scale, layout: 'NCHW' }, 'rgb')]).toEqual([0, 30, 0, 15, 0, 10]);
-  expect([...normalise(pixels, { ...scale, layout: 'NHWC' }, 'rgb')]).toEqual([0, 0, 0, 30, 15, 10]);
-  expect([...normalise(pixels, { ...scale, layout: 'NHWC' }, 'bgr')]).toEqual([
+  expect([...normalise(pixels('rgb'), { ...scale, layout: 'NCHW' })]).toEqual([0, 30, 0, 15, 0, 10]);
+  expect([...normalise(pixels('rgb'), { ...scale, layout: 'NHWC' })]).toEqual([0, 0, 0, 30, 15, 10]);
+  expect([...normalise(pixels('bgr'), { ...scale, layout: 'NHWC' })]).toEqual([
     20,
     0,
     Math.fround(-20 / 3),

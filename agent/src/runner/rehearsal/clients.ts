@@ -2,16 +2,15 @@ import { once } from 'node:events';
 import type { Agent, IncomingMessage } from 'node:http';
 import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
-import type { TensorSignature } from '@flotilla/protocol';
 import { http, http2 } from '../../node-http.js';
 import { type Schema, bytesField, encode } from '../grpc/encode.js';
 import { framed } from '../grpc/framing.js';
 import { binaryOf } from '../oip/tensor-binary.js';
-import { probe } from '../tensor.js';
+import { type Probed, probe } from '../probe.js';
 
 /** One inference, asked again and again over one connection. Throws where it is not answered. */
 export type Client = { ask: () => Promise<void>; close: () => void };
-export type Asked = { slot: string; inputs: readonly TensorSignature[] };
+export type Asked = { slot: string; inputs: readonly Probed[] };
 
 export function restClient(socketPath: string, { slot, inputs }: Asked): Client {
   const tensors = tensorsFor(inputs);
@@ -74,7 +73,7 @@ async function call(session: ClientHttp2Session, request: Buffer): Promise<void>
   if (status !== '0') throw new Error(`gRPC answered with status ${String(status)}`);
 }
 
-const tensorsFor = (inputs: readonly TensorSignature[]) =>
+const tensorsFor = (inputs: readonly Probed[]) =>
   inputs.map((input) => {
     const { name, type, shape, ...made } = probe(input, 0);
     return { name, datatype: type, shape, data: binaryOf({ name, type, shape, ...made }) };

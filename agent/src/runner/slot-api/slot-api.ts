@@ -77,10 +77,12 @@ async function predicted(inferences: Inferences, request: IncomingMessage): Prom
 }
 
 async function predictedFromJson(inferences: Inferences, body: Buffer, from: Asked): Promise<Prediction> {
-  const { image, inputs, parameters } = parseJson(body, PredictRequest);
+  const { image, inputs, features, parameters } = parseJson(body, PredictRequest);
   const asked = { ...from, ...submissionOf(parameters) };
-  if (image && !inputs) return inferences.predict(pictureFrom(image.base64), asked);
-  if (!inputs || image) throw new RequestError(400, 'the body must have either "image" or "inputs"');
+  if ([image, inputs, features].filter((given) => given !== undefined).length !== 1)
+    throw new RequestError(400, 'the body must have one of "image", "inputs" and "features"');
+  if (image) return inferences.predict(pictureFrom(image.base64), asked);
+  if (features) return inferences.predict(features, asked);
   const expected = inferences.release.model.inputs;
-  return inferences.predictFrom(readInputs(requestInputs(inputs, expected), expected), asked);
+  return inferences.predictFrom(readInputs(requestInputs(inputs ?? {}, expected), expected), asked);
 }

@@ -11,6 +11,40 @@ export const Ranked = z.object({
 });
 export type Ranked = z.infer<typeof Ranked>;
 
+const score = z.number();
+const label = z.string();
+const index = z.int().min(0);
+
+/** What a release's postprocessing may find: each of its steps fills the field of its kind, and no other. */
+export const Findings = z.object({
+  top: z.array(Ranked).optional(),
+  labels: z.array(Ranked).optional().describe('Every class that reached its threshold, best first (`multi-label`).'),
+  boxes: z
+    .array(
+      z.object({
+        label,
+        index,
+        score,
+        box: z
+          .object({ left: z.number(), top: z.number(), width: z.number().min(0), height: z.number().min(0) })
+          .describe('Pixels of the picture as it is seen, after EXIF; where tensors were sent, of the model’s input.'),
+      }),
+    )
+    .optional()
+    .describe('Best first (`ssd-boxes`, `yolo-boxes`).'),
+  text: z.object({ value: z.string(), score }).optional().describe('What was read (`ctc`); the score is its characters’ mean.'),
+  values: z.array(z.object({ name: z.string(), value: z.number(), unit: z.string().optional() })).optional(),
+  areas: z
+    .array(z.object({ label, index, pixels: z.int().min(0), share: z.number().min(0).max(1) }))
+    .optional()
+    .describe('Largest first; pixels of the model’s answer (`areas`).'),
+  anomaly: z
+    .object({ score, threshold: z.number(), found: z.boolean() })
+    .optional()
+    .describe('`found` from the threshold on (`anomaly`).'),
+});
+export type Findings = z.infer<typeof Findings>;
+
 export const OutputValue = z.object({
   datatype: Datatype,
   shape: z.array(z.int().min(0)),
@@ -26,8 +60,12 @@ export const Prediction = z.object({
   digest: Digest,
   deployment: DeploymentId,
   source: z.string().optional().describe('File name, where the picture came from the slot’s own source.'),
+  ...Findings.shape,
   top: z.array(Ranked).describe('Best first; empty where the release ranks no classes, or for a batch.'),
-  outputs: z.record(z.string(), OutputValue).optional().describe('By name, where `top` is empty.'),
+  outputs: z
+    .record(z.string(), OutputValue)
+    .optional()
+    .describe('By name, where the release finds nothing in them, or for a batch.'),
   computeMs: z.number().min(0),
   totalMs: z.number().min(0),
 });
@@ -50,6 +88,10 @@ export const PredictRequest = z.object({
     .record(z.string(), z.unknown())
     .optional()
     .describe('Each input by name, as nested arrays, or flat where its shape has at most one free dimension.'),
+  features: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe('Numbers and categories by name, for a release whose preprocessing lists features.'),
   parameters: SubmissionParameters.optional(),
 });
 export type PredictRequest = z.infer<typeof PredictRequest>;

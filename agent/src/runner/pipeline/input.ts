@@ -1,0 +1,26 @@
+import type { Asked } from '@flotilla/protocol';
+import { z } from 'zod';
+import type { FeatureValues, Stage } from './stages.js';
+
+const Values = z.record(z.string(), z.unknown());
+
+/** What a request or a file of the source holds, for the first step. */
+export function inputStage(asked: Asked, input: Uint8Array | FeatureValues): Stage {
+  if (asked === 'picture') {
+    if (!(input instanceof Uint8Array)) throw new Error('the release takes pictures, not features');
+    return { kind: 'encoded', bytes: input };
+  }
+  return { kind: 'features', values: input instanceof Uint8Array ? valuesOf(input) : input };
+}
+
+function valuesOf(bytes: Uint8Array): FeatureValues {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new Error('it is no JSON');
+  }
+  const values = Values.safeParse(value);
+  if (!values.success) throw new Error('it is no JSON object of features by name');
+  return values.data;
+}

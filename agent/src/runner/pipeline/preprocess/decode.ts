@@ -1,0 +1,49 @@
+import type { Decode } from '@flotilla/protocol';
+import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
+import { type Picture, type Preprocess, expectStage } from '../stages.js';
+
+// One picture at a time beside the model; libvips' own threads and cache would take what the budget gave to the engine.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/** 64 megapixels: more would take hundreds of megabytes just to decode. */
+const maxPixels = 64 * 1024 * 1024;
+
+export const openDecode =
+  (options: Decode): Preprocess =>
+  (stage) =>
+    decode(expectStage(stage, 'encoded').bytes, options);
+
+/** The picture's size as it will be seen, and its pixels without transparency. */
+async function decode(encoded: Uint8Array, { colour, exif, icc, alpha, cmyk }: Decode): Promise<Picture> {
+  const options: SharpOptions = {
+    autoOrient: exif === 'apply',
+    ignoreIcc: icc === 'ignore',
+    limitInputPixels: maxPixels,
+    failOn: 'error',
+  };
+  const metadata = await sharp(encoded, options).metadata();
+  if (cmyk === 'refuse' && metadata.space === 'cmyk') throw new Error('it is CMYK, which this release refuses; send it as RGB');
+  const { width, height } = exif === 'apply' ? metadata.autoOrient : metadata;
+  const source = metadata.hasAlpha ? await opaque(sharp(encoded, options), alpha ?? 'drop') : sharp(encoded, options);
+  return { kind: 'picture', source, width, height, colour };
+}
+
+/** Resizing first would weigh colours by their opacity, which the reference (alpha away, then resize) does not. */
+async function opaque(picture: Sharp, alpha: NonNullable<Decode['alpha']>): Promise<Sharp> {
+  const kept = alpha === 'drop' ? picture.removeAlpha() : picture.ensureAlpha();
+  const { data, info } = await kept.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  const raw = (pixels: Uint8Array, channels: Metadata['channels']) =>
+    sharp(pixels, { raw: { width: info.width, height: info.height, channels: channels as 3 } });
+  return alpha === 'drop' ? raw(data, info.channels) : raw(blended(data, alpha.over), 3);
+}
+
+/** Integer rounding as Pillow's alpha_composite over an opaque ground: to the nearest of 255. */
+function blended(rgba: Uint8Array, ground: readonly [number, number, number]): Uint8Array {
+  const rgb = new Uint8Array((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    const opacity = rgba[from + 3]!;
+    for (let c = 0; c < 3; c++) rgb[to + c] = (rgba[from + c]! * opacity + ground[c]! * (255 - opacity) + 127) / 255;
+  }
+  return rgb;
+}

@@ -1,0 +1,66 @@
+import type { Decode } from '@flotilla/protocol';
+import type { Sharp } from 'sharp';
+import type { Findings } from '../slot-api/slot-schemas.js';
+import type { Tensor, TensorData } from '../tensor.js';
+
+/** How the picture lies in the model's input: `input = seen × scale + shift`, in pixels. Seen is the whole picture, after EXIF. */
+export type View = { scaleX: number; scaleY: number; shiftX: number; shiftY: number; width: number; height: number };
+
+/** Numbers and categories by name. */
+export type FeatureValues = Readonly<Record<string, unknown>>;
+
+/** What one step of preprocessing hands to the next. */
+export type Stage =
+  | { kind: 'encoded'; bytes: Uint8Array }
+  /** Not decoded before its pixels are asked for: what is read and what is resized never lie whole in memory together. */
+  | Picture
+  | Pixels
+  | { kind: 'features'; values: FeatureValues }
+  | Made;
+export type Picture = {
+  kind: 'picture';
+  source: Sharp;
+  width: number;
+  height: number;
+  colour: Decode['colour'];
+  /** The whole picture that this one was cut out of, and where. */
+  cut?: { left: number; top: number; width: number; height: number };
+};
+/** Interleaved, 8 bits a channel: red, green and blue, or one grey. */
+export type Pixels = {
+  kind: 'pixels';
+  data: Uint8Array;
+  width: number;
+  height: number;
+  channels: 1 | 3;
+  colour: Decode['colour'];
+  view: View;
+};
+export type Made = { kind: 'tensor'; type: Tensor['type']; shape: readonly number[]; data: TensorData; view?: View };
+
+export type Preprocess = (before: Stage) => Stage | Promise<Stage>;
+/** The stage that the plan has promised; another one is a bug. */
+export function expectStage<K extends Stage['kind']>(stage: Stage, kind: K): Extract<Stage, { kind: K }> {
+  if (stage.kind !== kind) throw new Error(`a step takes ${kind} and got ${stage.kind}`);
+  return stage as Extract<Stage, { kind: K }>;
+}
+
+/** Boxes before they are named: left, top, right, bottom of each in pixels of the model's input, best first. */
+export type Candidates = {
+  corners: Float32Array;
+  scores: Float32Array;
+  classes: Int32Array;
+  count: number;
+  labels: readonly string[];
+};
+
+/** What one step of postprocessing hands to the next. */
+export type Answering = { outputs: readonly Tensor[]; view: View | undefined; candidates?: Candidates; findings: Findings };
+export type Postprocess = (before: Answering) => Answering;
+
+/** What a step may look at when it is opened. */
+export type Surroundings = {
+  outputs: readonly { name: string; shape: readonly number[] }[];
+  /** Lines of a file of the release. `classes`: how many there must be; −1 or undefined where the model does not say. */
+  labels: (file: string, classes: number | undefined) => Promise<string[]>;
+};
