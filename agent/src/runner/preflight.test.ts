@@ -106,6 +106,17 @@ describe('load', () => {
     expect(error.message).toMatch(message);
   });
 
+  test('an example that the model does not take: a table of four has no row 9', async () => {
+    const index = { name: 'index', type: 'INT64' as const, shape: [-1, 1], example: { value: 9 } };
+    const outputs = [{ name: 'scores', type: 'FP32' as const, shape: [-1, 1] }];
+    expect(
+      await fault(await workshop.smallRelease('lookup', { inputs: [index], outputs, preprocess: [], postprocess: [] })),
+    ).toMatchObject({
+      failure: 'load',
+      message: expect.stringMatching(/^colours@1.0.0: model.onnx fails at its first inference: .*idx=9/),
+    });
+  });
+
   test('a variant that the manifest does not have', async () => {
     const order = await workshop.smallRelease('colour');
     expect((await fault({ ...order, variant: 'other.onnx' })).message).toBe(

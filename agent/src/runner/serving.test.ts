@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { Agent, request as httpRequest } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from './fixtures/eventually.js';
+import { GrpcClient, inferImages } from './fixtures/grpc-client.js';
 import { Workshop } from './fixtures/orders.js';
-import { type Served, images, picture, serve, sum, windows } from './fixtures/served.js';
+import { type Served, anywhere, images, picture, serve, sum, windows } from './fixtures/served.js';
 
 const workshop = new Workshop();
+const body = JSON.stringify({ inputs: [images()] });
 /** How many wait, as a client sees it. */
 const depth = async ({ base }: Served) =>
   Number(/queue_depth\{.*\} (\d+)/.exec(await (await fetch(`${base}/metrics`)).text())![1]);
@@ -144,22 +146,41 @@ describe('draining', () => {
   });
 });
 
-test('an inference whose client went away before its turn is not computed, and counts for nothing', async () => {
-  const slot = await serve(workshop, await workshop.smallRelease('slow'), { windowS: 1000 });
-  const body = JSON.stringify({ inputs: [images()] });
-  const impatient = Array.from({ length: 20 }, () => {
+describe('an inference whose client goes away before its turn is not computed, and counts for nothing', () => {
+  afterEach(() => workshop.clear());
+  const twenty = <T>(make: () => T) => Array.from({ length: 20 }, make);
+  const overRest = ({ post }: Served) => {
     const cut = new AbortController();
-    return { cut, asked: slot.post('/v2/models/inspection/infer', body, 'application/json', cut.signal) };
+    for (const asked of twenty(() => post('/v2/models/inspection/infer', body, 'application/json', cut.signal)))
+      asked.catch(() => undefined);
+    return () => cut.abort();
+  };
+  const overGrpc = (method: 'ModelInfer' | 'ModelStreamInfer', calls: number) => (slot: Served) => {
+    const client = new GrpcClient(`127.0.0.1:${slot.ports.grpc}`);
+    const streams = Array.from({ length: calls }, () => client.stream(method).on('error', () => undefined));
+    for (const [i] of twenty(() => undefined).entries()) streams[i % calls]!.write(inferImages());
+    if (method === 'ModelInfer') for (const stream of streams) stream.end();
+    return () => {
+      for (const stream of streams) stream.cancel();
+      client.close();
+    };
+  };
+
+  test.each<[string, (slot: Served) => () => void]>([
+    ['REST', overRest],
+    ['gRPC', overGrpc('ModelInfer', 20)],
+    ['a stream of gRPC', overGrpc('ModelStreamInfer', 1)],
+  ])('over %s', async (_way, ask) => {
+    const slot = await serve(workshop, await workshop.smallRelease('slow'), { windowS: 1000 }, { grpc: anywhere });
+    const warmUp = slot.engine.stats().runs;
+    const leave = ask(slot);
+    await eventually(async () => (await depth(slot)) >= 10);
+    leave();
+    await eventually(async () => (await depth(slot)) === 0 && slot.engine.stats().inFlight === 0);
+    expect(slot.engine.stats().runs).toBeLessThan(warmUp + 20);
+    expect((await slot.post('/v2/models/inspection/infer', body)).status).toBe(200);
+    await slot.close();
+    expect([sum(slot.sent, 'errors'), sum(slot.sent, 'sheds')]).toEqual([0, 0]);
+    expect(slot.log.lines).toEqual([]);
   });
-  await eventually(async () => (await depth(slot)) >= 5);
-  for (const { cut } of impatient) cut.abort();
-  await Promise.allSettled(impatient.map(({ asked }) => asked));
-  await eventually(async () => (await depth(slot)) === 0 && slot.engine.stats().inFlight === 0);
-  const warmUp = 3;
-  expect(slot.engine.stats().runs).toBeLessThan(warmUp + 20);
-  expect((await slot.post('/v2/models/inspection/infer', body)).status).toBe(200);
-  await slot.close();
-  expect([sum(slot.sent, 'errors'), sum(slot.sent, 'sheds')]).toEqual([0, 0]);
-  expect(slot.log.lines).toEqual([]);
-  await workshop.clear();
 });
