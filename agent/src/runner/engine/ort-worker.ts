@@ -124,10 +124,9 @@ async function run({ id, inputs }: Extract<ToWorker, { type: 'run' }>): Promise<
   const wall = performance.now();
   const cpu = cpuUs();
   const results = await session.run(feeds);
-  const spent = { wallUs: Math.round((performance.now() - wall) * 1000), cpuUs: cpuUs() - cpu };
-  // Freed now: the collector would let a hundred of them gather before it noticed their weight.
-  for (const buffer of buffersOf(inputs)) buffer.transfer(0);
-  return { type: 'ran', id, outputs: Object.entries(results).map(([name, value]) => output(name, value)), ...spent };
+  const times = { wallUs: Math.round((performance.now() - wall) * 1000), cpuUs: cpuUs() - cpu };
+  const outputs = Object.entries(results).map(([name, value]) => output(name, value));
+  return { type: 'ran', id, outputs, ...times, spent: buffersOf(inputs) };
 }
 
 /**
@@ -157,7 +156,7 @@ const buffersOf = (tensors: readonly Tensor[]) => [
 async function answer(message: ToWorker): Promise<void> {
   try {
     const result = message.type === 'load' ? await load(message) : await run(message);
-    parentPort!.postMessage(result, result.type === 'ran' ? buffersOf(result.outputs) : []);
+    parentPort!.postMessage(result, result.type === 'ran' ? [...buffersOf(result.outputs), ...result.spent] : []);
   } catch (caught) {
     const error = explained(caught);
     const reason = error instanceof Error ? error.message : String(error);
