@@ -8,6 +8,8 @@ import type { FromWorker, ToWorker } from './worker-messages.js';
 
 // ORT maps float16 onto Float16Array where that exists, and its native part then refuses the very array it asked for.
 Reflect.deleteProperty(globalThis, 'Float16Array');
+// ORT computes on this thread, yet waits for a turn of its event loop before each run; nothing else here needs that turn.
+Object.assign(globalThis, { setImmediate: (work: () => void) => work() });
 const { default: ort } = await import('onnxruntime-node');
 
 const datatypes: Readonly<Record<string, Datatype>> = {
