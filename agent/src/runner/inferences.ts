@@ -22,6 +22,8 @@ export class InferenceFailed extends Error {
 type Run = { inputs: readonly Tensor[]; since: number; submission: Submission; counted: boolean };
 type Answer<T> = { value: T; computeUs: number; totalUs: number };
 type Finished<T> = { value: T; top: Ranked | undefined };
+/** Between the model's answer and the client's reading it. */
+const sendingMs = 1;
 type Asked = Submission & { since?: number; source?: string };
 
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
@@ -108,7 +110,10 @@ export class Inferences {
   ): Promise<Answer<T>> {
     const elements = elementsAlong(this.release.model, inputs);
     try {
-      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, { ...submission, alone: !counted });
+      // By the client's clock: what the request took to come, and its answer to go, is lost to the deadline.
+      const timeoutMs = submission.timeoutMs && Math.max(0, submission.timeoutMs - (performance.now() - since) - sendingMs);
+      const asked = { ...submission, timeoutMs, alone: !counted };
+      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, asked);
       const { value, top } = counted ? finish(outputs) : blaming(() => finish(outputs));
       const totalUs = microsecondsSince(since);
       this.monitor.succeeded({ cpuUs, queueUs, computeUs: wallUs, totalUs }, top, elements);
