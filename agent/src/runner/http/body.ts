@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { spareBuffers } from '../spare-buffers.js';
+import { free } from '../tensor.js';
 import { maxBodyBytes, readBody } from './http.js';
 
 /** `ours`: nothing else lies in the bytes' buffer, so that it may be given away, and what follows the JSON is aligned for any number. */
@@ -30,14 +31,10 @@ function receive(request: IncomingMessage, into: Buffer): Promise<void> {
     request.on('data', (piece: Buffer<ArrayBuffer>) => {
       into.set(piece, received);
       received += piece.length;
+      // The parser makes each piece a buffer of its own.
       free(piece);
     });
     request.once('end', resolve);
     request.once('error', reject);
   });
-}
-
-/** The parser makes each piece a buffer of its own; one that shares its memory with others is left to the collector. */
-function free({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
-  if (byteLength === buffer.byteLength) buffer.transfer(0);
 }
