@@ -28,6 +28,8 @@ type Answer<T> = { value: T; computeUs: number; totalUs: number };
 /** `fault`: the release's own check could not use what this value was made of. */
 type Finished<T> = { value: T; top: TopClass | undefined; fault?: unknown };
 export type Asked = Submission & { since?: number; source?: string };
+/** Between the model's answer and the client's reading it. */
+const sendingMs = 1;
 
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
 export class Inferences {
@@ -123,7 +125,10 @@ export class Inferences {
   ): Promise<Answer<T>> {
     const elements = elementsAlong(this.release.model, inputs);
     try {
-      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, { ...submission, alone: !counted });
+      // By the client's clock: what the request took to come, and its answer to go, is lost to the deadline.
+      const timeoutMs = submission.timeoutMs && Math.max(0, submission.timeoutMs - (performance.now() - since) - sendingMs);
+      const asked = { ...submission, timeoutMs, alone: !counted };
+      const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, asked);
       const { value, top, fault } = counted ? finish(outputs) : blaming(() => finish(outputs));
       const totalUs = microsecondsSince(since);
       const timing = { cpuUs, queueUs, computeUs: wallUs, totalUs };

@@ -1,4 +1,5 @@
 import { type Probed, probe } from '../probe.js';
+import { spareBuffers } from '../spare-buffers.js';
 import type { Tensor } from '../tensor.js';
 import { type Engine, type EngineModel, type EngineRun, type EngineStats, type LoadedModel, ModelRefused } from './engine.js';
 import { OrtThread } from './ort-thread.js';
@@ -82,6 +83,7 @@ export class OrtEngine implements Engine {
       if (answer.type !== 'ran')
         throw new Error(answer.type === 'failed' ? answer.reason : `the engine answered "${answer.type}" to run`);
       this.#runs += 1;
+      for (const buffer of answer.spent) spareBuffers.give(buffer);
       return answer;
     } catch (error) {
       this.#failures += 1;

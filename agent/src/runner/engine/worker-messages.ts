@@ -23,5 +23,13 @@ export type FromWorker =
       provider: ExecutionProvider;
       shortfall?: string | undefined;
     }
-  | { type: 'ran'; id: number; outputs: Tensor[]; wallUs: number; cpuUs: number }
+  | {
+      type: 'ran';
+      id: number;
+      outputs: Tensor[];
+      wallUs: number;
+      cpuUs: number;
+      /** The inputs' buffers, for other tensors. */
+      spent: readonly ArrayBuffer[];
+    }
   | { type: 'failed'; id: number; reason: string };

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { acceptedCodings, codingOf, compressed, decompressed } from './compression.js';
+import { free } from '../tensor.js';
 import { Deframer, type Frame, framed } from './framing.js';
 import type { MessageBuffers } from './message-buffers.js';
 import type { Asker } from '../queue/queue.js';
@@ -115,14 +116,16 @@ export class Call implements Asker {
     return decompressed(frame, codingOf(this.#headers['grpc-encoding'] as string | undefined), maxBytes);
   }
 
-  /** A message for the client, under the coding that it uses itself. */
+  /** A message for the client, under the coding that it uses itself. Its pieces are given away. */
   async send(pieces: readonly Uint8Array[]): Promise<void> {
     const coding = codingOf(this.#headers['grpc-encoding'] as string | undefined);
     const smaller = coding && (await compressed(pieces, coding));
     if (this.over) return;
     if (!this.#stream.headersSent) this.#respond(coding);
     this.#stream.cork();
-    for (const piece of smaller ? framed([smaller], true) : framed(pieces)) this.#stream.write(piece);
+    // Once sent it is nobody's any more; where it could not be, the session may still hold it.
+    for (const piece of smaller ? framed([smaller], true) : framed(pieces))
+      this.#stream.write(piece, (error) => void (error ?? free(piece)));
     this.#stream.uncork();
   }
 

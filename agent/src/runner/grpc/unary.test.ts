@@ -218,7 +218,8 @@ describe('an inference', () => {
     const failure = await refusal(other.call('ModelInfer', inferImages(), { metadata }));
     expect(failure).toMatchObject({
       code: status.RESOURCE_EXHAUSTED,
-      details: expect.stringMatching(/within 1 ms; try again later$/),
+      // What of it the way here and back takes is not waited for.
+      details: expect.stringMatching(/within [01] ms; try again later$/),
     });
     expect(Number(failure.metadata.get('grpc-retry-pushback-ms')[0])).toBeGreaterThan(0);
     await Promise.all(running);

@@ -31,7 +31,6 @@ test('a body of known length lies alone in its buffer, what follows its head ali
   expect(body.ours).toBe(true);
   expect(body.bytes.equals(bytes)).toBe(true);
   expect((body.bytes.byteOffset + head) % 64).toBe(0);
-  expect(body.bytes.buffer.byteLength - body.bytes.length).toBeLessThan(64);
 });
 
 test.each([

@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { spareBuffers } from '../spare-buffers.js';
+import { free } from '../tensor.js';
 import { maxBodyBytes, readBody } from './http.js';
 
 /** `ours`: nothing else lies in the bytes' buffer, so that it may be given away, and what follows the JSON is aligned for any number. */
@@ -17,7 +19,7 @@ export async function readAligned(request: IncomingMessage, head: number): Promi
     !request.headers['content-encoding'] && length > 0 && length <= maxBodyBytes && Number.isSafeInteger(head) && head >= 0;
   if (!inPlace) return { bytes: await readBody(request), ours: false };
   const start = (alignment - (head % alignment)) % alignment;
-  const bytes = Buffer.allocUnsafeSlow(start + length).subarray(start);
+  const bytes = Buffer.from(spareBuffers.take(start + length), start, length);
   await receive(request, bytes);
   return { bytes, ours: true };
 }
@@ -29,14 +31,10 @@ function receive(request: IncomingMessage, into: Buffer): Promise<void> {
     request.on('data', (piece: Buffer<ArrayBuffer>) => {
       into.set(piece, received);
       received += piece.length;
+      // The parser makes each piece a buffer of its own.
       free(piece);
     });
     request.once('end', resolve);
     request.once('error', reject);
   });
-}
-
-/** The parser makes each piece a buffer of its own; one that shares its memory with others is left to the collector. */
-function free({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
-  if (byteLength === buffer.byteLength) buffer.transfer(0);
 }

@@ -36,13 +36,14 @@ function qualityOf(parameters: readonly string[]): number {
   return given === undefined ? 1 : Number(given) || 0;
 }
 
-type Content = { headers: Record<string, string>; body: Buffer };
+type Content = { headers: Record<string, string>; body: Buffer; tail?: readonly Uint8Array[] };
 
 /** The content under a coding the client takes, where that makes it smaller. */
 export async function compressed(content: Content, acceptEncoding: string | undefined): Promise<Content> {
-  const coding = content.body.length < leastBytes ? undefined : acceptedCoding(acceptEncoding);
-  if (!coding) return content;
-  const body = await compressors[coding](content.body, options);
-  if (body.length >= content.body.length) return content;
+  const coding = acceptedCoding(acceptEncoding);
+  const plain = coding ? Buffer.concat([content.body, ...(content.tail ?? [])]) : content.body;
+  if (!coding || plain.length < leastBytes) return content;
+  const body = await compressors[coding](plain, options);
+  if (body.length >= plain.length) return content;
   return { headers: { ...content.headers, 'content-encoding': coding }, body };
 }

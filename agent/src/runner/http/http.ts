@@ -3,6 +3,7 @@ import { type Coding, codingNamed, codings, decompressor } from './compression.j
 import { messageOf } from '../fault.js';
 import type { Logger } from '../log.js';
 import { Overloaded, Withdrawn } from '../queue/queue.js';
+import { free } from '../tensor.js';
 
 /** The client is at fault, and is told how. */
 export class RequestError extends Error {
@@ -16,8 +17,11 @@ export class RequestError extends Error {
   }
 }
 
-/** `body`: bytes go out as they are, under the content type in `headers`; anything else as JSON. */
-export type Reply = { status?: number; headers?: Record<string, string>; body: unknown };
+/**
+ * `body`: bytes go out as they are, under the content type in `headers`; anything else as JSON. `tail` follows it, is given away, and
+ * freed once it is sent.
+ */
+export type Reply = { status?: number; headers?: Record<string, string>; body: unknown; tail?: readonly Uint8Array[] };
 /** The handler writes the response itself, for as long as it likes. */
 export type Streamed = { stream: (response: ServerResponse) => void };
 export type Route = {
@@ -33,7 +37,8 @@ export const maxBodyBytes = 64 * 1024 * 1024;
 
 /** One place that turns outcomes into statuses; error bodies are the Open Inference Protocol's `{"error": …}`. */
 export function httpHandler(routes: readonly Route[], log: Logger): (request: IncomingMessage, response: ServerResponse) => void {
-  const parsed = routes.map((route) => ({ route, segments: route.path.split('/') }));
+  const parsed = routes.map((route) => ({ route, methods: methodsOf(route), segments: route.path.split('/') }));
+  const byLength = Map.groupBy(parsed, ({ segments }) => segments.length);
   return (request, response) => {
     void answer(request).then((reply) => ('stream' in reply ? reply.stream(response) : send(response, reply)));
   };
@@ -49,16 +54,16 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
 
   function find(request: IncomingMessage): { route: Route; params: Record<string, string> } {
     // The Open Inference Protocol's prose says /v2, its OpenAPI document /v2/.
-    const path = request.url!.split('?')[0]!.replace(/(?<=.)\/$/, '');
+    const path = request.url!.split('?', 1)[0]!.replace(/(?<=.)\/$/, '');
     const segments = path.split('/').map(decode);
-    const candidates = parsed.flatMap(({ route, segments: pattern }) => {
-      const params = match(pattern, segments);
-      return params ? [{ route, params }] : [];
-    });
-    const found = candidates.find(({ route }) => methodsOf(route).includes(request.method!));
-    if (found) return found;
-    if (candidates.length === 0) throw new RequestError(404, `there is no ${path} here`);
-    const allow = candidates.flatMap(({ route }) => methodsOf(route)).join(', ');
+    const allowed: string[] = [];
+    for (const { route, methods, segments: pattern } of byLength.get(segments.length) ?? []) {
+      if (!matches(pattern, segments)) continue;
+      if (methods.includes(request.method!)) return { route, params: paramsOf(pattern, segments) };
+      allowed.push(...methods);
+    }
+    if (allowed.length === 0) throw new RequestError(404, `there is no ${path} here`);
+    const allow = allowed.join(', ');
     throw new RequestError(405, `${path} takes ${allow}, not ${request.method}`, { allow });
   }
 
@@ -82,6 +87,7 @@ const retryAfter = ({ retryAfterMs }: Overloaded) => String(Math.max(1, Math.cei
 const isCut = (error: unknown) => (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET';
 
 function decode(segment: string): string {
+  if (!segment.includes('%')) return segment;
   try {
     return decodeURIComponent(segment);
   } catch {
@@ -89,27 +95,35 @@ function decode(segment: string): string {
   }
 }
 
-function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
-  if (pattern.length !== segments.length) return undefined;
+const matches = (pattern: readonly string[], segments: readonly string[]) =>
+  pattern.every((part, i) => part === segments[i] || part.startsWith(':'));
+
+function paramsOf(pattern: readonly string[], segments: readonly string[]): Record<string, string> {
   const params: Record<string, string> = {};
-  for (const [i, part] of pattern.entries()) {
-    if (part.startsWith(':')) params[part.slice(1)] = segments[i]!;
-    else if (part !== segments[i]) return undefined;
-  }
+  for (const [i, part] of pattern.entries()) if (part.startsWith(':')) params[part.slice(1)] = segments[i]!;
   return params;
 }
 
-function send(response: ServerResponse, { status = 200, body, headers = {} }: Reply): void {
+function send(response: ServerResponse, { status = 200, body, headers = {}, tail = [] }: Reply): void {
   const bytes = body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
   // A body that nobody read would be taken for the next request.
   const unread = !response.req.complete ? { connection: 'close' } : {};
   response.writeHead(status, {
     'content-type': 'application/json',
-    'content-length': bytes.length,
+    'content-length': tail.reduce((sum, { length }) => sum + length, bytes.length),
     ...unread,
     ...headers,
   });
-  response.end(bytes);
+  if (tail.length === 0) {
+    response.end(bytes);
+    return;
+  }
+  response.cork();
+  response.write(bytes);
+  // Where it could not be sent the socket may still hold it.
+  for (const piece of tail) response.write(piece, (error) => void (error ?? free(piece)));
+  response.uncork();
+  response.end();
 }
 
 /** The whole body, decompressed where it is compressed, or a refusal as soon as it is known to be too large. */

@@ -20,7 +20,10 @@ export function wantedOutputs(request: InferRequest, existing: readonly TensorSi
 }
 
 export type ResponseHead = { model_name: string; model_version: string; id?: string };
-export type EncodedResponse = { headers: Record<string, string>; body: Buffer };
+export type EncodedResponse = { headers: Record<string, string>; body: Buffer; tail?: readonly Buffer[] };
+
+/** Less than this is copied into one piece; more is not worth a copy. */
+const joinBelowBytes = 16 * 1024;
 
 /** Plain JSON, or JSON followed by the bytes of the outputs wanted as binary. Throws where JSON can't carry a value. */
 export function encodeResponse(head: ResponseHead, wanted: readonly WantedOutput[], outputs: readonly Tensor[]): EncodedResponse {
@@ -35,8 +38,7 @@ export function encodeResponse(head: ResponseHead, wanted: readonly WantedOutput
   });
   const json = Buffer.from(JSON.stringify({ ...head, outputs: described }));
   if (blobs.length === 0) return { headers: { 'content-type': 'application/json' }, body: json };
-  return {
-    headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': String(json.length) },
-    body: Buffer.concat([json, ...blobs]),
-  };
+  const headers = { 'content-type': 'application/octet-stream', 'inference-header-content-length': String(json.length) };
+  const isShort = blobs.reduce((sum, { length }) => sum + length, 0) < joinBelowBytes;
+  return isShort ? { headers, body: Buffer.concat([json, ...blobs]) } : { headers, body: json, tail: blobs };
 }

@@ -6,6 +6,7 @@ import { parseJson } from '../http/json-body.js';
 import type { Submission } from '../queue/queue.js';
 import { SubmissionParameters, submissionOf } from '../queue/submission.js';
 import type { TensorData } from '../tensor.js';
+import { RecentHeads } from './recent-heads.js';
 
 const refuse = (message: string) => new RequestError(400, message);
 
@@ -61,10 +62,15 @@ export type InferRequest = {
   submission: Submission;
 };
 
+const recent = new RecentHeads<Head>();
+const parseHead = (bytes: Buffer): Head => parseJson(bytes, InferRequestHead);
+
 /** `headerLength` is Inference-Header-Content-Length: how much of the (decompressed) body is JSON; without it, all. */
 export function parseInferRequest({ bytes: body, ours }: Body, headerLength: string | undefined): InferRequest {
   const split = headerLength === undefined ? body.length : splitAt(headerLength, body.length);
-  const { id, parameters, inputs, outputs = [] } = parseJson(body.subarray(0, split), InferRequestHead);
+  const json = body.subarray(0, split);
+  // Without tensors behind it, the JSON holds their values and is never twice the same.
+  const { id, parameters, inputs, outputs = [] } = headerLength === undefined ? parseHead(json) : recent.read(json, parseHead);
   const binaryOutput = parameters?.binary_data_output ?? false;
   return {
     id,

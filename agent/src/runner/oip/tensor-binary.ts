@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Datatype, TensorSignature } from '@flotilla/protocol';
 import { RequestError } from '../http/http.js';
+import { spareBuffers } from '../spare-buffers.js';
 import { type Tensor, type TensorData, describeTensor, elementsOf, emptyData, viewOf } from '../tensor.js';
 
 // Little-endian on the wire (binary tensor data extension), and on every processor this runs on: numbers are copied as they are.
@@ -29,9 +30,9 @@ function numbersFrom(signature: TensorSignature, binary: Buffer, ours: boolean):
   if (wrong >= 0) throw refuse(`input "${name}": element ${wrong} is the byte ${binary[wrong]}; a BOOL is 0 or 1`);
   if (ours && binary.byteOffset % elementBytes(signature) === 0)
     return viewOf(type, binary.buffer as ArrayBuffer, binary.byteOffset, elementsOf(shape));
-  const data = emptyData(type, elementsOf(shape)) as Exclude<TensorData, string[]>;
-  new Uint8Array(data.buffer).set(binary);
-  return data;
+  const buffer = spareBuffers.take(expected);
+  new Uint8Array(buffer).set(binary);
+  return viewOf(type, buffer, 0, elementsOf(shape));
 }
 
 const elementBytes = ({ type }: TensorSignature) => (emptyData(type, 0) as Exclude<TensorData, string[]>).BYTES_PER_ELEMENT;

@@ -1,3 +1,4 @@
+import { spareBuffers } from '../spare-buffers.js';
 import { type Tensor, type TensorData, elementsOf, emptyData } from '../tensor.js';
 
 export type Grouping = { key: string | undefined; rows: number };
@@ -47,7 +48,8 @@ function rowsFrom({ name, type, shape, data }: Tensor, from: number, rows: numbe
   return { name, type, shape: [rows, ...shape.slice(1)], data: part };
 }
 
-/** Freed now: the collector would let a hundred of them gather before it noticed their weight. */
+/** Now: the collector would let a hundred of them gather before it noticed their weight. */
 export function free(inputs: readonly Tensor[]): void {
-  for (const { data } of inputs) if (!Array.isArray(data) && !data.buffer.detached) data.buffer.transfer(0);
+  const buffers = inputs.flatMap(({ data }) => (Array.isArray(data) ? [] : [data.buffer]));
+  for (const buffer of new Set(buffers)) spareBuffers.give(buffer);
 }
