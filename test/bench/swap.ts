@@ -4,6 +4,8 @@ import { LoadClient, type LoadResult, unfailing } from './load.js';
 import type { Bench, Figure } from './main.js';
 import { blazeface, bytesOf } from './models.js';
 import { childrenOf, rssMb } from './process-use.js';
+import type { StreamReport } from './prediction-tally.js';
+import type { PredictionsQuestion } from './predictions-main.js';
 import { benchSlot, type Targets } from './served-model.js';
 import { quantile } from './statistics.js';
 import { SwapTally } from './swap-tally.js';
@@ -20,12 +22,13 @@ const unary = { rest: 'rest', grpc: 'grpc', unix: 'rest' } as const satisfies Re
 
 /** Two releases in turn, at half of what the slot can take, on all transports at once. */
 export const swap: Bench = {
-  about: 'swaps under load: REST keep-alive, unary gRPC and UNIX socket, streams apart [--swaps N]',
+  about: 'swaps under load: REST keep-alive, unary gRPC and UNIX socket, streams of both kinds apart [--swaps N]',
   async run(log, flags) {
     const swaps = flags.count('swaps', 100);
     const supervisor = new Child(new URL('swap-supervisor-main.js', import.meta.url));
     const tell = (what: SupervisorQuestion) => supervisor.ask<Targets>({ do: what });
     const loads = new Map<string, LoadClient>();
+    const predictions = new Child(new URL('predictions-main.js', import.meta.url));
     try {
       const targets = await tell('start');
       for (const via of ['rest', 'grpc', 'unix'] as const)
@@ -34,8 +37,11 @@ export const swap: Bench = {
       const capacity = unfailing(await loads.get('rest')!.closedLoop(2, 2000)).perSecond;
       log(`${swaps} swaps at ${(capacity / 2).toFixed(0)} requests a second, half of the capacity`);
       const ask = (ms: number) => windowOf(loads, capacity / 2, ms);
-      return await swapping({ swaps, log, ask, swapOnce: () => tell('swap'), rss: () => memoryMb(supervisor.pid) });
+      await predictions.ask({ begin: targets.rest } satisfies PredictionsQuestion);
+      const figures = await swapping({ swaps, log, ask, swapOnce: () => tell('swap'), rss: () => memoryMb(supervisor.pid) });
+      return { ...figures, ...streamFigures(await predictions.ask({ end: true } satisfies PredictionsQuestion), log) };
     } finally {
+      await predictions.end();
       await Promise.all([...loads.values()].map((load) => load.end()));
       await tell('stop').catch((error: unknown) => log(String(error)));
       await supervisor.end();
@@ -77,6 +83,14 @@ async function swapping({ swaps, log, ask, swapOnce, rss }: Swapping): Promise<R
     p99_ratio: { value: tally.p99Ratio, unit: 'ratio', reach: '<= 3' },
     rss_growth_ratio: { value: last / first, unit: 'ratio', reach: '<= 1.05' },
   };
+}
+
+function streamFigures({ events, moved, lost, failures }: StreamReport, log: (line: string) => void): Record<string, Figure> {
+  log(
+    `  events  ${events} predictions told, ${lost} lost, ${moved} times sent on to the next runner, ${failures.length} failures`,
+  );
+  for (const reason of new Set(failures)) log(`    ${reason}`);
+  return { lost_events: { value: lost + failures.length, unit: 'count', reach: '0' } };
 }
 
 /** All transports at once, in equal parts. */

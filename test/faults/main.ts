@@ -1,27 +1,36 @@
+import { Flags } from '../bench/flags.js';
 import { runner } from './runner.js';
 import { story } from './story.js';
 import { parentKilled } from './parent-killed.js';
 
 /** One fault tried: what was done and whether the system bore it. */
 export type Case = { name: string; ok: boolean; detail: string };
-export type FaultSuite = { about: string; run: (log: (line: string) => void) => Promise<Case[]> };
+/** `wanted`: by its name, where only some were asked for. */
+export type FaultSuite = {
+  about: string;
+  run: (log: (line: string) => void, wanted: (name: string) => boolean) => Promise<Case[]>;
+};
 
 const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled, runner };
 
-const [name = '', ...flags] = process.argv.slice(2);
+const [name = '', ...given] = process.argv.slice(2);
+const flags = new Flags(given);
 const suite = suites[name];
 if (!suite) {
   console.error(
-    `npm run faults -- NAME [--json], NAME one of:\n${Object.entries(suites)
+    `npm run faults -- NAME [--only WORD,…] [--json], NAME one of:\n${Object.entries(suites)
       .map(([n, s]) => `  ${n.padEnd(14)} ${s.about}`)
       .join('\n')}`,
   );
   process.exit(64);
 }
-const cases = await suite.run((line) => console.log(line));
+const only = flags.list('only');
+const wanted = (fault: string) => only.length === 0 || only.some((word) => fault.includes(word));
+const cases = await suite.run((line) => console.log(line), wanted);
+if (cases.length === 0) throw new Error(`no fault of "${name}" has ${only.join(' or ')} in its name`);
 for (const { name: what, ok, detail } of cases) console.log(`${ok ? 'ok    ' : 'FAILED'} ${what}: ${detail}`);
 const failed = cases.filter((c) => !c.ok).length;
-if (flags.includes('--json'))
+if (flags.has('json'))
   console.log(
     JSON.stringify({
       faults: name,

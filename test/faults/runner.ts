@@ -20,10 +20,10 @@ const toldWithinMs = 1000;
 /** Each fault alone, in a loop with a last good release, and in a loop without one; another slot serves meanwhile. */
 export const runner: FaultSuite = {
   about:
-    'models that hang or devour memory, runners that are killed or abort, alone and in a loop, beside a slot that must not notice',
-  run: async (log) => {
+    'models that hang or devour memory, runners that are killed or abort, alone and in a loop, beside a slot that must not notice [--only hangs,killed]',
+  run: async (log, wanted) => {
     const cases: Case[] = [];
-    for (const fault of faults) {
+    for (const fault of faults.filter(({ name }) => wanted(name))) {
       log(`${fault.name} …`);
       cases.push(...(await attempted(`${fault.name}, with a last good release`, (slots) => withLastGood(fault, slots))));
       cases.push(...(await attempted(`${fault.name}, without a last good release`, (slots) => withoutLastGood(fault, slots))));

@@ -13,7 +13,7 @@ import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from './log.js';
 import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
-import { Monitor } from './monitor/monitor.js';
+import { Monitor, type Totals } from './monitor/monitor.js';
 import type { isOnThisDevice } from './http/nearness.js';
 import { elementsAlong } from './oip/model-config.js';
 import { oipRoutes } from './oip/rest.js';
@@ -52,6 +52,7 @@ function queueLimitsOf({ batching }: LoadedRelease, { concurrency }: Engine): Qu
   return { ...queueLimits, concurrency, length, batching };
 }
 const heartbeatMs = 1000;
+const noTotals: Totals = { ok: 0, errors: 0, consecutiveErrors: 0 };
 /** How long the streams stay for what is still computed when the runner drains. */
 const lastPredictionsMs = 500;
 
@@ -217,7 +218,9 @@ export class Serving {
   }
 
   #beat(): void {
-    this.around.send({ type: 'heartbeat', ...this.#monitor.totals, rssBytes: heldBytes(this.around.engine) });
+    // What is rehearsed is nobody's inference.
+    const totals = this.#state === 'ready' ? noTotals : this.#monitor.totals;
+    this.around.send({ type: 'heartbeat', ...totals, rssBytes: heldBytes(this.around.engine) });
   }
 
   #tick(): void {

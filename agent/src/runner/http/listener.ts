@@ -58,7 +58,8 @@ export class Listener {
     this.#draining = true;
     for (const { open } of this.#connections.values()) open.forEach(announceEnd);
     const closed = new Promise<void>((resolve) => this.#net.close(() => resolve()));
-    const idle = setInterval(() => this.#closeIdle(), Math.min(idleGraceMs, graceMs));
+    // Timers come before what the sockets have: a request that lies unread makes its connection a busy one.
+    const idle = setInterval(() => setImmediate(() => this.#closeIdle()), Math.min(idleGraceMs, graceMs));
     const end = setTimeout(() => this.#closeAll(), graceMs);
     if (this.#connections.size > 0) await new Promise<void>((resolve) => (this.#onEmpty = resolve));
     await closed;
