@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { expect, test } from 'vitest';
 import { prepared, steps } from '../fixtures/prepared.js';
 
@@ -79,6 +79,16 @@ test('transparency is dropped, not blended', async () => {
   });
   expect((await means(await seeThrough.png().toBuffer())).rgb).toEqual([200, 100, 50]);
   expect((await means(await seeThrough.webp({ lossless: true, exact: true }).toBuffer())).rgb).toEqual([200, 100, 50]);
+});
+
+test.each<[string, (picture: Sharp) => Sharp, number[]]>([
+  ['colour', (p) => p.png(), [100, 150, 25]],
+  ['grey', (p) => p.linear([0, 0, 0, 1], [120, 120, 120, 0]).toColourspace('b-w').png(), [60, 160, 60]],
+  ['16 bits a channel', (p) => p.toColourspace('rgb16').png(), [100, 150, 25]],
+])('half transparent %s lies over the colour that the release names', async (_what, how, expected) => {
+  const half = sharp({ create: { width: 16, height: 16, channels: 4, background: { r: 200, g: 100, b: 50, alpha: 0.5 } } });
+  const { rgb } = await means(await how(half).toBuffer(), { alpha: { over: [0, 200, 0] } });
+  rgb.forEach((level, channel) => expect(Math.abs(level - expected[channel]!), `channel ${channel}`).toBeLessThanOrEqual(1));
 });
 
 test('a crop is cut out of the picture as it is seen', async () => {
