@@ -21,6 +21,43 @@ export const blazeface: ModelUnderTest = {
     fp32('Identity_3:0', 1, 384, 16),
   ],
 };
+const side = 128;
+/** What makes it a detector of faces in pictures; docs/pipelines.md has the whole release. */
+export const blazefaceSteps = {
+  preprocess: [
+    { decode: {} },
+    { resize: { width: side, height: side, fit: 'letterbox', pad: 0, reference: 'opencv-area' } },
+    { normalise: { mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5], layout: 'NHWC' } },
+  ],
+  postprocess: [
+    {
+      'ssd-boxes': {
+        anchors: {
+          numLayers: 4,
+          minScale: 0.1484375,
+          maxScale: 0.75,
+          inputSizeWidth: side,
+          inputSizeHeight: side,
+          strides: [8, 16, 16, 16],
+          aspectRatios: [1],
+          fixedAnchorSize: true,
+        },
+        scores: ['Identity:0', 'Identity_1:0'],
+        boxes: ['Identity_2:0', 'Identity_3:0'],
+        xScale: side,
+        yScale: side,
+        wScale: side,
+        hScale: side,
+        reverseOutputOrder: true,
+        sigmoidScore: true,
+        scoreClippingThresh: 100,
+        minScoreThresh: 0.5,
+        labels: 'labels.txt',
+      },
+    },
+    { nms: { iou: 0.3 } },
+  ],
+} as const;
 /** 0.1 ms; 4 KB in, 1 KB out. */
 export const smallMlp: ModelUnderTest = {
   name: 'small-mlp',

@@ -1,17 +1,17 @@
+import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { answerParent } from './child.js';
-import { blazeface } from './models.js';
+import { file } from './models.js';
 import { PredictionTally, type StreamReport } from './prediction-tally.js';
 import { benchSlot } from './served-model.js';
 import type { Target } from './transports/transport.js';
 
 export type PredictionsQuestion = { begin: Target } | { end: true };
 
-/** A few: their JSON is work for the runner that the other transports would wait for. */
+/** A few, and as pictures: tensors of this size as JSON would hold up the runner for longer than a swap does. */
 const everyMs = 250;
-const values = Array.from({ length: 128 * 128 * 3 }, () => 0.5);
-const body = JSON.stringify({ inputs: { [blazeface.inputs[0]!.name]: values } });
+const body = readFileSync(file('models/photographs/pug.jpg'));
 const tally = new PredictionTally();
 const state = { going: false };
 let loops: Promise<unknown> = Promise.resolve();
@@ -38,7 +38,7 @@ async function ask(where: RequestOptions): Promise<void> {
   while (state.going) {
     try {
       const options: RequestOptions = { ...where, path: path('predict'), method: 'POST' };
-      const response = await answerOf({ ...options, headers: { 'content-type': 'application/json' } }, body);
+      const response = await answerOf({ ...options, headers: { 'content-type': 'image/jpeg' } }, body);
       const answer = JSON.parse(await textOf(response)) as { id?: string; error?: string };
       if (answer.id === undefined) throw new Error(`${response.statusCode}: ${answer.error}`);
       tally.answered(answer.id);
@@ -88,7 +88,7 @@ async function readEvents(response: IncomingMessage): Promise<number> {
 const fieldsOf = (event: string) =>
   new Map(event.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]));
 
-function answerOf(options: RequestOptions, sent = ''): Promise<IncomingMessage> {
+function answerOf(options: RequestOptions, sent: string | Uint8Array = ''): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request(options, resolve).on('error', reject).end(sent);
   });

@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Log, RunnerProcess } from '@flotilla/agent/supervisor/runner-process';
@@ -16,6 +16,7 @@ export type BenchRelease = { manifest: Manifest; digest: Digest; folder: string;
 
 export async function releaseOf(model: ModelUnderTest, overrides: Record<string, unknown> = {}): Promise<BenchRelease> {
   const folder = await mkdtemp(join(tmpdir(), 'flotilla-bench-'));
+  await writeFile(join(folder, 'labels.txt'), 'face\n');
   const variant = 'model.onnx';
   await copyFile(model.path, join(folder, variant));
   const bytes = await readFile(model.path);

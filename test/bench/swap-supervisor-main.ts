@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SlotRunners, usualDeadlines } from '@flotilla/agent/supervisor/slot-runners';
 import { answerParent } from './child.js';
-import { blazeface } from './models.js';
+import { blazeface, blazefaceSteps } from './models.js';
 import {
   type BenchRelease,
   benchSlot,
@@ -36,7 +36,10 @@ class SwappingSupervisor {
 
   static async begin(): Promise<SwappingSupervisor> {
     const folder = await mkdtemp(join(tmpdir(), 'flotilla-bench-'));
-    const releases = [await releaseOf(blazeface), await releaseOf(blazeface, { version: '1.0.1' })] as const;
+    const releases = [
+      await releaseOf(blazeface, blazefaceSteps),
+      await releaseOf(blazeface, { ...blazefaceSteps, version: '1.0.1' }),
+    ] as const;
     const { sockets, targets } = await bindAll(folder);
     const deaths: string[] = [];
     const runners = new SlotRunners({
