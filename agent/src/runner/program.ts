@@ -22,6 +22,7 @@ export function startProgram({ engine: begin, logLevel }: ProgramOptions): void 
   // Synchronous: the last line before the end is the one that is wanted.
   const log = pino({ name: 'runner', level, base: { pid: process.pid } }, pino.destination({ fd: 1, sync: true }));
   let sent = Promise.resolve();
+  let isEnding = false;
   const engine = begin({ log, onProgress: (progress) => send({ type: 'progress', ...progress }) });
   engine.onDeath((error) => crash(error, 'the engine died'));
   const leave = (code: number) => void sent.then(() => end(code));
@@ -31,6 +32,7 @@ export function startProgram({ engine: begin, logLevel }: ProgramOptions): void 
 
   process.on('uncaughtException', (error) => crash(error, 'a bug'));
   process.on('message', (message) => {
+    if (isEnding) return;
     const order = ToRunner.safeParse(message);
     if (!order.success) return crash(new Error(`not an order: ${z.prettifyError(order.error)}`), 'the supervisor is at fault');
     runner.take(order.data).catch((error: unknown) => crash(error, 'an order could not be followed'));
@@ -55,7 +57,10 @@ export function startProgram({ engine: begin, logLevel }: ProgramOptions): void 
   function end(code: number): void {
     engine.abandon?.();
     if (engine.abandon) process.exit(code);
-    if (engine.stats().inFlight === 0) process.exit(code);
+    if (engine.stats().inFlight === 0) {
+      isEnding = true;
+      return void Promise.resolve(engine.begun).then(() => process.exit(code));
+    }
     log.warn({ code }, 'ended while still computing');
     process.kill(process.pid, 'SIGKILL');
   }

@@ -32,6 +32,8 @@ export type EngineMemory = { rssBytes: number; peakRssBytes: number };
 
 /** The replaceable part of a runner: this thread-based one, or a child process in another language. Input buffers are given away. */
 export interface Engine {
+  /** Until then the process can't be left in order. */
+  readonly begun?: Promise<unknown>;
   /** How many runs it computes at once; more are taken and wait. */
   readonly concurrency: number;
   /** All that may take minutes, such as compiling for a GPU, belongs here: a run is cut off at its limit. */

@@ -20,6 +20,10 @@ export class OrtEngine implements Engine {
     this.#begin(1);
   }
 
+  get begun(): Promise<unknown> {
+    return Promise.all(this.#threads.map((thread) => thread.begun));
+  }
+
   get concurrency(): number {
     return this.#threads.length;
   }

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../fault.js';
-import type { FromWorker, ToWorker } from './worker-messages.js';
+import type { FromWorker, ToWorker, WorkerBegun } from './worker-messages.js';
 
 type Pending = { resolve: (answer: FromWorker) => void; reject: (error: Error) => void };
 /** Without its number, which is given here. */
@@ -13,15 +13,24 @@ const workerUrl = new URL(`./ort-worker${import.meta.url.endsWith('.ts') ? '.ts'
 export class OrtThread {
   readonly #worker = new Worker(workerUrl);
   readonly #pending = new Map<number, Pending>();
+  readonly #started = Promise.withResolvers<void>();
   #next = 0;
   /** When it took up what it works on now. */
   #begun = 0;
   #broken: Error | undefined;
 
   constructor(private readonly onDeath: (error: Error) => void) {
-    this.#worker.on('message', (answer: FromWorker) => this.#settle(answer));
+    this.#worker.on('message', (answer: FromWorker | WorkerBegun) => {
+      if (answer.type === 'begun') this.#started.resolve();
+      else this.#settle(answer);
+    });
     this.#worker.on('error', (error) => this.#die(new Error(`the engine's thread failed: ${messageOf(error)}`)));
     this.#worker.on('exit', (code) => this.#die(new Error(`the engine's thread ended with ${code}`)));
+  }
+
+  /** Until then it can't be cut: a thread that ends while it reads ONNX Runtime takes the process down with it. */
+  get begun(): Promise<void> {
+    return this.#started.promise;
   }
 
   get inFlight(): number {
@@ -44,6 +53,7 @@ export class OrtThread {
   }
 
   async close(): Promise<void> {
+    await this.begun;
     this.#worker.removeAllListeners('exit');
     await this.#worker.terminate();
   }
@@ -58,6 +68,7 @@ export class OrtThread {
   #die(error: Error): void {
     if (this.#broken) return;
     this.#broken = error;
+    this.#started.resolve();
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
     this.onDeath(error);

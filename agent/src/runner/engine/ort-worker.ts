@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { Datatype, ExecutionProvider, TensorSignature } from '@flotilla/protocol';
 import type { Tensor, TensorData } from '../tensor.js';
-import type { FromWorker, ToWorker } from './worker-messages.js';
+import type { FromWorker, ToWorker, WorkerBegun } from './worker-messages.js';
 
 // This file runs as JavaScript from dist and, in tests, as TypeScript stripped by Node: erasable syntax, no relative imports but types.
 
@@ -171,3 +171,4 @@ let last = Promise.resolve();
 parentPort!.on('message', (message: ToWorker) => {
   last = last.then(() => answer(message));
 });
+parentPort!.postMessage({ type: 'begun' } satisfies WorkerBegun);

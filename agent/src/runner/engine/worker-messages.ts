@@ -13,6 +13,8 @@ export type ToWorker =
     }
   | { type: 'run'; id: number; inputs: readonly Tensor[] };
 
+/** It has read ONNX Runtime. */
+export type WorkerBegun = { type: 'begun' };
 export type FromWorker =
   | {
       type: 'loaded';
