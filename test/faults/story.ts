@@ -4,7 +4,7 @@ import { kinds, processesBelow, type Kind } from './process-tree.js';
 
 /** When in the story each kind is killed: the lines that `npm start` prints. */
 const moments: readonly [string, Kind][] = [
-  ['stage second: 1/2', 'runner'],
+  ['stage second: 2/2 soaking', 'runner'],
   ['Act 2', 'supervisor'],
   ['taken back', 'broker'],
   ['Act 4', 'control plane'],
