@@ -10,7 +10,7 @@ import { type InferenceQueue, Overloaded, type Submission, Withdrawn } from './q
 import { headline } from './pipeline/headline.js';
 import type { Pipeline, Prepared } from './pipeline/pipeline.js';
 import type { FeatureValues, View } from './pipeline/stages.js';
-import type { Findings, Prediction } from './slot-api/slot-schemas.js';
+import type { Findings, Prediction } from '../prediction.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
 
 /** The picture is at fault, not the model. */

@@ -26,7 +26,7 @@ import type { Security } from './http/security.js';
 import { type ListenWhere, type Ports, SlotListeners } from './http/slot-listeners.js';
 import { slotRoutes } from './slot-api/slot-api.js';
 import { slotsRoute } from './slot-api/slot-list.js';
-import type { Prediction } from './slot-api/slot-schemas.js';
+import type { Prediction } from '../prediction.js';
 import { DirectorySource, type InferOutcome, fileNames } from './source.js';
 import type { Tensor } from './tensor.js';
 

@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import { type FromRunner, ToStub } from '../runner-protocol.js';
 import { openSecurity } from './http/open-security.js';
 import { SlotListeners, inherited } from './http/slot-listeners.js';
-import type { Quality } from './slot-api/slot-schemas.js';
+import type { Quality } from '../prediction.js';
 
 const json = { 'content-type': 'application/json' };
 /** Alive is what asks whether to restart this device; nothing would get better by it. */

@@ -1,4 +1,4 @@
-import type { Ranked } from '../slot-api/slot-schemas.js';
+import type { Ranked } from '../../prediction.js';
 
 export function softmax(values: ArrayLike<number>): Float32Array {
   const shares = new Float32Array(values.length);

@@ -1,6 +1,6 @@
 import { PostprocessStep } from '@flotilla/protocol';
 import { describe, expect, test } from 'vitest';
-import type { Findings } from '../slot-api/slot-schemas.js';
+import type { Findings } from '../../prediction.js';
 import type { Tensor } from '../tensor.js';
 import { headline } from './headline.js';
 import { boxesOf } from './postprocess/boxes.js';

@@ -1,5 +1,5 @@
 import type { TopClass } from '../monitor/window.js';
-import type { Findings } from '../slot-api/slot-schemas.js';
+import type { Findings } from '../../prediction.js';
 
 /** What is found where nothing is: no label of a release can be mistaken for it. */
 const none: TopClass = { label: '(none)', score: 0 };

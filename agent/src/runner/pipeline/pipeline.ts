@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Asked, type Manifest, postprocessProblem, preprocessProblem, preprocessing } from '@flotilla/protocol';
 import { messageOf } from '../fault.js';
 import type { TopClass } from '../monitor/window.js';
-import type { Findings } from '../slot-api/slot-schemas.js';
+import type { Findings } from '../../prediction.js';
 import { type Tensor, firstNonFinite } from '../tensor.js';
 import { headline } from './headline.js';
 import { inputStage } from './input.js';

@@ -1,6 +1,6 @@
 import type { Decode } from '@flotilla/protocol';
 import type { Sharp } from 'sharp';
-import type { Findings } from '../slot-api/slot-schemas.js';
+import type { Findings } from '../../prediction.js';
 import type { Tensor, TensorData } from '../tensor.js';
 
 /** How the picture lies in the model's input: `input = seen × scale + shift`, in pixels. Seen is the whole picture, after EXIF. */

@@ -1,7 +1,8 @@
 import { RequestError } from '../http/http.js';
 import { type Family, single } from '../monitor/exposition.js';
 import type { JsonLines } from './json-lines.js';
-import { type FeedbackAnswer, type FeedbackRequest, Verdict, type Prediction } from './slot-schemas.js';
+import { type FeedbackAnswer, type FeedbackRequest, Verdict } from './slot-schemas.js';
+import { type Prediction } from '../../prediction.js';
 
 /** What feedback is said about: enough to make sense of its line without the prediction's. */
 type Known = Pick<Prediction, 'id' | 'at' | 'seq' | 'release' | 'digest' | 'deployment' | 'source'> & {

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { aLog, eventually } from '../fixtures/eventually.js';
 import { Workshop } from '../fixtures/orders.js';
 import { JsonLines } from './json-lines.js';
-import type { Prediction } from './slot-schemas.js';
+import type { Prediction } from '../../prediction.js';
 
 const workshop = new Workshop();
 afterEach(() => workshop.clear());

@@ -1,5 +1,6 @@
 import type { SourceConfig } from '../../runner-protocol.js';
-import type { GradedPrediction, Prediction } from './slot-schemas.js';
+import type { GradedPrediction } from './slot-schemas.js';
+import type { Prediction } from '../../prediction.js';
 
 const shortestStaleMs = 10_000;
 const missedPictures = 5;

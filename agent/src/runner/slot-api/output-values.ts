@@ -1,5 +1,5 @@
 import { tensorToJson } from '../oip/tensor-json.js';
-import type { OutputValue, Prediction } from './slot-schemas.js';
+import type { OutputValue, Prediction } from '../../prediction.js';
 import type { Tensor } from '../tensor.js';
 
 const askWithBinary = 'ask /v2/models/{slot}/infer for binary tensors';

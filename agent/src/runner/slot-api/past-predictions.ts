@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { JsonLines } from './json-lines.js';
-import { Prediction } from './slot-schemas.js';
+import { Prediction } from '../../prediction.js';
 
 /** Newest bytes that are searched, of the file and of the one before it: some ten thousand predictions. */
 const searchedBytes = 4 * 1024 * 1024;

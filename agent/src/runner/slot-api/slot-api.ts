@@ -8,7 +8,8 @@ import type { LatestPrediction } from './latest-prediction.js';
 import { readInputs } from '../oip/inputs.js';
 import { pictureFrom, requestInputs } from './predict-request.js';
 import type { PredictionStreams } from './prediction-stream.js';
-import { FeedbackRequest, type GradedPrediction, PredictRequest, type Prediction } from './slot-schemas.js';
+import { FeedbackRequest, type GradedPrediction, PredictRequest } from './slot-schemas.js';
+import { type Prediction } from '../../prediction.js';
 import { submissionOf } from '../queue/submission.js';
 
 export const predictTypes = ['image/jpeg', 'image/png', 'image/webp', 'application/json'] as const;

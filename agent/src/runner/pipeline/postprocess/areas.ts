@@ -1,5 +1,5 @@
 import type { Areas } from '@flotilla/protocol';
-import type { Findings } from '../../slot-api/slot-schemas.js';
+import type { Findings } from '../../../prediction.js';
 import { type Tensor, numbersOf } from '../../tensor.js';
 import { outputOf } from '../scores.js';
 import type { Postprocess, Surroundings } from '../stages.js';

@@ -1,4 +1,4 @@
-import type { Findings } from '../../slot-api/slot-schemas.js';
+import type { Findings } from '../../../prediction.js';
 import type { Candidates, View } from '../stages.js';
 
 /** No answer carries more, even where no nms thins them out. */

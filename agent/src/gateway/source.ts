@@ -1,0 +1,36 @@
+import type { Payload } from '../frame.js';
+
+/** One picture, chunk of a signal, or set of features, as a source has it. */
+export type Captured = {
+  payload: Payload;
+  bytes: Uint8Array;
+  /** Milliseconds since 1970, when it was taken. */
+  capturedAt: number;
+  /** File name, topic or the like, for people. */
+  name?: string | undefined;
+  /** Something of this stream was lost just before. */
+  gap?: boolean | undefined;
+};
+
+/** `inferred`: its result is out. `refused`: it will never do (a broken picture). `busy`: nothing took it in time; it may be tried again later. */
+export type Outcome = 'inferred' | 'refused' | 'busy';
+
+/** `waiting`: nothing to read yet, or it is being reached again; `failed`: it needs somebody's hand. The reason is a sentence. */
+export type SourceState = { state: 'starting' | 'running' | 'waiting' | 'failed'; reason?: string | undefined };
+
+/** What a source writes to. */
+export type Sink = {
+  /** Of something that goes on whether anybody looks or not (a camera, a microphone): returns at once. Of what waits, the newest stays; drops are counted. */
+  offer: (captured: Captured) => void;
+  /** Of something that can wait (a file, a message): resolves when it is through. */
+  submit: (captured: Captured) => Promise<Outcome>;
+  /** Said again and again without harm; each change is logged once, by who listens. */
+  state: (state: SourceState) => void;
+};
+
+/** It begins when `start` is called and tries again by itself, for ever and with pauses, whatever fails; it never throws. */
+export type Source = {
+  start: (sink: Sink) => void;
+  /** Resolves when it lets go of its device, file or connection, within two seconds. */
+  stop: () => Promise<void>;
+};

@@ -1,0 +1,164 @@
+import { z } from 'zod';
+import { Crop } from './preprocess.js';
+
+/** Where a slot's inputs come from, what sets a capture off, and what the device changes in the release's pipeline: of `agent.yaml` and of the desired state. */
+
+const perSecond = z.number().gt(0).max(1000);
+const text = z.string().min(1).max(1024);
+const url = (protocol: RegExp, example: string) => z.url({ protocol, error: `must be a URL such as ${example}` }).max(1024);
+/** File that holds a secret; the secret itself stands in no configuration. */
+const secretFile = text;
+
+/** Files of one folder, in the order of their names. `then`: what becomes of one that was inferred; `repeat` goes round. */
+export const DirectorySource = z.strictObject({
+  directory: text,
+  perSecond: perSecond.default(1),
+  then: z.union([z.enum(['repeat', 'keep', 'delete']), z.strictObject({ move: text })]).default('keep'),
+});
+export type DirectorySource = z.infer<typeof DirectorySource>;
+
+/** A V4L2 device, through ffmpeg. */
+export const CameraSource = z.strictObject({
+  camera: text,
+  width: z.int().min(16).max(8192).optional(),
+  height: z.int().min(16).max(8192).optional(),
+  framesPerSecond: perSecond.optional(),
+  /** Of the camera, as `ffmpeg -f v4l2 -list_formats all` names it. */
+  inputFormat: z.string().max(32).optional(),
+});
+export type CameraSource = z.infer<typeof CameraSource>;
+
+/** A file, or what a network camera streams (rtsp, http), through ffmpeg; `.mjpeg` files without. */
+export const VideoSource = z.strictObject({
+  video: text,
+  /** Smaller than it comes, to spare the pipe. */
+  width: z.int().min(16).max(8192).optional(),
+  height: z.int().min(16).max(8192).optional(),
+  /** Frames in between are passed over. */
+  framesPerSecond: perSecond.optional(),
+  transport: z.enum(['tcp', 'udp']).default('tcp'),
+  /** Of a file: `own` speed, dropping what comes too fast, as a camera; or `every` frame, as fast as they are inferred. */
+  pace: z.enum(['own', 'every']).default('own'),
+  then: z.enum(['repeat', 'stop']).default('stop'),
+});
+export type VideoSource = z.infer<typeof VideoSource>;
+
+/** A folder that a gateway recorded, at the pace at which it was. */
+export const RecordingSource = z.strictObject({
+  recording: text,
+  speed: z.number().gt(0).max(1000).default(1),
+  then: z.enum(['repeat', 'stop']).default('stop'),
+});
+export type RecordingSource = z.infer<typeof RecordingSource>;
+
+export const MqttSource = z.strictObject({
+  mqtt: url(/^(mqtts?|wss?)$/, 'mqtt://127.0.0.1:1883'),
+  topic: text,
+  qos: z.union([z.literal(0), z.literal(1)]).default(1),
+  username: text.optional(),
+  passwordFile: secretFile.optional(),
+  caFile: text.optional(),
+});
+export type MqttSource = z.infer<typeof MqttSource>;
+
+/** `POST /v1/slots/{slot}/push` of the gateway. */
+export const PushSource = z.strictObject({ push: z.strictObject({ maxMb: z.number().gt(0).max(256).default(32) }) });
+export type PushSource = z.infer<typeof PushSource>;
+
+/** Sound: a WAV file (or a named pipe with one), or an ALSA device through ffmpeg. */
+export const AudioSource = z.strictObject({
+  audio: text,
+  kind: z.enum(['wav', 'alsa']).default('wav'),
+  /** What the release gets; a microphone is asked for it, a file is resampled to it. */
+  rate: z.int().min(1000).max(192_000).default(16_000),
+  channels: z.int().min(1).max(8).default(1),
+  chunkMs: z.int().min(5).max(5000).default(100),
+  pace: z.enum(['own', 'every']).default('own'),
+  then: z.enum(['repeat', 'stop']).default('stop'),
+});
+export type AudioSource = z.infer<typeof AudioSource>;
+
+/** Lines of a sensor: a file that grows, a TCP peer, a serial line. */
+export const LinesSource = z.strictObject({
+  lines: z.union([
+    z.strictObject({ file: text, from: z.enum(['start', 'end']).default('end') }),
+    z.strictObject({ tcp: z.string().regex(/^\S+:\d{1,5}$/, 'must be host:port') }),
+    z.strictObject({ serial: text, baud: z.int().min(50).max(4_000_000).default(9600) }),
+  ]),
+  /** `csv`: `columns` names them, `null` for one to pass over; absent, the first line does. `json`: an object a line. */
+  format: z.enum(['csv', 'json']).default('csv'),
+  columns: z.array(z.string().max(128).nullable()).min(1).max(4096).optional(),
+  separator: z.string().length(1).default(','),
+  /** What one line is: features by name, or the next sample of a signal with as many channels as there are columns. */
+  as: z
+    .union([
+      z.literal('features'),
+      z.strictObject({ signal: z.strictObject({ rate: z.number().gt(0), chunk: z.int().min(1).max(65_536) }) }),
+    ])
+    .default('features'),
+});
+export type LinesSource = z.infer<typeof LinesSource>;
+
+/** Variables of an OPC UA server, by feature name. */
+export const OpcUaSource = z.strictObject({
+  opcua: url(/^opc\.tcp$/, 'opc.tcp://192.168.0.10:4840'),
+  nodes: z.record(z.string().min(1).max(128), text),
+  /** Between two sets of features; the server samples as often. */
+  everyMs: z.int().min(10).max(3_600_000).default(1000),
+  security: z.enum(['none', 'sign', 'sign-and-encrypt']).default('sign-and-encrypt'),
+  username: text.optional(),
+  passwordFile: secretFile.optional(),
+});
+export type OpcUaSource = z.infer<typeof OpcUaSource>;
+
+export const SourceConfig = z.union([
+  DirectorySource,
+  CameraSource,
+  VideoSource,
+  RecordingSource,
+  MqttSource,
+  PushSource,
+  AudioSource,
+  LinesSource,
+  OpcUaSource,
+]);
+export type SourceConfig = z.infer<typeof SourceConfig>;
+
+/** What sets a capture off. Without one, all that the source has is inferred as it comes. */
+export const TriggerConfig = z.strictObject({
+  /** Seconds between captures. */
+  everyS: z.number().gt(0).max(86_400).optional(),
+  /** `POST /v1/slots/{slot}/inspections` of the gateway. */
+  api: z.boolean().default(true),
+  /** A command on `topic`, the states on `topic` + `/state`, the result on `topic` + `/result`. */
+  mqtt: z
+    .strictObject({
+      url: url(/^(mqtts?|wss?)$/, 'mqtt://127.0.0.1:1883'),
+      topic: text,
+      username: text.optional(),
+      passwordFile: secretFile.optional(),
+      caFile: text.optional(),
+    })
+    .optional(),
+  /** How long one inspection may take from command to result. */
+  timeoutMs: z.int().min(10).max(600_000).default(5000),
+  /** For which a result waits for its acknowledgement before the next command is taken; none: it waits for no one. */
+  acknowledgeMs: z.int().min(10).max(600_000).optional(),
+});
+export type TriggerConfig = z.infer<typeof TriggerConfig>;
+
+export const PipelineOverrides = z.strictObject({
+  /** In place of the release's own: where on this device's picture to look. */
+  crop: Crop.optional(),
+  /** Findings below it are left out: stricter than the release, never less so. */
+  minScore: z.number().min(0).max(1).optional(),
+});
+export type PipelineOverrides = z.infer<typeof PipelineOverrides>;
+
+/** Of one slot. */
+export const SlotPipeline = z.strictObject({
+  source: SourceConfig.optional(),
+  trigger: TriggerConfig.optional(),
+  pipeline: PipelineOverrides.optional(),
+});
+export type SlotPipeline = z.infer<typeof SlotPipeline>;
