@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from './fixtures/eventually.js';
+import { eventually } from '../fixtures/eventually.js';
 import { Workshop, served } from './fixtures/orders.js';
 import { Runners, boundSocket, program, requireBuild } from './fixtures/runner-program.js';
 

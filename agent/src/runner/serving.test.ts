@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, request as httpRequest } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { eventually } from './fixtures/eventually.js';
+import { eventually } from '../fixtures/eventually.js';
 import { GrpcClient, inferImages } from './fixtures/grpc-client.js';
 import { Workshop } from './fixtures/orders.js';
 import { type Served, anywhere, images, picture, serve, sum, windows } from './fixtures/served.js';

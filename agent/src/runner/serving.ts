@@ -2,15 +2,16 @@ import type { RequestListener } from 'node:http';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { FromRunner, SourceConfig } from '../runner-protocol.js';
 import type { Engine, EngineRun } from './engine/engine.js';
-import { messageOf } from './fault.js';
+import { messageOf } from '../errors.js';
 import type { GrpcServer } from './grpc/server.js';
-import { type Route, httpHandler } from './http/http.js';
+import { queueRefusal } from './http/refusals.js';
+import { type Route, httpHandler } from '../http/http.js';
 import { BadPicture, Inferences } from './inferences.js';
 import { Feedback } from './slot-api/feedback.js';
 import { JsonLines } from './slot-api/json-lines.js';
 import { LatestPrediction, staleAfterMs } from './slot-api/latest-prediction.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
-import type { Logger } from './log.js';
+import type { Logger } from '../log.js';
 import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
 import { Monitor, type Totals } from './monitor/monitor.js';
@@ -91,7 +92,7 @@ export class Serving {
     this.#latest = new LatestPrediction(staleAfterMs(order.source));
     this.#source = order.source && this.#openSource(order.source);
     this.routes = this.#routes();
-    this.#handler = httpHandler(this.routes, around.log);
+    this.#handler = httpHandler(this.routes, around.log, queueRefusal);
     this.#listeners = new SlotListeners(this.#handler, () => this.#speakGrpc(), around.security);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }

@@ -2,7 +2,7 @@ import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { SourceConfig } from '../runner-protocol.js';
-import { aLog, eventually } from './fixtures/eventually.js';
+import { aLog, eventually } from '../fixtures/eventually.js';
 import { Workshop } from './fixtures/orders.js';
 import { DirectorySource, type InferOutcome } from './source.js';
 

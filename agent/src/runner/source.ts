@@ -2,8 +2,8 @@ import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Asked } from '@flotilla/protocol';
 import type { SourceConfig } from '../runner-protocol.js';
-import { messageOf } from './fault.js';
-import type { Logger } from './log.js';
+import { messageOf } from '../errors.js';
+import type { Logger } from '../log.js';
 
 /** `refused`: this picture will never do; `busy`: it may do later. */
 export type InferOutcome = 'inferred' | 'refused' | 'busy';

@@ -12,7 +12,8 @@ import { HeadStart } from './head-start.js';
 import { deviceKey, loadIdentity, saveIdentity, type Identity } from './identity.js';
 import { createLogging, type Logger } from './logger.js';
 import type { Log } from './runner-process.js';
-import { exitCodes, messageOf, StartError } from './start-error.js';
+import { exitCodes, StartError } from './start-error.js';
+import { messageOf } from '../errors.js';
 import { printStatus } from './status.js';
 
 const programOf = (name: string) => fileURLToPath(new URL(`../runner/${name}.js`, import.meta.url));

@@ -7,7 +7,7 @@ import { gapNote, type SwapPlan } from '../core/swap-plan.js';
 import type { EngineSpec, FromRunner, PreflightFigures, SlotAddress, SourceConfig } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import type { CredentialFiles } from './credential-files.js';
-import { messageOf } from './durable-rename.js';
+import { messageOf } from '../errors.js';
 import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';
 import { type Oversight, RunnerProcess } from './runner-process.js';
 import type { SlotSockets } from './slot-sockets.js';

@@ -9,7 +9,7 @@ import type { SlotAddress, SourceConfig } from '../runner-protocol.js';
 import { ArtifactStore, type StoredRelease } from './artifact-store.js';
 import { CredentialFiles } from './credential-files.js';
 import type { Downloads } from './downloads.js';
-import { messageOf } from './durable-rename.js';
+import { messageOf } from '../errors.js';
 import { EngineCache } from './engine-cache.js';
 import { DeviceEngines } from './engines.js';
 import { type HeadStart, journalFolder } from './head-start.js';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Asked, type Manifest, postprocessProblem, preprocessProblem, preprocessing } from '@flotilla/protocol';
-import { messageOf } from '../fault.js';
+import { messageOf } from '../../errors.js';
 import type { TopClass } from '../monitor/window.js';
 import type { Findings } from '../../prediction.js';
 import { type Tensor, firstNonFinite } from '../tensor.js';

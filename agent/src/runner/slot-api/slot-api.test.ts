@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { follow } from '../fixtures/event-stream.js';
-import { eventually } from '../fixtures/eventually.js';
+import { eventually } from '../../fixtures/eventually.js';
 import { parseExposition } from '../fixtures/exposition.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, images, picture, serve } from '../fixtures/served.js';
