@@ -62,7 +62,7 @@ export const MqttSource = z.strictObject({
 export type MqttSource = z.infer<typeof MqttSource>;
 
 /** `POST /v1/slots/{slot}/push` of the gateway. */
-export const PushSource = z.strictObject({ push: z.strictObject({ maxMb: z.number().gt(0).max(256).default(32) }) });
+export const PushSource = z.strictObject({ push: z.strictObject({ maxMb: z.number().gt(0).max(64).default(32) }) });
 export type PushSource = z.infer<typeof PushSource>;
 
 /** Sound: a WAV file (or a named pipe with one), or an ALSA device through ffmpeg. */

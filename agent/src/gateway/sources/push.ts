@@ -1,18 +1,7 @@
 import type { PushSource } from '@flotilla/protocol';
+import { RequestError } from '../../http/http.js';
 import type { Outcome, Sink, Source } from '../source.js';
 import { type Content, ContentError, contentOf, type ContentKind, kindOf } from './content.js';
-
-/** Why a push came to nothing, as HTTP says it; `retryAfterS` where it is worth another try. */
-export class PushError extends Error {
-  override readonly name = 'PushError';
-  constructor(
-    readonly status: 400 | 413 | 415 | 429 | 503,
-    message: string,
-    readonly retryAfterS?: number,
-  ) {
-    super(message);
-  }
-}
 
 /** What a body may be, by the content type that comes with it; without one, or with one that says nothing, its bytes decide. */
 const kinds: readonly [RegExp, ContentKind][] = [
@@ -23,6 +12,7 @@ const kinds: readonly [RegExp, ContentKind][] = [
 const sayNothing = /^(application\/octet-stream|application\/x-www-form-urlencoded)?$/;
 /** Above what waits in the lane already: who pushes faster than is inferred is told so. */
 const mostWaiting = 4;
+const soon = { 'retry-after': '1' };
 
 /** What comes over the gateway's own listener, which hands it in: each push waits for its result. */
 export class PushedSource implements Source {
@@ -30,11 +20,6 @@ export class PushedSource implements Source {
   #waiting = 0;
 
   constructor(private readonly config: PushSource) {}
-
-  /** A larger body need not be read. */
-  get maxBytes(): number {
-    return this.config.push.maxMb * 1024 * 1024;
-  }
 
   start(sink: Sink): void {
     this.#sink = sink;
@@ -45,16 +30,15 @@ export class PushedSource implements Source {
     this.#sink = undefined;
   }
 
-  /** `inferred` or `refused`; all else is a PushError. */
-  async push(body: Uint8Array, contentType: string | undefined, name?: string): Promise<Exclude<Outcome, 'busy'>> {
-    if (!this.#sink) throw new PushError(503, 'the source is stopped', 1);
+  /** Throws RequestError. */
+  async push(body: Uint8Array, contentType: string | undefined): Promise<Outcome> {
+    const sink = this.#sink;
+    if (!sink) throw new RequestError(503, 'the source is stopped', soon);
     const content = this.#read(body, contentType);
-    if (this.#waiting >= mostWaiting) throw new PushError(429, `${this.#waiting} pushes wait for their results already`, 1);
+    if (this.#waiting >= mostWaiting) throw new RequestError(429, `${this.#waiting} pushes wait for their results already`, soon);
     this.#waiting += 1;
     try {
-      const outcome = await this.#sink.submit({ ...content, capturedAt: Date.now(), name });
-      if (outcome === 'busy') throw new PushError(503, 'nothing took it in time: no release serves, or others came first', 1);
-      return outcome;
+      return await sink.submit({ ...content, capturedAt: Date.now() });
     } finally {
       this.#waiting -= 1;
     }
@@ -62,14 +46,14 @@ export class PushedSource implements Source {
 
   #read(body: Uint8Array, contentType: string | undefined): Content {
     if (body.byteLength > this.maxBytes)
-      throw new PushError(413, `it has ${body.byteLength} bytes, ${this.maxBytes} are taken (push.maxMb)`);
+      throw new RequestError(413, `it has ${body.byteLength} bytes, ${this.maxBytes} are taken (push.maxMb)`);
     const said = saidKind(contentType);
     const is = kindOf(body);
-    if (said && is && said !== is) throw new PushError(400, `its content type says ${said}, its bytes are of the kind ${is}`);
+    if (said && is && said !== is) throw new RequestError(400, `the body's content type says ${said}, its bytes are of the kind ${is}`);
     try {
       return contentOf(body);
     } catch (error) {
-      if (error instanceof ContentError) throw new PushError(400, `the body can not be read: ${error.message}`);
+      if (error instanceof ContentError) throw new RequestError(400, `the body can not be read: ${error.message}`);
       throw error;
     }
   }
@@ -83,7 +67,7 @@ function saidKind(contentType: string | undefined): ContentKind | undefined {
   const known = kinds.find(([pattern]) => pattern.test(type));
   if (!known && !sayNothing.test(type)) {
     const taken = 'image/jpeg, image/png, image/webp, audio/wav and application/json are taken';
-    throw new PushError(415, `the content type ${type} is not taken; ${taken}`);
+    throw new RequestError(415, `the content type ${type} is not taken; ${taken}`);
   }
   return known?.[1];
 }
