@@ -108,11 +108,12 @@ export const LinesSource = z
       ])
       .default('features'),
   })
-  .superRefine(({ lines, format, columns, separator, decimal, as }, { addIssue }) => {
-    const refuse = (path: string, message: string) => addIssue({ code: 'custom', path: [path], message });
+  .superRefine(({ lines, format, columns, separator, decimal, as }, context) => {
+    const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
     if (!columns && format === 'csv' && 'serial' in lines)
       refuse('columns', 'must name the columns: who listens to a serial line may come after its first line');
-    if (!columns && format === 'json' && as !== 'features') refuse('columns', 'must name the fields that are the channels of the signal');
+    if (!columns && format === 'json' && as !== 'features')
+      refuse('columns', 'must name the fields that are the channels of the signal');
     if (format === 'csv' && separator === decimal) refuse('decimal', 'must not be the separator, too');
   });
 export type LinesSource = z.infer<typeof LinesSource>;

@@ -24,7 +24,10 @@ export type LaneParts = {
   onSource: (state: SourceState) => void;
 };
 /** Since the lane began. `failed`: the model could not answer; `unasked`: no inspection wanted it; `lost`: broken at the source already. */
-export type LaneCounts = Record<'captured' | 'inferred' | 'refused' | 'failed' | 'dropped' | 'unasked' | 'retried' | 'lost', number>;
+export type LaneCounts = Record<
+  'captured' | 'inferred' | 'refused' | 'failed' | 'dropped' | 'unasked' | 'retried' | 'lost',
+  number
+>;
 
 type Job = {
   captured: Captured;

@@ -27,7 +27,10 @@ export class Losses {
       return;
     }
     const others = this.#unsaid > 0 ? { alsoSinceTheLast: this.#unsaid } : {};
-    this.log.warn({ slot: this.slot, ...(name === undefined ? {} : { name }), reason, ...others }, 'the source has lost something');
+    this.log.warn(
+      { slot: this.slot, ...(name === undefined ? {} : { name }), reason, ...others },
+      'the source has lost something',
+    );
     this.#saidAt = now;
     this.#unsaid = 0;
   }

@@ -96,4 +96,3 @@ async function startOfLastLine(handle: FileHandle, size: number): Promise<number
   const last = end.lastIndexOf(newline);
   return last < 0 && from > 0 ? size : from + last + 1;
 }
-

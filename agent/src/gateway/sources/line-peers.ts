@@ -25,7 +25,10 @@ export async function* tcpBytes(address: string, signal: AbortSignal): AsyncGene
   try {
     yield* bytesUntilStopped(socket, signal, once(socket, 'connect'));
   } catch (error) {
-    throw new SourceTrouble('waiting', `${address} can not be read: ${messageOf(error) || String((error as NodeJS.ErrnoException).code)}`);
+    throw new SourceTrouble(
+      'waiting',
+      `${address} can not be read: ${messageOf(error) || String((error as NodeJS.ErrnoException).code)}`,
+    );
   } finally {
     clearTimeout(timer);
   }
@@ -54,11 +57,20 @@ export async function* serialBytes(config: Serial, signal: AbortSignal): AsyncGe
 /** coreutils has it on each Linux; a package for serial lines would be native code for each of our platforms, for one ioctl. */
 async function setLine({ serial, baud, dataBits, parity, stopBits }: Serial): Promise<void> {
   const parityFlags = { none: ['-parenb'], even: ['parenb', '-parodd'], odd: ['parenb', 'parodd'] }[parity];
-  const flags = ['raw', '-echo', 'clocal', 'cread', '-crtscts', `cs${dataBits}`, ...parityFlags, stopBits === 2 ? 'cstopb' : '-cstopb'];
+  const flags = [
+    'raw',
+    '-echo',
+    'clocal',
+    'cread',
+    '-crtscts',
+    `cs${dataBits}`,
+    ...parityFlags,
+    stopBits === 2 ? 'cstopb' : '-cstopb',
+  ];
   try {
     await promisify(execFile)('stty', ['-F', serial, String(baud), ...flags], { timeout: 5000 });
   } catch (error) {
-    const said = String((error as { stderr?: unknown }).stderr ?? '').trim();
+    const said = (error as { stderr?: string }).stderr?.trim();
     throw troubleOf(serial, said ? new Error(said.replace(/^stty: /, '')) : error);
   }
 }
@@ -68,11 +80,18 @@ function troubleOf(serial: string, error: unknown): SourceTrouble {
   if (/invalid argument|unable to perform|Inappropriate ioctl|ermission denied|EACCES/.test(reason))
     return new SourceTrouble('failed', `${serial} can not be set up as a serial line: ${reason}`);
   const away = isErrno(error, 'EIO', 'ENXIO', 'ENODEV', 'ENOENT') || /No such (file|device)/.test(reason);
-  return new SourceTrouble('waiting', away ? `${serial} is not there: it may be unplugged` : `${serial} can not be read: ${reason}`);
+  return new SourceTrouble(
+    'waiting',
+    away ? `${serial} is not there: it may be unplugged` : `${serial} can not be read: ${reason}`,
+  );
 }
 
 /** An empty piece first, once it is open. */
-async function* bytesUntilStopped(stream: Socket | ReadStream, signal: AbortSignal, opened?: Promise<unknown>): AsyncGenerator<Uint8Array> {
+async function* bytesUntilStopped(
+  stream: Socket | ReadStream,
+  signal: AbortSignal,
+  opened?: Promise<unknown>,
+): AsyncGenerator<Uint8Array> {
   const stop = () => stream.destroy(new Error('stopped'));
   signal.addEventListener('abort', stop);
   try {

@@ -77,7 +77,9 @@ function header(fields: readonly string[], line: string): string[] {
 
 /** Written again when the sensor starts, or above a file whose columns are named by configuration. */
 function isHeader(fields: readonly string[], names: readonly (string | null)[]): boolean {
-  return names.every((name, i) => name === null || name === fields[i]) && names.some((name) => name !== null && !number.test(name));
+  return (
+    names.every((name, i) => name === null || name === fields[i]) && names.some((name) => name !== null && !number.test(name))
+  );
 }
 
 function jsonOf(line: string): Row {
@@ -87,7 +89,8 @@ function jsonOf(line: string): Row {
   } catch (cause) {
     throw new LineError(`it is no JSON: ${quoted(line)}`, { cause });
   }
-  if (typeof written !== 'object' || written === null || Array.isArray(written)) throw new LineError(`it is no JSON object: ${quoted(line)}`);
+  if (typeof written !== 'object' || written === null || Array.isArray(written))
+    throw new LineError(`it is no JSON object: ${quoted(line)}`);
   for (const [name, value] of Object.entries(written))
     if (typeof value === 'object' && value !== null) throw new LineError(`"${name}" is no single value: ${quoted(line)}`);
   return written as Row;
@@ -98,7 +101,7 @@ export function fieldsOf(line: string, separator: string): string[] {
   if (separator === ' ') return line.trim().split(/[ \t]+/);
   if (!line.includes('"')) return line.split(separator).map((field) => field.trim());
   const fields: string[] = [];
-  for (let at = 0; at <= line.length; ) {
+  for (let at = 0; at <= line.length;) {
     const { field, end } = fieldAt(line, at, separator);
     fields.push(field);
     at = end + 1;

@@ -36,7 +36,7 @@ export class LineSplitter {
     this.#bytes += piece.byteLength;
     if (this.#bytes > mostLineBytes) this.#pieces = [];
     // A copy: what is read from next would change a view.
-    else if (piece.byteLength > 0) this.#pieces.push(piece.slice());
+    else if (piece.byteLength > 0) this.#pieces.push(new Uint8Array(piece));
   }
 
   #line(): Line | undefined {

@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, rename, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { LinesSource } from '@flotilla/protocol';
 import { afterEach, describe, expect, it } from 'vitest';
-import { describeWith } from '@flotilla/test/support/required';
 import { eventually } from '../../fixtures/eventually.js';
 import { CollectingSink } from '../fixtures/collecting-sink.js';
 import { Folders } from '../fixtures/folders.js';
@@ -63,14 +61,12 @@ describe('lines of a file', () => {
     await rename(file, `${file}.1`);
     await appendFile(`${file}.1`, '2\n');
     await count(sink, 2);
-    await writeFile(file, 'x\n3\n');
+    await writeFile(file, 'humidity\n3\n');
     await count(sink, 3);
-    await truncate(file);
-    await eventually(() => sink.now?.state === 'running');
-    await appendFile(file, 'y\n');
-    await appendFile(file, '4\n');
+    // Cut and written anew in its place.
+    await writeFile(file, 'y\n4\n');
     await count(sink, 4);
-    expect(sink.features).toEqual([{ t: 1 }, { t: 2 }, { x: 3 }, { y: 4 }]);
+    expect(sink.features).toEqual([{ t: 1 }, { t: 2 }, { humidity: 3 }, { y: 4 }]);
   });
 
   it('are waited for where there is no file yet, and then all of them are new', async () => {
@@ -186,55 +182,5 @@ describe('lines of a TCP peer', () => {
     await source.stop();
     await gone;
     expect(sink.states.map(({ state }) => state)).not.toContain('failed');
-  });
-});
-
-describeWith('socat', 'lines of a serial line', () => {
-  /** Two ends of a line, as a null-modem cable has them. */
-  async function aCable(folder: string): Promise<ChildProcess> {
-    const [near, far] = [join(folder, 'tty'), join(folder, 'sensor')];
-    const socat = spawn('socat', [`pty,raw,echo=0,link=${near}`, `pty,raw,echo=0,link=${far}`], { stdio: 'ignore' });
-    open.push(() => unplug(socat));
-    const { existsSync } = await import('node:fs');
-    await eventually(() => existsSync(near) && existsSync(far));
-    return socat;
-  }
-  async function unplug(socat: ChildProcess): Promise<void> {
-    if (socat.exitCode !== null || socat.signalCode !== null) return;
-    const gone = once(socat, 'exit');
-    socat.kill();
-    await gone;
-  }
-
-  it('are read, and again when it is plugged in again', async () => {
-    const folder = await folders.make();
-    const socat = await aCable(folder);
-    const sink = begin({ lines: { serial: join(folder, 'tty'), baud: 115_200 }, columns: ['t', 'p'], separator: ';', decimal: ',' });
-    await isRunning(sink);
-    await appendFile(join(folder, 'sensor'), '1;2,5\r\n3;4\r\n');
-    await count(sink, 2);
-    await unplug(socat);
-    await eventually(() => sink.now?.state === 'waiting');
-    expect(sink.now?.reason).toContain('unplugged');
-    await aCable(folder);
-    await isRunning(sink);
-    await appendFile(join(folder, 'sensor'), '5;6\r\n');
-    await count(sink, 3);
-    expect(sink.features).toEqual([
-      { t: 1, p: 2.5 },
-      { t: 3, p: 4 },
-      { t: 5, p: 6 },
-    ]);
-    expect(sink.offered.at(-1)?.gap).toBe(true);
-  });
-
-  it('can not be read of a file, which is said', async () => {
-    const file = join(await folders.make({ plain: '' }), 'plain');
-    const sink = begin({ lines: { serial: file }, columns: ['t'] });
-    await eventually(() => sink.now?.state === 'failed');
-    expect(sink.now?.reason).toContain('can not be set up as a serial line');
-    await rm(file);
-    await eventually(() => sink.now?.state === 'waiting');
-    expect(sink.now?.reason).toContain('is not there');
   });
 });

@@ -101,7 +101,13 @@ class Lines {
   #features(row: Row): Captured {
     const gap = this.#gap || undefined;
     this.#gap = false;
-    return { payload: { kind: 'features' }, bytes: Buffer.from(JSON.stringify(row)), capturedAt: Date.now(), name: this.#name, gap };
+    return {
+      payload: { kind: 'features' },
+      bytes: Buffer.from(JSON.stringify(row)),
+      capturedAt: Date.now(),
+      name: this.#name,
+      gap,
+    };
   }
 
   #signal(sample: number[], { rate, chunk }: { rate: number; chunk: number }): Generator<Captured> {

@@ -45,11 +45,13 @@ export class PushedSource implements Source {
   }
 
   #read(body: Uint8Array, contentType: string | undefined): Content {
-    if (body.byteLength > this.maxBytes)
-      throw new RequestError(413, `it has ${body.byteLength} bytes, ${this.maxBytes} are taken (push.maxMb)`);
+    const most = this.config.push.maxMb * 1024 * 1024;
+    if (body.byteLength > most)
+      throw new RequestError(413, `the body has ${body.byteLength} bytes, and ${most} are taken (push.maxMb)`);
     const said = saidKind(contentType);
     const is = kindOf(body);
-    if (said && is && said !== is) throw new RequestError(400, `the body's content type says ${said}, its bytes are of the kind ${is}`);
+    if (said && is && said !== is)
+      throw new RequestError(400, `the body's content type says ${said}, its bytes are of the kind ${is}`);
     try {
       return contentOf(body);
     } catch (error) {

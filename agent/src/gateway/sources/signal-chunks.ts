@@ -18,7 +18,7 @@ export class SignalChunks {
 
   /** Interleaved by channel, whole frames. */
   *push(samples: ArrayLike<number>): Generator<Captured> {
-    for (let from = 0; from < samples.length; ) {
+    for (let from = 0; from < samples.length;) {
       const count = Math.min(samples.length - from, this.#samples.length - this.#filled);
       for (let i = 0; i < count; i += 1) this.#samples[this.#filled + i] = samples[from + i]!;
       this.#filled += count;
