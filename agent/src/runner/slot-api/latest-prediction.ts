@@ -1,6 +1,6 @@
 import type { SourceConfig } from '../../runner-protocol.js';
 import type { GradedPrediction } from './slot-schemas.js';
-import type { Prediction } from '../../prediction.js';
+import { type Prediction, qualityOf } from '../../prediction.js';
 
 const shortestStaleMs = 10_000;
 const missedPictures = 5;
@@ -25,6 +25,6 @@ export class LatestPrediction {
   read(): GradedPrediction | undefined {
     if (!this.#latest) return undefined;
     const { prediction, since } = this.#latest;
-    return { ...prediction, quality: this.now() - since > this.staleMs ? 'stale' : 'good' };
+    return { ...prediction, quality: this.now() - since > this.staleMs ? 'stale' : qualityOf(prediction) };
   }
 }
