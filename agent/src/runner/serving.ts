@@ -165,12 +165,13 @@ export class Serving {
 
   #routes(): Route[] {
     const [inferences, streams, feedback, queue] = [this.#inferences, this.#streams, this.#feedback, this.#queue];
+    const { isNear } = this.around;
     const isReady = () => this.#state === 'active';
     const record = (prediction: Prediction) => this.#record(prediction);
     return [
       slotsRoute(this.order),
-      ...oipRoutes({ inferences, monitor: this.#monitor, isReady, isNear: this.around.isNear }),
-      ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, feedback, record }),
+      ...oipRoutes({ inferences, monitor: this.#monitor, isReady, isNear }),
+      ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, feedback, record, isNear }),
       openApiRoute(),
       metricsRoute({ inferences, streams, feedback, queue, monitor: this.#monitor, predictions: this.#predictions }),
     ];

@@ -1,5 +1,5 @@
 import type { GradedPrediction } from './slot-schemas.js';
-import type { Prediction } from '../../prediction.js';
+import { type Prediction, qualityOf } from '../../prediction.js';
 
 /** The last prediction, graded when it is read. `now` is in milliseconds and never goes back: `at` would follow a clock that is set. */
 export class LatestPrediction {
@@ -18,6 +18,6 @@ export class LatestPrediction {
   read(): GradedPrediction | undefined {
     if (!this.#latest) return undefined;
     const { prediction, since } = this.#latest;
-    return { ...prediction, quality: this.now() - since > this.staleMs ? 'stale' : 'good' };
+    return { ...prediction, quality: this.now() - since > this.staleMs ? 'stale' : qualityOf(prediction) };
   }
 }
