@@ -28,6 +28,7 @@ export class SlotGateway {
   readonly #closing = new AbortController();
   #source: Source | undefined;
   #opened: Promise<void> = Promise.resolve();
+  #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
 
   constructor(private readonly parts: SlotPipelineParts) {
     const { config, log, onSource } = parts;
@@ -58,16 +59,27 @@ export class SlotGateway {
 
   start(): void {
     this.inspections?.start();
+    this.#triggered = this.#openTrigger();
     this.#opened = this.#open();
   }
 
   async stop(): Promise<void> {
     this.#closing.abort();
     this.inspections?.stop('the configuration of the slot was changed');
+    await (await this.#triggered)?.stop();
     await this.#opened;
     await this.#source?.stop();
     await this.lane.close();
     this.#runner.close();
+  }
+
+  async #openTrigger() {
+    const { config, log } = this.parts;
+    if (!this.inspections || !config.trigger?.mqtt) return undefined;
+    const { MqttTrigger } = await import('./mqtt-trigger.js');
+    const trigger = new MqttTrigger({ config: config.trigger.mqtt, inspections: this.inspections, log, slot: config.slot });
+    trigger.start();
+    return trigger;
   }
 
   async #open(): Promise<void> {
