@@ -57,10 +57,12 @@ export class SlotGateway {
     return this.#source;
   }
 
-  start(): void {
+  /** Resolves when the source is open, or is known not to be. */
+  async start(): Promise<void> {
     this.inspections?.start();
     this.#triggered = this.#openTrigger();
     this.#opened = this.#open();
+    await this.#opened;
   }
 
   async stop(): Promise<void> {
