@@ -11,6 +11,7 @@ export * from './gateway.js';
 export * from './desired.js';
 export * from './tensors.js';
 export * from './example.js';
+export * from './signal-steps.js';
 export * from './preprocess.js';
 export * from './postprocess.js';
 export * from './release.js';

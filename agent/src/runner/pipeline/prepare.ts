@@ -1,6 +1,6 @@
 import type { Crop, PipelineOverrides } from '@flotilla/protocol';
 import type { Tensor } from '../tensor.js';
-import type { Preprocess, Stage, View } from './stages.js';
+import type { Picture, Preprocess, Stage, View } from './stages.js';
 import type { StepClock } from './step-clock.js';
 import type { Opened } from './steps.js';
 
@@ -17,11 +17,15 @@ export const preparing =
   (steps: readonly Opened<Preprocess>[], name: string, clock: StepClock) =>
   async (first: Stage, { crop }: PipelineOverrides = {}): Promise<Prepared> => {
     let stage = first;
+    let decoded: Picture | undefined;
     for (const step of crop ? await croppedInstead(steps, crop) : steps) {
       const since = performance.now();
       stage = await step.run(stage);
       clock.add(step.name, since);
+      if (stage.kind === 'picture') decoded = stage;
     }
+    // Megabytes a picture, which the collector would see too late; a picture that was handed in belongs to somebody else.
+    if (first.kind === 'encoded') decoded?.free?.();
     if (stage.kind !== 'tensor') throw new Error(`preprocessing ends with ${stage.kind}, not with a tensor`);
     const { type, shape, data, view } = stage;
     return { tensor: { name, type, shape, data }, view };
