@@ -178,9 +178,9 @@ export class Serving {
   }
 
   /** Once for a batch, however many wait for it. */
-  async #execute({ model }: LoadedRelease, inputs: readonly Tensor[]): Promise<EngineRun> {
+  async #execute({ model, run }: LoadedRelease, inputs: readonly Tensor[]): Promise<EngineRun> {
     const elements = elementsAlong(model, inputs);
-    const done = await this.around.engine.run(inputs);
+    const done = await run(inputs);
     this.#monitor.executed(elements, done.wallUs);
     return done;
   }
