@@ -111,6 +111,9 @@ export const OpcUaSource = z.strictObject({
 });
 export type OpcUaSource = z.infer<typeof OpcUaSource>;
 
+/** The key that says which kind of source one is. */
+export const sourceKinds = ['directory', 'camera', 'video', 'recording', 'mqtt', 'push', 'audio', 'lines', 'opcua'] as const;
+
 export const SourceConfig = z.union([
   DirectorySource,
   CameraSource,

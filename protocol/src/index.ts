@@ -19,4 +19,5 @@ export * from './device-api.js';
 export * from './duration.js';
 export * from './plan.js';
 export * from './written.js';
+export * from './configuration.js';
 export * from './api.js';
