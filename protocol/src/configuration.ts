@@ -1,14 +1,13 @@
 import { z } from 'zod';
-import { PipelineOverrides, SlotPipeline, sourceKinds, SourceConfig, TriggerConfig } from './gateway.js';
+import { SlotPipeline, sourceKinds } from './gateway.js';
 import { DeviceId, Digest, GroupName, SlotName } from './ids.js';
 import { Epoch } from './messages.js';
 import { issueLines } from './written.js';
 
 /** Gateway configuration on its way from an operator to devices: what people write, what travels, and what devices answer. */
 
-export const pipelineSections = { source: SourceConfig, trigger: TriggerConfig, pipeline: PipelineOverrides } as const;
-export type PipelineSection = keyof typeof pipelineSections;
-export const sectionNames = Object.keys(pipelineSections) as PipelineSection[];
+export type PipelineSection = keyof SlotPipeline;
+export const sectionNames = Object.keys(SlotPipeline.shape) as PipelineSection[];
 
 /** Sections as they were written, defaults not filled in: what a default is, each device's own version says. */
 export type WrittenPipeline = z.input<typeof SlotPipeline>;
@@ -93,9 +92,7 @@ export const ConfigurationReport = z.object({
   epoch: Epoch,
   /** Of `config.gateway` as it came; absent where none came. */
   digest: Digest.optional(),
-  slots: z
-    .array(z.object({ slot: SlotName, source: origin.optional(), trigger: origin.optional(), pipeline: origin.optional() }))
-    .max(64),
+  slots: z.array(z.object({ slot: SlotName, from: z.record(z.string().max(32), origin) })).max(64),
   /** What is not done, and why; without a slot: all of it. */
   refused: z.array(z.object({ slot: z.string().max(64).optional(), reason: z.string().max(500) })).max(64),
 });
