@@ -20,4 +20,5 @@ export * from './duration.js';
 export * from './plan.js';
 export * from './written.js';
 export * from './configuration.js';
+export * from './configuration-api.js';
 export * from './api.js';
