@@ -12,8 +12,11 @@ export type Captured = {
   gap?: boolean | undefined;
 };
 
-/** `inferred`: its result is out. `refused`: it will never do (a broken picture). `busy`: nothing took it in time; it may be tried again later. */
-export type Outcome = 'inferred' | 'refused' | 'busy';
+/**
+ * `inferred`: its result is out. `refused`: it will never do (a broken picture). `busy`: nothing took it in time; it may be tried again later.
+ * `unasked`: it came when no inspection asked for it, and is passed over.
+ */
+export type Outcome = 'inferred' | 'refused' | 'busy' | 'unasked';
 
 /** `waiting`: nothing to read yet, or it is being reached again; `failed`: it needs somebody's hand. The reason is a sentence. */
 export type SourceState = { state: 'starting' | 'running' | 'waiting' | 'failed'; reason?: string | undefined };

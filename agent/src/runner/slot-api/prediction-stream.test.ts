@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { aLog, eventually } from '../../fixtures/eventually.js';
 import { follow } from '../fixtures/event-stream.js';
 import { httpHandler } from '../../http/http.js';
-import { Listener } from '../http/listener.js';
+import { Listener } from '../../http/listener.js';
 import { PredictionStreams, streamLimits } from './prediction-stream.js';
 
 const aPrediction = (seq: number, source = 'a.png') => ({

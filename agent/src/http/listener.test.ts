@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { type Socket, connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { eventually } from '../../fixtures/eventually.js';
+import { eventually } from '../fixtures/eventually.js';
 import { Listener } from './listener.js';
 
 const patience = { headersTimeout: 200, requestTimeout: 400, keepAliveTimeout: 5000, connectionsCheckingInterval: 50 };
