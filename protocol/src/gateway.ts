@@ -152,6 +152,8 @@ export const SourceConfig = z.union([
   OpcUaSource,
 ]);
 export type SourceConfig = z.infer<typeof SourceConfig>;
+/** Which kind of source one is, the first key of its schema says. */
+export const sourceKinds = SourceConfig.options.map((kind) => Object.keys(kind.shape)[0]!);
 
 /** What sets a capture off. Without one, all that the source has is inferred as it comes. */
 export const TriggerConfig = z.strictObject({

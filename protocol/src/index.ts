@@ -24,4 +24,6 @@ export * from './device-api.js';
 export * from './duration.js';
 export * from './plan.js';
 export * from './written.js';
+export * from './configuration.js';
+export * from './configuration-api.js';
 export * from './api.js';
