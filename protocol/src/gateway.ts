@@ -17,18 +17,25 @@ export const DirectorySource = z.strictObject({
 });
 export type DirectorySource = z.infer<typeof DirectorySource>;
 
+/** Without a picture for so long (or for three of its intervals) it counts as gone, and is reached again. */
+const stallS = z.number().min(1).max(3600).default(10);
+
 /** A V4L2 device, through ffmpeg. */
 export const CameraSource = z.strictObject({
   camera: text,
   width: z.int().min(16).max(8192).optional(),
   height: z.int().min(16).max(8192).optional(),
   framesPerSecond: perSecond.optional(),
-  /** Of the camera, as `ffmpeg -f v4l2 -list_formats all` names it. */
-  inputFormat: z.string().max(32).optional(),
+  /** Of the camera, as `ffmpeg -f v4l2 -list_formats all` names it. `mjpeg`: the camera's own JPEGs, decoded only if they are inferred. */
+  inputFormat: z
+    .string()
+    .regex(/^[a-z\d_]{1,32}$/)
+    .optional(),
+  stallS,
 });
 export type CameraSource = z.infer<typeof CameraSource>;
 
-/** A file, or what a network camera streams (rtsp, http), through ffmpeg; `.mjpeg` files without. */
+/** A file, or what a network camera streams (rtsp, http), through ffmpeg; `.mjpeg` files and JPEGs over HTTP (multipart) without. */
 export const VideoSource = z.strictObject({
   video: text,
   /** Smaller than it comes, to spare the pipe. */
@@ -37,6 +44,9 @@ export const VideoSource = z.strictObject({
   /** Frames in between are passed over. */
   framesPerSecond: perSecond.optional(),
   transport: z.enum(['tcp', 'udp']).default('tcp'),
+  username: text.optional(),
+  passwordFile: secretFile.optional(),
+  stallS,
   /** Of a file: `own` speed, dropping what comes too fast, as a camera; or `every` frame, as fast as they are inferred. */
   pace: z.enum(['own', 'every']).default('own'),
   then: z.enum(['repeat', 'stop']).default('stop'),
@@ -157,6 +167,8 @@ export const SourceConfig = z.union([
   OpcUaSource,
 ]);
 export type SourceConfig = z.infer<typeof SourceConfig>;
+/** Which kind of source one is, the first key of its schema says. */
+export const sourceKinds = SourceConfig.options.map((kind) => Object.keys(kind.shape)[0]!);
 
 /** What sets a capture off. Without one, all that the source has is inferred as it comes. */
 export const TriggerConfig = z.strictObject({

@@ -9,6 +9,7 @@ export const pythonProgram = process.env['FLOTILLA_PYTHON'] ?? 'python3';
 const probes = {
   mosquitto: () => spawnSync('mosquitto', ['-h']).error === undefined,
   socat: () => spawnSync('socat', ['-V']).error === undefined,
+  ffmpeg: () => spawnSync('ffmpeg', ['-version']).error === undefined,
   'onnx-testdata': () => existsSync('/usr/share/libonnx-testdata/data'),
   /** With what the Python engine needs. */
   python: () => spawnSync(pythonProgram, ['-c', 'import numpy, onnxruntime']).status === 0,

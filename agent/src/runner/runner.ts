@@ -45,15 +45,11 @@ export class Runner {
         await this.#ready(message.type).activate();
         send({ type: 'activated' });
         break;
-      case 'stop-source':
-        await this.#ready(message.type).stopSource();
-        send({ type: 'source-stopped' });
-        break;
       case 'secure':
         this.#security?.renew(message.credentials);
         break;
       case 'configure':
-        this.#ready(message.type).configure(message.windowS);
+        this.#ready(message.type).configure(message);
         break;
       case 'drain':
         await this.#drain(message.graceMs);

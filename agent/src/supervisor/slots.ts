@@ -1,11 +1,21 @@
-import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, SlotName } from '@flotilla/protocol';
+import {
+  type DesiredSlot,
+  type DesiredState,
+  type Digest,
+  type ReportedSlot,
+  SlotName,
+  type SlotPipeline,
+  variantName,
+  weightsOf,
+} from '@flotilla/protocol';
 import { join } from 'node:path';
 import type { Committed, Report, SlotState, Target } from '../core/slot-state.js';
 import { forecast, planSwap, type SwapMode, type SwapPlan } from '../core/swap-plan.js';
 import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
 import type { Exposure } from '../exposure.js';
-import type { SlotAddress, SourceConfig } from '../runner-protocol.js';
+import type { SlotAddress } from '../runner-protocol.js';
+import { staleAfterMs } from '../stale.js';
 import { ArtifactStore, type StoredRelease } from './artifact-store.js';
 import { CredentialFiles } from './credential-files.js';
 import type { Downloads } from './downloads.js';
@@ -27,7 +37,7 @@ import { VariantChoice } from './variant-choice.js';
 export type SlotReport = Omit<Report, 'type'> & { slot: SlotName };
 export type SlotsOptions = {
   dataDir: string;
-  slots: Readonly<Record<string, { source?: SourceConfig | undefined; expose?: Exposure | undefined }>>;
+  slots: Readonly<Record<string, Pick<SlotPipeline, 'source' | 'trigger'> & { expose?: Exposure | undefined }>>;
   headStart: HeadStart;
   limits: Limits;
   /** By slot; one worker with one thread where it is not said. */
@@ -102,7 +112,7 @@ export class Slots {
     const named = new Map(desired.slots.map((slot) => [slot.slot, slot]));
     for (const [name, { slot, runners }] of this.#built) {
       const wanted = named.get(name);
-      runners.configure(desired.config.windowS);
+      runners.configure({ windowS: desired.config.windowS });
       slot.dispatch({ type: 'desired', target: wanted && targetOf(wanted) });
       named.delete(name);
     }
@@ -182,12 +192,12 @@ export class Slots {
     const { swap = {}, limits, threads } = this.#options;
     const { mode = 'auto', budgetBytes = Infinity, availableBytes: available = availableBytes } = swap;
     const { digest, variant: file } = candidate;
-    const variant = manifest.variants.find((its) => its.file === file);
+    const variant = manifest.variants.find((its) => variantName(its) === file);
     const memoryMb = variant?.memoryMb ?? manifest.requires.memoryMb;
     const need = {
       peak: choice.peakBytes(digest, file),
       declared: memoryMb === undefined ? undefined : memoryMb * 2 ** 20,
-      weights: manifest.files.find(({ path }) => path === file)?.size ?? 0,
+      weights: weightsOf(manifest, variant),
       workers: threads?.[slot]?.workers ?? 1,
     };
     const others = [...this.#built].reduce(
@@ -209,7 +219,7 @@ export class Slots {
       windowS,
       onWindow,
       onAlarm: (name, message) => onAlarm(name, message, slot),
-      source: slots[slot]?.source,
+      staleAfterMs: staleAfterMs(slots[slot] ?? {}),
       addresses: this.#addresses(),
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },
@@ -218,7 +228,7 @@ export class Slots {
         batching: choice.batching(digest, variant),
       }),
       engineFor: ({ manifest }, file) =>
-        this.#engines.for(manifest.variants.find((its) => its.file === file) ?? { providers: ['cpu'] }),
+        this.#engines.for(manifest.variants.find((its) => variantName(its) === file) ?? { providers: ['cpu'] }),
       engineCache: (digest) => this.#engineCache.for(digest),
       plan: (release, candidate, incumbent) => this.#planSwap(slot, choice, release, candidate, incumbent),
     };
