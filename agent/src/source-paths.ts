@@ -33,7 +33,7 @@ const triggerFrom = (from: Resolve, trigger: TriggerConfig): TriggerConfig => ({
   ...(trigger.mqtt ? { mqtt: { ...trigger.mqtt, ...secretsFrom(from, trigger.mqtt) } } : {}),
 });
 
-const fileKeys = ['passwordFile', 'caFile', 'certFile', 'keyFile'] as const;
+const fileKeys = ['passwordFile', 'caFile', 'certFile', 'keyFile', 'serverCertificateFile'] as const;
 
 function secretsFrom(from: Resolve, written: object): Partial<Record<(typeof fileKeys)[number], string>> {
   const named = written as Partial<Record<(typeof fileKeys)[number], string>>;
