@@ -36,6 +36,7 @@ const weight = (issues: readonly Issue[]) =>
   issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1) / (1 + issue.path.length), 0);
 
 function hint(key: string, known: ReadonlySet<string>): string {
+  if (known.has(key)) return ' here; it belongs to another part';
   const longer = key.length >= 4 ? [...known].find((k) => k.startsWith(key)) : undefined;
   if (longer !== undefined) return `; did you mean "${longer}"?`;
   const [nearest] = [...known].map((k) => ({ k, d: distance(key, k) })).toSorted((a, b) => a.d - b.d);
