@@ -12,7 +12,11 @@ type Infer = (encoded: Uint8Array, name: string) => Promise<InferOutcome>;
 type Picture = { name: string; path: string; version: string };
 
 /** What a release is asked with, by the names of its files. */
-export const fileNames: Readonly<Record<Asked, RegExp>> = { picture: /\.(jpe?g|png|webp)$/i, features: /\.json$/i };
+export const fileNames: Readonly<Record<Asked, RegExp>> = {
+  picture: /\.(jpe?g|png|webp)$/i,
+  features: /\.json$/i,
+  signal: /\.wav$/i,
+};
 /** A folder with nothing new in it is looked at again after this, however high the rate. */
 const rescanMs = 1000;
 
