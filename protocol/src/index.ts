@@ -13,6 +13,7 @@ export * from './tensors.js';
 export * from './example.js';
 export * from './signal.js';
 export * from './over-time.js';
+export * from './signal-steps.js';
 export * from './preprocess.js';
 export * from './feeds.js';
 export * from './postprocess.js';

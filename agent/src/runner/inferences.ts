@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Asked as PipelineAsked } from '@flotilla/protocol';
+import { messageOf } from '../errors.js';
 import type { Frame, FrameAnswer } from '../frame.js';
-import { messageOf } from './fault.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
 import type { TopClass } from './monitor/window.js';
-import { RequestError } from './http/http.js';
+import { RequestError } from '../http/http.js';
 import { elementsAlong } from './oip/model-config.js';
 import { outputValues } from './slot-api/output-values.js';
 import { type InferenceQueue, Overloaded, type Submission, Withdrawn } from './queue/queue.js';

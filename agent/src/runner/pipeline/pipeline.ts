@@ -11,7 +11,7 @@ import {
   preprocessing,
   stepsOverTime,
 } from '@flotilla/protocol';
-import { messageOf } from '../fault.js';
+import { messageOf } from '../../errors.js';
 import type { TopClass } from '../monitor/window.js';
 import type { Findings } from '../../prediction.js';
 import { type Tensor, firstNonFinite } from '../tensor.js';

@@ -1,6 +1,6 @@
 import type { Crop, PipelineOverrides } from '@flotilla/protocol';
 import type { Tensor } from '../tensor.js';
-import type { Moment, Preprocess, SignalWindow, Stage, View } from './stages.js';
+import type { Moment, Picture, Preprocess, SignalWindow, Stage, View } from './stages.js';
 import type { StepClock } from './step-clock.js';
 import type { Opened } from './steps.js';
 
@@ -18,10 +18,12 @@ export class BadOverride extends Error {
 export const preparing =
   (steps: readonly Opened<Preprocess>[], name: string, clock: StepClock) =>
   async (first: Stage, { overrides = {}, moment }: Circumstances = {}): Promise<Prepared[]> => {
+    let decoded: Picture | undefined;
     const run = async (stage: Stage, { name: step, run: take }: Opened<Preprocess>) => {
       const since = performance.now();
       const next = await take(stage, moment);
       clock.add(step, since);
+      if (next.kind === 'picture') decoded = next;
       return next;
     };
     const go = async (stage: Stage, rest: readonly Opened<Preprocess>[]): Promise<Prepared[]> => {
@@ -36,7 +38,10 @@ export const preparing =
       const [step, ...others] = rest;
       return step ? go(await run(stage, step), others) : [preparedFrom(stage, name)];
     };
-    return go(first, overrides.crop ? await croppedInstead(steps, overrides.crop) : steps);
+    const all = await go(first, overrides.crop ? await croppedInstead(steps, overrides.crop) : steps);
+    // Megabytes a picture, which the collector would see too late; a picture that was handed in belongs to somebody else.
+    if (first.kind === 'encoded') decoded?.free?.();
+    return all;
   };
 
 function preparedFrom(stage: Stage, name: string): Prepared {

@@ -30,6 +30,8 @@ export type Rgb = { data: Uint8Array; width: number; height: number };
 export type Picture = {
   kind: 'picture';
   pixels: () => Promise<Rgb>;
+  /** Gives the memory of the decoded pixels back at once: nothing may look at them, nor at what was cut out of them, any more. */
+  free?: () => void;
   width: number;
   height: number;
   colour: Decode['colour'];

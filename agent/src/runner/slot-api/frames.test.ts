@@ -5,7 +5,7 @@ import { type Frame, decodeAnswer, encodeFrame, frameType } from '../../frame.js
 import { Prediction } from '../../prediction.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, picture, serve, sum } from '../fixtures/served.js';
-import { eventually } from '../fixtures/eventually.js';
+import { eventually } from '../../fixtures/eventually.js';
 
 const workshop = new Workshop();
 const path = '/v1/slots/inspection/frames';

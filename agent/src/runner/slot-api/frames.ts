@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { FrameError, decodeFrame, encodeAnswer, frameType } from '../../frame.js';
 import type { Prediction } from '../../prediction.js';
 import { askerOf } from '../http/asker.js';
-import { type Reply, RequestError, readBody } from '../http/http.js';
+import { type Reply, RequestError, readBody } from '../../http/http.js';
 import { isOnThisDevice } from '../http/nearness.js';
 import { BadPicture, type Inferences } from '../inferences.js';
 import { BadOverride } from '../pipeline/prepare.js';

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { RequestError, type Streamed } from '../http/http.js';
+import { RequestError, type Streamed } from '../../http/http.js';
 import { type Prediction, qualityOf } from '../../prediction.js';
 
 /** `bufferedBytes`: what may wait for one reader in this process; beyond it, its events are dropped. */

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { askerOf } from '../http/asker.js';
 import type { Feedback } from './feedback.js';
-import { RequestError, type Route, readBody } from '../http/http.js';
+import { RequestError, type Route, readBody } from '../../http/http.js';
 import { type Asked, BadPicture, type Inferences } from '../inferences.js';
-import { parseJson } from '../http/json-body.js';
+import { parseJson } from '../../http/json-body.js';
 import type { LatestPrediction } from './latest-prediction.js';
 import { frameType } from '../../frame.js';
 import { type FrameTaker, inferFrame } from './frames.js';
