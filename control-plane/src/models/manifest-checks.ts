@@ -1,8 +1,10 @@
 import {
   type Manifest,
   type Network,
+  feedsProblem,
   graphProblem,
   labelFiles,
+  madeInputs,
   postprocessProblem,
   preprocessProblem,
   variantFiles,
@@ -76,7 +78,8 @@ function tensorProblems({ inputs, outputs }: Pick<Network, 'inputs' | 'outputs'>
   ]);
 }
 
-const preprocessProblems = ({ preprocess, inputs }: Manifest): string[] => [preprocessProblem(preprocess, inputs) ?? []].flat();
+const preprocessProblems = (manifest: Manifest): string[] =>
+  [preprocessProblem(manifest.preprocess, madeInputs(manifest)) ?? [], feedsProblem(manifest) ?? []].flat();
 
 function postprocessProblems({ postprocess, outputs }: Pick<Network, 'postprocess' | 'outputs'>, manifest: Manifest): string[] {
   const classes = outputs[0]?.shape.at(-1) ?? -1;

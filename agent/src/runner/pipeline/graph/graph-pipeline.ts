@@ -1,9 +1,9 @@
-import { Decode, type Manifest, type PipelineOverrides } from '@flotilla/protocol';
+import { Decode, type Manifest } from '@flotilla/protocol';
 import type { Findings } from '../../../prediction.js';
 import { headline } from '../headline.js';
 import type { Pipeline } from '../pipeline.js';
 import { inputStage } from '../input.js';
-import { BadOverride, type Prepared } from '../prepare.js';
+import { BadOverride, type Circumstances, type Prepared } from '../prepare.js';
 import { type Stage, expectStage } from '../stages.js';
 import type { Tensor } from '../../tensor.js';
 import { openDecode } from '../preprocess/decode.js';
@@ -29,14 +29,15 @@ export function graphPipeline({ networks = {} }: Manifest, open: readonly OpenNe
   )[0];
   const decode = openDecode({ ...(said ?? Decode.parse({})), colour: 'rgb' });
   const found = ([output]: readonly Tensor[]): Findings => JSON.parse((output!.data as string[])[0]!) as Findings;
-  const prepare = async (first: Stage, { crop }: PipelineOverrides = {}): Promise<Prepared> => {
-    if (crop) throw new BadOverride('a release of several networks looks at whole pictures: it takes no crop of the device');
+  const prepare = async (first: Stage, { overrides }: Circumstances = {}): Promise<[Prepared]> => {
+    if (overrides?.crop)
+      throw new BadOverride('a release of several networks looks at whole pictures: it takes no crop of the device');
     const { data, ...size } = await expectStage(await decode(first), 'picture').pixels();
-    return { tensor: pictureTensor(data, size), view: undefined };
+    return [{ tensor: pictureTensor(data, size), view: undefined }];
   };
   return {
     asked: 'picture',
-    preprocess: (input) => prepare(inputStage('picture', input)),
+    preprocess: async (input) => (await prepare(inputStage('picture', input)))[0],
     prepare,
     postprocess: (outputs) => ({ findings: found(outputs), outputs }),
     headline: (outputs) => headline(found(outputs)),
