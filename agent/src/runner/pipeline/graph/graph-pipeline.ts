@@ -8,7 +8,8 @@ import { type Stage, expectStage } from '../stages.js';
 import type { Tensor } from '../../tensor.js';
 import { openDecode } from '../preprocess/decode.js';
 import { graphFamilies } from './clock.js';
-import type { OpenNetwork } from './network.js';
+import { Feeds } from '../feeds.js';
+import { type OpenNetwork, nothingAround } from './network.js';
 
 /** What a graph looks like from outside, to the queue and to clients of bare tensors. */
 export const pictureInput = { name: 'picture', type: 'UINT8' as const, shape: [-1, -1, 3] };
@@ -39,6 +40,8 @@ export function graphPipeline({ networks = {} }: Manifest, open: readonly OpenNe
     asked: 'picture',
     preprocess: async (input) => (await prepare(inputStage('picture', input)))[0],
     prepare,
+    feeds: new Feeds({ inputs: [pictureInput] }, nothingAround),
+    recollect: () => undefined,
     postprocess: (outputs) => ({ findings: found(outputs), outputs }),
     headline: (outputs) => headline(found(outputs)),
     clock: { families: (labels) => graphFamilies(open, labels) },
