@@ -35,10 +35,12 @@ function describeUnion(issue: Extract<Issue, { code: 'invalid_union' }>, known: 
 const weight = (issues: readonly Issue[]) =>
   issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1) / (1 + issue.path.length), 0);
 
+/** One that is known elsewhere in the file is no slip of the pen. */
 function hint(key: string, known: ReadonlySet<string>): string {
-  const longer = key.length >= 4 ? [...known].find((k) => k.startsWith(key)) : undefined;
+  const others = [...known].filter((k) => k !== key);
+  const longer = key.length >= 4 ? others.find((k) => k.startsWith(key)) : undefined;
   if (longer !== undefined) return `; did you mean "${longer}"?`;
-  const [nearest] = [...known].map((k) => ({ k, d: distance(key, k) })).toSorted((a, b) => a.d - b.d);
+  const [nearest] = others.map((k) => ({ k, d: distance(key, k) })).toSorted((a, b) => a.d - b.d);
   return nearest && nearest.d <= Math.max(2, key.length / 3) ? `; did you mean "${nearest.k}"?` : '';
 }
 
