@@ -12,6 +12,7 @@ export * from './desired.js';
 export * from './tensors.js';
 export * from './example.js';
 export * from './signal-steps.js';
+export * from './tile.js';
 export * from './preprocess.js';
 export * from './postprocess.js';
 export * from './release.js';
