@@ -28,6 +28,7 @@ export class SlotGateway {
   readonly #closing = new AbortController();
   #source: Source | undefined;
   #opened: Promise<void> = Promise.resolve();
+  #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
 
   constructor(private readonly parts: SlotPipelineParts) {
     const { config, log, onSource } = parts;
@@ -56,18 +57,31 @@ export class SlotGateway {
     return this.#source;
   }
 
-  start(): void {
+  /** Resolves when the source is open, or is known not to be. */
+  async start(): Promise<void> {
     this.inspections?.start();
+    this.#triggered = this.#openTrigger();
     this.#opened = this.#open();
+    await this.#opened;
   }
 
   async stop(): Promise<void> {
     this.#closing.abort();
     this.inspections?.stop('the configuration of the slot was changed');
+    await (await this.#triggered)?.stop();
     await this.#opened;
     await this.#source?.stop();
     await this.lane.close();
     this.#runner.close();
+  }
+
+  async #openTrigger() {
+    const { config, log } = this.parts;
+    if (!this.inspections || !config.trigger?.mqtt) return undefined;
+    const { MqttTrigger } = await import('./mqtt-trigger.js');
+    const trigger = new MqttTrigger({ config: config.trigger.mqtt, inspections: this.inspections, log, slot: config.slot });
+    trigger.start();
+    return trigger;
   }
 
   async #open(): Promise<void> {
