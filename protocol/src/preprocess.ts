@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Signal, Waveform, Window, channelsOf, waveformShape, windowLength } from './signal.js';
 import type { Datatype } from './tensors.js';
 
 const triple = z.tuple([z.number(), z.number(), z.number()]);
@@ -111,11 +112,14 @@ export const PreprocessStep = z.union([
   z.strictObject({ pixels: PixelsStep }),
   z.strictObject({ quantize: Quantize }),
   z.strictObject({ features: Features }),
+  z.strictObject({ signal: Signal }),
+  z.strictObject({ window: Window }),
+  z.strictObject({ waveform: Waveform }),
 ]);
 export type PreprocessStep = z.infer<typeof PreprocessStep>;
 
 /** What a release is asked with. */
-export type Asked = 'picture' | 'features';
+export type Asked = 'picture' | 'features' | 'signal';
 type Made = { type: Datatype; shape: readonly number[] };
 type Channels = 1 | 3;
 /** What lies between two steps, as far as it is known before the first input. */
@@ -123,6 +127,8 @@ type Between =
   | { is: 'nothing' }
   | { is: 'a picture'; channels: Channels }
   | { is: 'pixels'; channels: Channels; width: number; height: number }
+  | { is: 'a signal'; channels: number; rate: number }
+  | { is: 'a window'; channels: number; rate: number; samples: number }
   | ({ is: 'a tensor' } & Made);
 type Told = Between | { problem: string };
 
@@ -155,6 +161,15 @@ const follow: { [K in StepName]: (step: OptionsOf<K>, before: Between) => Told |
     if (twice !== undefined) return { problem: `features has "${twice}" twice` };
     return { is: 'a tensor', type: 'FP32', shape: [1, columns.reduce((sum, column) => sum + columnsOf(column), 0)] };
   },
+  signal: (step, before) =>
+    before.is === 'nothing' ? { is: 'a signal', channels: channelsOf(step), rate: step.rate } : undefined,
+  window: (step, before) => (before.is === 'a signal' ? { ...before, is: 'a window', samples: windowLength(step) } : undefined),
+  waveform: (step, before) => {
+    if (before.is !== 'a window') return undefined;
+    if (step.layout === 'NT' && before.channels !== 1)
+      return { problem: `waveform has the layout NT, which is for one channel, and there are ${before.channels}` };
+    return { is: 'a tensor', type: 'FP32', shape: waveformShape(step, before.channels, before.samples) };
+  },
 };
 
 type AllOf<T> = T extends unknown ? keyof T : never;
@@ -180,11 +195,13 @@ export function preprocessing(steps: readonly PreprocessStep[]): ({ asked: Asked
     between = next;
   }
   if (between.is !== 'a tensor') return { problem: outOfOrder(steps, 'the model', between) };
-  return { asked: 'features' in steps[0]! ? 'features' : 'picture', type: between.type, shape: between.shape };
+  return { asked: askedBy(steps[0]!), type: between.type, shape: between.shape };
 }
 
+const askedBy = (first: PreprocessStep): Asked => ('features' in first ? 'features' : 'signal' in first ? 'signal' : 'picture');
+
 const outOfOrder = (steps: readonly PreprocessStep[], name: string, { is }: Between) =>
-  `preprocess is ${steps.map(stepName).join(', ')}: ${name} can't follow ${is}; it must be decode, crop if any, resize, then normalise or pixels, quantize if any; or features, quantize if any`;
+  `preprocess is ${steps.map(stepName).join(', ')}: ${name} can't follow ${is}; it must be decode, crop if any, resize, then normalise or pixels, quantize if any; or features, quantize if any; or signal, window, waveform`;
 
 /** Why the steps and the model's inputs don't go together; undefined when they do. */
 export function preprocessProblem(

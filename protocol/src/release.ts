@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InputSignature } from './example.js';
+import { Constant, Recurrent } from './feeds.js';
 import { Digest, ModelName, Version } from './ids.js';
 import { PostprocessStep } from './postprocess.js';
 import { PreprocessStep } from './preprocess.js';
@@ -36,6 +37,8 @@ const common = {
   outputs: z.array(TensorSignature).min(1).max(32),
   preprocess: z.array(PreprocessStep).max(16).default([]),
   postprocess: z.array(PostprocessStep).max(16).default([]),
+  constants: z.array(Constant).min(1).max(32).optional(),
+  recurrent: z.array(Recurrent).min(1).max(32).optional(),
   requires: z
     .strictObject({ agent: z.string().max(100).optional(), memoryMb: z.number().min(1).max(1_000_000).optional() })
     .default({}),

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SlotGateway } from '@flotilla/agent/gateway/slot-gateway';
 import type { Sink, Source } from '@flotilla/agent/gateway/source';
+import { SourceConfig } from '@flotilla/protocol';
 import { answerParent } from './child.js';
 import { benchSlot, quietLog } from './served-model.js';
 
@@ -16,7 +17,7 @@ async function film({ socket, pictures, perSecond, ms }: CameraQuestion): Promis
   const frames = await Promise.all(pictures.map((path) => readFile(path)));
   const camera = new SteadyCamera(frames, perSecond);
   const gateway = new SlotGateway({
-    config: { slot: benchSlot, socket, source: { camera: 'made up' }, from: {} },
+    config: { slot: benchSlot, socket, source: SourceConfig.parse({ camera: 'made up' }), from: {} },
     folder: '/nowhere',
     log: quietLog(console.error),
     onSource: () => undefined,

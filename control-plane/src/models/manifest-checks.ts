@@ -1,4 +1,4 @@
-import { type Manifest, labelFiles, postprocessProblem, preprocessProblem } from '@flotilla/protocol';
+import { type Manifest, feedsProblem, labelFiles, madeInputs, postprocessProblem, preprocessProblem } from '@flotilla/protocol';
 import semver from 'semver';
 
 const GiB = 1024 ** 3;
@@ -64,7 +64,8 @@ function tensorProblems({ inputs, outputs }: Manifest): string[] {
   ]);
 }
 
-const preprocessProblems = ({ preprocess, inputs }: Manifest): string[] => [preprocessProblem(preprocess, inputs) ?? []].flat();
+const preprocessProblems = (manifest: Manifest): string[] =>
+  [preprocessProblem(manifest.preprocess, madeInputs(manifest)) ?? [], feedsProblem(manifest) ?? []].flat();
 
 function postprocessProblems(manifest: Manifest): string[] {
   const { postprocess, outputs } = manifest;
