@@ -25,7 +25,7 @@ async function film({ socket, pictures, perSecond, ms }: CameraQuestion): Promis
   });
   const latenciesMs: number[] = [];
   gateway.results.subscribe(({ capturedAt }) => latenciesMs.push(now() - capturedAt));
-  gateway.start();
+  await gateway.start();
   await delay(ms);
   await camera.stop();
   const { lane } = gateway;
