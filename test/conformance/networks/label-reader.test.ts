@@ -56,8 +56,8 @@ test.each([0, -8, 12, 180, 172, 90])(
     const { boxes = [] } = GradedPrediction.parse(await response.json());
     // Blanks are this network's weak side where the strip is tight: Python's onnxruntime loses the same ones.
     const read = boxes.map(({ text }) => text?.value.replaceAll(' ', ''));
-  expect(new Set(read)).toEqual(new Set(['FLOTILLA2026', 'LOT-42']));
-  expect(read).toHaveLength(2);
+    expect(new Set(read)).toEqual(new Set(['FLOTILLA2026', 'LOT-42']));
+    expect(read).toHaveLength(2);
     for (const { text, quad, label: of } of boxes) {
       expect(of).toBe('text');
       expect(quad).toHaveLength(4);
