@@ -1,10 +1,11 @@
-import { Decode, type Manifest } from '@flotilla/protocol';
+import { Decode, type Manifest, type PipelineOverrides } from '@flotilla/protocol';
 import type { Findings } from '../../../prediction.js';
 import { headline } from '../headline.js';
 import type { Pipeline } from '../pipeline.js';
-import type { FeatureValues, Picture } from '../stages.js';
+import { inputStage } from '../input.js';
+import { BadOverride, type Prepared } from '../prepare.js';
+import { type Stage, expectStage } from '../stages.js';
 import type { Tensor } from '../../tensor.js';
-import { decoded } from '../preprocess/decoded.js';
 import { openDecode } from '../preprocess/decode.js';
 import { graphFamilies } from './clock.js';
 import type { OpenNetwork } from './network.js';
@@ -28,14 +29,15 @@ export function graphPipeline({ networks = {} }: Manifest, open: readonly OpenNe
   )[0];
   const decode = openDecode({ ...(said ?? Decode.parse({})), colour: 'rgb' });
   const found = ([output]: readonly Tensor[]): Findings => JSON.parse((output!.data as string[])[0]!) as Findings;
+  const prepare = async (first: Stage, { crop }: PipelineOverrides = {}): Promise<Prepared> => {
+    if (crop) throw new BadOverride('a release of several networks looks at whole pictures: it takes no crop of the device');
+    const { data, ...size } = await expectStage(await decode(first), 'picture').pixels();
+    return { tensor: pictureTensor(data, size), view: undefined };
+  };
   return {
     asked: 'picture',
-    preprocess: async (input: Uint8Array | FeatureValues) => {
-      if (!(input instanceof Uint8Array)) throw new Error('the release takes pictures, not features');
-      const picture = (await decode({ kind: 'encoded', bytes: input })) as Picture;
-      const { data, info } = await decoded(picture.source);
-      return { tensor: pictureTensor(data, info), view: undefined };
-    },
+    preprocess: (input) => prepare(inputStage('picture', input)),
+    prepare,
     postprocess: (outputs) => ({ findings: found(outputs), outputs }),
     headline: (outputs) => headline(found(outputs)),
     clock: { families: (labels) => graphFamilies(open, labels) },

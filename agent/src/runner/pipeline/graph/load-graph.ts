@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type InputSignature, type Manifest, type Network, graphProblem, variantName } from '@flotilla/protocol';
 import type { Engine, EngineRun, LoadedModel } from '../../engine/engine.js';
 import { signatureMismatch } from '../../engine/signature.js';
-import { messageOf } from '../../fault.js';
+import { messageOf } from '../../../errors.js';
 import type { Pipeline } from '../pipeline.js';
 import { type Probed, areGuessed, probesOf } from '../../probe.js';
 import type { Tensor } from '../../tensor.js';

@@ -1,5 +1,4 @@
 import type { Manifest, Network } from '@flotilla/protocol';
-import sharp from 'sharp';
 import type { EngineRun } from '../../engine/engine.js';
 import { type Pipeline, openPipeline } from '../pipeline.js';
 import type { Findings } from '../../../prediction.js';
@@ -51,8 +50,8 @@ async function prepared(
   clock: StepClock,
   name: string,
 ): Promise<{ tensor: Tensor; view: View | undefined }> {
-  const source = sharp(data, { raw: { width, height, channels: 3 } });
-  let stage: Stage = { kind: 'picture', source, width, height, colour };
+  const pixels = () => Promise.resolve({ data, width, height });
+  let stage: Stage = { kind: 'picture', pixels, width, height, colour };
   for (const step of steps) {
     const since = performance.now();
     stage = await step.run(stage);

@@ -1,0 +1,17 @@
+import type { SourceConfig } from '@flotilla/protocol';
+import type { Source } from '../source.js';
+
+export type SourceContext = {
+  slot: string;
+  /** For what this slot's source keeps over restarts (certificates, its name at a broker): it makes it, 0700, when it needs it. */
+  folder: string;
+};
+
+/** What only one source needs is loaded with it. */
+export async function openSource(config: SourceConfig, context: SourceContext): Promise<Source> {
+  if ('push' in config) return new (await import('./push.js')).PushedSource(config);
+  if ('lines' in config) return new (await import('./lines.js')).LineStreamSource(config);
+  if ('camera' in config) return (await import('./camera.js')).cameraSource(config);
+  if ('video' in config) return (await import('./video.js')).videoSource(config);
+  throw new Error(`the slot "${context.slot}" has a source of a kind that this agent does not know`);
+}
