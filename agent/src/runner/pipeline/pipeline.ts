@@ -44,7 +44,7 @@ export type Pipeline = {
   postprocess: (outputs: readonly Tensor[], view?: View, moment?: Moment) => Answer;
   /** What an answer that goes back as tensors is counted under; none for a batch. Throws as well. */
   headline: (outputs: readonly Tensor[]) => TopClass | undefined;
-  clock: StepClock;
+  clock: Pick<StepClock, 'families'>;
 };
 
 /** Throws an Error that names the step or file that is wrong. */

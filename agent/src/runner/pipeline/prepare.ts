@@ -38,10 +38,10 @@ export const preparing =
       const [step, ...others] = rest;
       return step ? go(await run(stage, step), others) : [preparedFrom(stage, name)];
     };
-    const all = await go(first, overrides.crop ? await croppedInstead(steps, overrides.crop) : steps);
+    const prepared = await go(first, overrides.crop ? await croppedInstead(steps, overrides.crop) : steps);
     // Megabytes a picture, which the collector would see too late; a picture that was handed in belongs to somebody else.
     if (first.kind === 'encoded') decoded?.free?.();
-    return all;
+    return prepared;
   };
 
 function preparedFrom(stage: Stage, name: string): Prepared {
