@@ -1,4 +1,12 @@
-import { type Manifest, feedsProblem, labelFiles, madeInputs, postprocessProblem, preprocessProblem } from '@flotilla/protocol';
+import {
+  type Manifest,
+  feedsProblem,
+  labelFiles,
+  madeInputs,
+  postprocessProblem,
+  preprocessProblem,
+  tileProblem,
+} from '@flotilla/protocol';
 import semver from 'semver';
 
 const GiB = 1024 ** 3;
@@ -65,7 +73,11 @@ function tensorProblems({ inputs, outputs }: Manifest): string[] {
 }
 
 const preprocessProblems = (manifest: Manifest): string[] =>
-  [preprocessProblem(manifest.preprocess, madeInputs(manifest)) ?? [], feedsProblem(manifest) ?? []].flat();
+  [
+    preprocessProblem(manifest.preprocess, madeInputs(manifest)) ?? [],
+    feedsProblem(manifest) ?? [],
+    tileProblem(manifest) ?? [],
+  ].flat();
 
 function postprocessProblems(manifest: Manifest): string[] {
   const { postprocess, outputs } = manifest;
