@@ -25,6 +25,8 @@ export const DeviceConfig = z
     windowS: z.number().min(0.2).max(3600).default(10),
     uploadS: z.number().min(0.2).max(86_400).default(60),
     heartbeatS: z.number().min(1).max(3600).default(60),
+    /** A `GatewayDocument`, which is parsed apart: one that cannot be read costs none of the other orders. */
+    gateway: z.unknown().optional(),
   })
   .meta({ id: 'DeviceConfig' });
 export type DeviceConfig = z.infer<typeof DeviceConfig>;

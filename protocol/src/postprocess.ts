@@ -56,6 +56,24 @@ export type SsdBoxes = z.infer<typeof SsdBoxes>;
 export const YoloBoxes = strictly({ format: z.enum(['v5', 'v8']), minScore: fraction, labels: ReleasePath, output });
 export type YoloBoxes = z.infer<typeof YoloBoxes>;
 
+/**
+ * PP-OCR's DBPostProcess of [1, 1, height, width], by these names there: thresh, box_thresh, unclip_ratio, max_candidates. Each connected region above
+ * `threshold` becomes the smallest rectangle around it, its score the mean within; `unclip` makes it larger by as much of its area over its girth.
+ */
+export const DbBoxes = strictly({
+  threshold: fraction.default(0.3),
+  minScore: fraction.default(0.6),
+  unclip: z.number().min(0).max(10).default(1.5),
+  maxBoxes: z.int().min(1).max(1000).default(1000),
+  /** Shorter rectangles are noise; pixels of the map. */
+  minSide: z.number().min(0).default(3),
+  /** `reading`: line by line from the top, each from the left. */
+  order: z.enum(['best', 'reading']).default('best'),
+  label: z.string().min(1).max(128).default('text'),
+  output,
+});
+export type DbBoxes = z.infer<typeof DbBoxes>;
+
 /** Greedy, class by class: a box goes that overlaps a better one of its class by more than `iou`. */
 export const Nms = strictly({ iou: fraction, maxBoxes: z.int().min(1).max(1000).default(100) });
 export type Nms = z.infer<typeof Nms>;
@@ -89,23 +107,26 @@ export const Anomaly = strictly({ threshold: z.number(), output });
 export type Anomaly = z.infer<typeof Anomaly>;
 
 const ofNothing = strictly({ output });
-export const PostprocessStep = z.union([
-  strictly({ softmax: ofNothing }),
-  strictly({ sigmoid: ofNothing }),
-  strictly({ 'top-k': strictly({ k: z.int().min(1).max(1000), labels: ReleasePath }) }),
-  strictly({ 'multi-label': MultiLabel }),
-  strictly({ 'ssd-boxes': SsdBoxes }),
-  strictly({ 'yolo-boxes': YoloBoxes }),
-  strictly({ nms: Nms }),
-  strictly({ ctc: Ctc }),
-  strictly({ values: Values }),
-  strictly({ areas: Areas }),
-  strictly({ anomaly: Anomaly }),
-  strictly({ hysteresis: Hysteresis }),
-  strictly({ vote: Vote }),
-  strictly({ debounce: Debounce }),
-  strictly({ segments: Segments }),
-]);
+export const PostprocessStep = z
+  .union([
+    strictly({ softmax: ofNothing }),
+    strictly({ sigmoid: ofNothing }),
+    strictly({ 'top-k': strictly({ k: z.int().min(1).max(1000), labels: ReleasePath }) }),
+    strictly({ 'multi-label': MultiLabel }),
+    strictly({ 'ssd-boxes': SsdBoxes }),
+    strictly({ 'yolo-boxes': YoloBoxes }),
+    strictly({ 'db-boxes': DbBoxes }),
+    strictly({ nms: Nms }),
+    strictly({ ctc: Ctc }),
+    strictly({ values: Values }),
+    strictly({ areas: Areas }),
+    strictly({ anomaly: Anomaly }),
+    strictly({ hysteresis: Hysteresis }),
+    strictly({ vote: Vote }),
+    strictly({ debounce: Debounce }),
+    strictly({ segments: Segments }),
+  ])
+  .meta({ id: 'PostprocessStep' });
 export type PostprocessStep = z.infer<typeof PostprocessStep>;
 
 /** Files of labels that the steps read, each with how many lines there must be; undefined where the model does not say. */
@@ -113,7 +134,7 @@ export const labelFiles = (steps: readonly PostprocessStep[]): string[] =>
   steps.flatMap((step) => Object.values(step).flatMap((options) => ('labels' in options ? [options.labels] : [])));
 
 const scoring = new Set(['softmax', 'sigmoid']);
-const boxing = new Set(['ssd-boxes', 'yolo-boxes']);
+const boxing = new Set(['ssd-boxes', 'yolo-boxes', 'db-boxes']);
 
 /** Why the steps make no sense together, or not with these outputs; undefined when they do. */
 export function postprocessProblem(steps: readonly PostprocessStep[], outputs: readonly TensorSignature[]): string | undefined {
@@ -128,7 +149,7 @@ export function postprocessProblem(steps: readonly PostprocessStep[], outputs: r
   if (names.filter((name) => boxing.has(name)).length > 1) return `${given}: boxes are decoded in one way`;
   const nms = names.indexOf('nms');
   if (nms >= 0 && !names.slice(0, nms).some((name) => boxing.has(name)))
-    return `${given}: nms must follow ssd-boxes or yolo-boxes`;
+    return `${given}: nms must follow ssd-boxes, yolo-boxes or db-boxes`;
   const known = new Set(outputs.map(({ name }) => name));
   const stranger = steps.flatMap(namedOutputs).find((name) => !known.has(name));
   return stranger === undefined ? undefined : `postprocess reads the output "${stranger}"; there are ${[...known].join(', ')}`;

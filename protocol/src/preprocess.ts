@@ -43,16 +43,21 @@ export const Resize = z
   .strictObject({
     width: side,
     height: side,
-    fit: z.enum(['centre-crop', 'stretch', 'letterbox']),
+    /** `within`: shrunk until it goes into width × height, never enlarged; `height`: to the height, as wide as it then is, `width` at most. */
+    fit: z.enum(['centre-crop', 'stretch', 'letterbox', 'within', 'height']),
     cropFraction: z.number().gt(0).max(1).default(1),
     reference: z.enum(['pillow-bilinear', 'pillow-bicubic', 'opencv-linear', 'opencv-area', 'nearest']),
     /** What fills a letterbox: one level, or red, green and blue. */
     pad: z.union([level, z.tuple([level, level, level])]).optional(),
+    /** Of `within`: each side to the nearest multiple, that much at least. */
+    multipleOf: side.optional(),
+    /** Of `height`: what is less wide is padded on the right. */
+    minWidth: side.optional(),
     /** Where the picture lies in its letterbox; in the middle where nothing is said. */
     place: z.enum(['centre', 'top-left']).optional(),
   })
   .check(({ value, issues }) => {
-    const wrong = letterboxProblem(value);
+    const wrong = letterboxProblem(value) ?? freeSizeProblem(value);
     if (wrong) issues.push({ code: 'custom', path: [wrong.key], message: wrong.message, input: value });
   });
 export type Resize = z.infer<typeof Resize>;
@@ -60,8 +65,19 @@ export type Resize = z.infer<typeof Resize>;
 function letterboxProblem({ fit, pad, place }: { fit: string; pad?: unknown; place?: unknown }) {
   if (fit === 'letterbox')
     return pad === undefined ? { key: 'pad', message: 'a letterbox needs a pad value, 0 to 255' } : undefined;
-  if (pad !== undefined) return { key: 'pad', message: 'only a letterbox is padded' };
+  if (pad !== undefined && fit !== 'height') return { key: 'pad', message: 'only a letterbox is padded' };
   return place === undefined ? undefined : { key: 'place', message: 'only a letterbox has room to place a picture in' };
+}
+
+type FreeSize = { fit: string; width: number; pad?: unknown; multipleOf?: number | undefined; minWidth?: number | undefined };
+
+function freeSizeProblem({ fit, width, pad, multipleOf, minWidth }: FreeSize) {
+  if (multipleOf !== undefined && fit !== 'within') return { key: 'multipleOf', message: 'only fit: within rounds its sides' };
+  if (minWidth !== undefined && fit !== 'height') return { key: 'minWidth', message: 'only fit: height has a least width' };
+  if (minWidth !== undefined && minWidth > width) return { key: 'minWidth', message: `it is above the width, ${width}` };
+  return minWidth !== undefined && pad === undefined
+    ? { key: 'pad', message: 'a least width needs a pad value, 0 to 255' }
+    : undefined;
 }
 
 /** `(pixel − mean) / std` per channel, pixels in 0…255. */
@@ -106,24 +122,26 @@ export type Feature = z.infer<typeof Feature>;
 export const Features = z.array(Feature).min(1).max(4096);
 export type Features = z.infer<typeof Features>;
 
-export const PreprocessStep = z.union([
-  z.strictObject({ decode: Decode }),
-  z.strictObject({ crop: Crop }),
-  z.strictObject({ tile: Tile }),
-  z.strictObject({ resize: Resize }),
-  z.strictObject({ normalise: Normalise }),
-  z.strictObject({ pixels: PixelsStep }),
-  z.strictObject({ quantize: Quantize }),
-  z.strictObject({ features: Features }),
-  z.strictObject({ signal: Signal }),
-  z.strictObject({ window: Window }),
-  z.strictObject({ waveform: Waveform }),
-  z.strictObject({ detrend: Detrend }),
-  z.strictObject({ standardise: Standardise }),
-  z.strictObject({ scale: Scale }),
-  z.strictObject({ spectrum: Spectrum }),
-  z.strictObject({ 'log-mel': LogMel }),
-]);
+export const PreprocessStep = z
+  .union([
+    z.strictObject({ decode: Decode }),
+    z.strictObject({ crop: Crop }),
+    z.strictObject({ tile: Tile }),
+    z.strictObject({ resize: Resize }),
+    z.strictObject({ normalise: Normalise }),
+    z.strictObject({ pixels: PixelsStep }),
+    z.strictObject({ quantize: Quantize }),
+    z.strictObject({ features: Features }),
+    z.strictObject({ signal: Signal }),
+    z.strictObject({ window: Window }),
+    z.strictObject({ waveform: Waveform }),
+    z.strictObject({ detrend: Detrend }),
+    z.strictObject({ standardise: Standardise }),
+    z.strictObject({ scale: Scale }),
+    z.strictObject({ spectrum: Spectrum }),
+    z.strictObject({ 'log-mel': LogMel }),
+  ])
+  .meta({ id: 'PreprocessStep' });
 export type PreprocessStep = z.infer<typeof PreprocessStep>;
 
 /** What a release is asked with. */
@@ -146,8 +164,11 @@ const follow: { [K in StepName]: (step: OptionsOf<K>, before: Between) => Told |
     before.is === 'nothing' ? { is: 'a picture', channels: colour === 'grey-bt601' ? 1 : 3 } : undefined,
   crop: (_step, before) => (before.is === 'a picture' ? before : undefined),
   tile: (_step, before) => (before.is === 'a picture' ? { ...before, is: 'tiles' } : undefined),
-  resize: ({ width, height }, before) =>
-    before.is === 'a picture' || before.is === 'tiles' ? { is: 'pixels', channels: before.channels, width, height } : undefined,
+  resize: ({ width, height, fit }, before) => {
+    if (before.is !== 'a picture' && before.is !== 'tiles') return undefined;
+    const [freeWidth, freeHeight] = [fit === 'within' || fit === 'height', fit === 'within'];
+    return { is: 'pixels', channels: before.channels, width: freeWidth ? -1 : width, height: freeHeight ? -1 : height };
+  },
   normalise: ({ mean, std, layout: order }, before) => {
     if (before.is !== 'pixels') return undefined;
     if (mean.length !== before.channels || std.length !== before.channels)

@@ -43,7 +43,7 @@ export async function runGolden(release: Proven, folder: string, engine: Engine)
   };
 }
 
-async function readGoldenSet(folder: string, goldenFolder: string): Promise<GoldenSet> {
+export async function readGoldenSet(folder: string, goldenFolder: string): Promise<GoldenSet> {
   try {
     return GoldenSet.parse(JSON.parse(await readFile(join(folder, goldenFolder, 'cases.json'), 'utf8')));
   } catch (error) {
@@ -102,6 +102,8 @@ export function tensorDifference(
 }
 
 function compare({ name, output: expected }: GoldenCase, outputs: readonly Tensor[]): Omit<CaseResult, 'outputs'> {
+  if (!expected)
+    throw new ReleaseFault('golden', `${name}: "findings" are for a release of several networks; this one needs "output"`);
   const output = outputs.find((tensor) => tensor.name === expected.name);
   const actual = output ? numbersOf(output) : [];
   if (actual.length !== expected.values.length)

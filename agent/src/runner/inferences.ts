@@ -190,7 +190,7 @@ export class Inferences {
   /** One tile after the other, the next being prepared while this is computed; the last one brings what all came to. */
   async #runTiles(run: Run, { others = [], view, moment, uncertain }: How): Promise<Answer<Answered>> {
     const { feeds, tiled } = this.release.pipeline;
-    const answer = tiled();
+    const answer = tiled!();
     let [computeUs, tile] = [0, { inputs: run.inputs, view }];
     for (const following of others) {
       const next = following();

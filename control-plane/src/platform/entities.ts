@@ -1,5 +1,6 @@
 import { ClaimTokenRow } from '../access/claim-token.entity.js';
 import { EventRow } from '../events/event.entity.js';
+import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } from '../fleet/configuration.entity.js';
 import { AssignmentRow, DeviceRow, SlotReportRow } from '../fleet/device.entity.js';
 import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
 import { OutboxRow } from '../link/outbox.entity.js';
@@ -13,6 +14,9 @@ export const entities = [
   ClaimTokenRow,
   EventRow,
   AssignmentRow,
+  ConfigurationReportRow,
+  ConfigurationRow,
+  ConfigurationVersionRow,
   DeviceRow,
   SlotReportRow,
   GroupMemberRow,

@@ -46,11 +46,11 @@ export type Pipeline = {
   recollect: (state: Uint8Array | undefined, stream: Stream) => Memory | undefined;
   /** Throws for an answer that is no number. */
   postprocess: (outputs: readonly Tensor[], view?: View, moment?: Moment) => Answer;
-  /** The same of a picture in tiles, which come one by one. */
-  tiled: () => Tiled;
+  /** The same of a picture in tiles, which come one by one; absent where there are none. */
+  tiled?: () => Tiled;
   /** What an answer that goes back as tensors is counted under; none for a batch. Throws as well. */
   headline: (outputs: readonly Tensor[]) => TopClass | undefined;
-  clock: StepClock;
+  clock: Pick<StepClock, 'families'>;
 };
 
 /** Throws an Error that names the step or file that is wrong. */

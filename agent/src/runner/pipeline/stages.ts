@@ -80,6 +80,8 @@ export type Candidates = {
   corners: Float32Array;
   scores: Float32Array;
   classes: Int32Array;
+  /** x and y of four corners of each, clockwise from the top left, where boxes may lie at an angle. */
+  quads?: Float32Array;
   count: number;
   labels: readonly string[];
 };

@@ -34,6 +34,7 @@ const postprocessSteps: Openers<PostprocessStep, Postprocess> = {
   'multi-label': async () => (await import('./postprocess/multi-label.js')).openMultiLabel,
   'ssd-boxes': async () => (await import('./postprocess/ssd-boxes.js')).openSsdBoxes,
   'yolo-boxes': async () => (await import('./postprocess/yolo-boxes.js')).openYoloBoxes,
+  'db-boxes': async () => (await import('./postprocess/db-boxes.js')).openDbBoxes,
   nms: async () => (await import('./postprocess/nms.js')).openNms,
   ctc: async () => (await import('./postprocess/ctc.js')).openCtc,
   values: async () => (await import('./postprocess/values.js')).openValues,
