@@ -53,7 +53,7 @@ export class Runner {
         this.#security?.renew(message.credentials);
         break;
       case 'configure':
-        this.#ready(message.type).configure(message.windowS);
+        this.#ready(message.type).configure(message.windowS, message.slow);
         break;
       case 'drain':
         await this.#drain(message.graceMs);

@@ -85,6 +85,7 @@ export class Serving {
     this.#windowS = order.windowS;
     this.#queue = new InferenceQueue((inputs) => this.#execute(release, inputs), queueLimitsOf(release, around.engine));
     this.#monitor = new Monitor(served);
+    this.#monitor.countSlower(order.slow ?? {});
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);
     this.#feedback = openFeedback(order, this.#predictions, around.log);
@@ -125,7 +126,8 @@ export class Serving {
     await this.#source?.stop();
   }
 
-  configure(windowS: number): void {
+  configure(windowS: number, slow: Readonly<Record<string, number>> = {}): void {
+    this.#monitor.countSlower(slow);
     this.#windowS = windowS;
     if (this.#state === 'active') this.#tick();
   }
@@ -229,7 +231,8 @@ export class Serving {
   }
 
   #cut(): void {
-    this.around.send({ type: 'window', ...this.#monitor.cut(this.#queue.takeDepthMax()) });
+    const { durationS, window } = this.#monitor.cut(this.#queue.takeDepthMax());
+    this.around.send({ type: 'window', durationS, window: { ...window, rssBytes: heldBytes(this.around.engine) } });
   }
 }
 

@@ -57,6 +57,8 @@ export type RunnersOptions = OrderParts & {
   onWindow: (window: WindowMessage) => void;
 };
 type Runner = Committed & { run: number; process: RunnerProcess; sourceStopped: boolean; leaving: boolean; rssBytes: number };
+/** What a deployment's inferences are counted against. */
+export type SlowLimits = { deployment: string; limits: Record<string, number> };
 type Launched = { runner: Runner; figures: PreflightFigures | undefined };
 /** `note`: how long nothing served, where the incumbent had to go first. `figures`: of a candidate that was to prove itself. */
 export type Activation =
@@ -67,6 +69,9 @@ export type Activation =
 export class SlotRunners {
   readonly #options: RunnersOptions;
   #windowS: number;
+  #slow: SlowLimits | undefined;
+  /** Deaths of runners that are not yet told in a window. */
+  #deaths = { deployment: '', count: 0 };
   #active: Runner | undefined;
   /** Beside what serves. */
   #candidate: RunnerProcess | undefined;
@@ -92,9 +97,11 @@ export class SlotRunners {
     return this.#active;
   }
 
-  configure(windowS: number): void {
+  configure(windowS: number, slow?: SlowLimits): void {
     this.#windowS = windowS;
-    this.#active?.process.send({ type: 'configure', windowS });
+    this.#slow = slow;
+    const active = this.#active;
+    active?.process.send({ type: 'configure', windowS, slow: this.#slowOf(active) });
   }
 
   /** What serves takes the new certificate and tokens; what comes later finds them. */
@@ -241,13 +248,24 @@ export class SlotRunners {
       onProgress: (progress) => program.log.info({ slot }, inWords(progress, release.variant)),
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
-      onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
+      onWindow: (m) =>
+        this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment, ...this.#restarts(runner) } }),
     });
     try {
       const { listen = {} } = sockets ?? {};
       const credentials = this.#options.credentials?.current;
-      const windowS = this.#windowS;
-      const order = { prove, rehearse: this.#active !== undefined, listen, windowS, source, predictions, credentials, slots };
+      const [windowS, slow] = [this.#windowS, this.#slowOf(release)];
+      const order = {
+        prove,
+        slow,
+        rehearse: this.#active !== undefined,
+        listen,
+        windowS,
+        source,
+        predictions,
+        credentials,
+        slots,
+      };
       runner.process.send({ type: 'serve', ...load, ...order });
       // Both are waited for from now on: they may come in one breath.
       const [proven, ready] = await Promise.all([
@@ -300,6 +318,18 @@ export class SlotRunners {
     return note;
   }
 
+  #slowOf({ deployment }: Committed): Record<string, number> | undefined {
+    return this.#slow?.deployment === deployment ? this.#slow.limits : undefined;
+  }
+
+  /** Told once, by the window of the runner that came after. */
+  #restarts({ deployment }: Runner): { restarts?: number } {
+    const { count } = this.#deaths;
+    if (count === 0 || this.#deaths.deployment !== deployment) return {};
+    this.#deaths = { deployment, count: 0 };
+    return { restarts: count };
+  }
+
   #dismiss(runner: Runner, graceMs: number): void {
     runner.leaving = true;
     const gone = runner.process.drain(graceMs);
@@ -315,6 +345,8 @@ export class SlotRunners {
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
     if (runner.leaving) return;
+    const { deployment, count } = this.#deaths;
+    this.#deaths = { deployment: runner.deployment, count: deployment === runner.deployment ? count + 1 : 1 };
     // There is nobody left to give way to.
     this.#candidate?.claimShare();
     this.#standInSoon(`restarting: ${death.reason}`);

@@ -102,7 +102,7 @@ export class Slots {
     const named = new Map(desired.slots.map((slot) => [slot.slot, slot]));
     for (const [name, { slot, runners }] of this.#built) {
       const wanted = named.get(name);
-      runners.configure(desired.config.windowS);
+      runners.configure(desired.config.windowS, wanted?.slow && { deployment: wanted.deployment, limits: wanted.slow });
       slot.dispatch({ type: 'desired', target: wanted && targetOf(wanted) });
       named.delete(name);
     }
