@@ -1,4 +1,5 @@
 import { Initial1795359287598 } from './1795359287598-initial.js';
+import { Evidence1795737600000 } from './1795737600000-evidence.js';
 
 /** In the order in which they run. */
-export const migrations = [Initial1795359287598];
+export const migrations = [Initial1795359287598, Evidence1795737600000];
