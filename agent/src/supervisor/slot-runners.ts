@@ -56,8 +56,10 @@ export type RunnersOptions = OrderParts & {
   onWindow: (window: WindowMessage) => void;
 };
 type Runner = Committed & { run: number; process: RunnerProcess; leaving: boolean; rssBytes: number };
+/** What a deployment's inferences are counted against. */
+export type SlowLimits = { deployment: string; limits: Record<string, number> };
 /** What may change while a runner serves. */
-type Settings = { windowS: number; staleAfterMs: number | undefined };
+type Settings = { windowS: number; staleAfterMs: number | undefined; slow?: SlowLimits | undefined };
 type Launched = { runner: Runner; figures: PreflightFigures | undefined };
 /** `note`: how long nothing served, where the incumbent had to go first. `figures`: of a candidate that was to prove itself. */
 export type Activation =
@@ -68,6 +70,8 @@ export type Activation =
 export class SlotRunners {
   readonly #options: RunnersOptions;
   #settings: Settings;
+  /** Deaths of runners that are not yet told in a window. */
+  #deaths = { deployment: '', count: 0 };
   #active: Runner | undefined;
   /** Beside what serves. */
   #candidate: RunnerProcess | undefined;
@@ -95,7 +99,8 @@ export class SlotRunners {
 
   configure(settings: Partial<Settings>): void {
     this.#settings = { ...this.#settings, ...settings };
-    this.#active?.process.send({ type: 'configure', ...this.#settings });
+    const active = this.#active;
+    active?.process.send({ type: 'configure', ...this.#settings, slow: this.#slowOf(active) });
   }
 
   /** What serves takes the new certificate and tokens; what comes later finds them. */
@@ -241,7 +246,8 @@ export class SlotRunners {
       onProgress: (progress) => program.log.info({ slot }, inWords(progress, release.variant)),
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
-      onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
+      onWindow: (m) =>
+        this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment, ...this.#restarts(runner) } }),
     });
     try {
       const { listen = {} } = sockets ?? {};
@@ -249,6 +255,7 @@ export class SlotRunners {
       const { windowS, staleAfterMs } = this.#settings;
       const order = {
         prove,
+        slow: this.#slowOf(release),
         rehearse: this.#active !== undefined,
         listen,
         windowS,
@@ -299,6 +306,19 @@ export class SlotRunners {
     return note;
   }
 
+  #slowOf({ deployment }: Committed): Record<string, number> | undefined {
+    const { slow } = this.#settings;
+    return slow?.deployment === deployment ? slow.limits : undefined;
+  }
+
+  /** Told once, by the window of the runner that came after. */
+  #restarts({ deployment }: Runner): { restarts?: number } {
+    const { count } = this.#deaths;
+    if (count === 0 || this.#deaths.deployment !== deployment) return {};
+    this.#deaths = { deployment, count: 0 };
+    return { restarts: count };
+  }
+
   #dismiss(runner: Runner, graceMs: number): void {
     runner.leaving = true;
     const gone = runner.process.drain(graceMs);
@@ -314,6 +334,8 @@ export class SlotRunners {
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
     if (runner.leaving) return;
+    const { deployment, count } = this.#deaths;
+    this.#deaths = { deployment: runner.deployment, count: deployment === runner.deployment ? count + 1 : 1 };
     // There is nobody left to give way to.
     this.#candidate?.claimShare();
     this.#standInSoon(`restarting: ${death.reason}`);

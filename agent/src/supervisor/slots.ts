@@ -112,7 +112,8 @@ export class Slots {
     const named = new Map(desired.slots.map((slot) => [slot.slot, slot]));
     for (const [name, { slot, runners }] of this.#built) {
       const wanted = named.get(name);
-      runners.configure({ windowS: desired.config.windowS });
+      const slow = wanted?.slow && { deployment: wanted.deployment, limits: wanted.slow };
+      runners.configure({ windowS: desired.config.windowS, slow });
       slot.dispatch({ type: 'desired', target: wanted && targetOf(wanted) });
       named.delete(name);
     }
