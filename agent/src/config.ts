@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { describeIssues, DeviceId, ExecutionProvider, SlotName } from '@flotilla/protocol';
+import { describeIssues, DeviceId, ExecutionProvider, SlotName, SlotPipeline } from '@flotilla/protocol';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { Exposure, exposureComplaint, exposureFrom } from './exposure.js';
-import { SourceConfig } from './runner-protocol.js';
+import { Exposure, exposureComplaint, exposureFrom, gatewayComplaint } from './exposure.js';
+import { pipelineFrom } from './source-paths.js';
 
 /** The configuration cannot be used: one line for each thing wrong. */
 export class ConfigError extends Error {
@@ -27,7 +27,7 @@ const ListenFile = z
   });
 const SlotFile = z.strictObject({
   listen: ListenFile,
-  source: SourceConfig.optional(),
+  ...SlotPipeline.shape,
   /** Inferences side by side, each with its own copy of the weights; the profile's number where it is not said. */
   workers: z.int().min(1).max(64).optional(),
   expose: Exposure.optional(),
@@ -60,6 +60,8 @@ export const AgentFile = z.strictObject({
       maxRunS: z.number().min(0.5).max(3600).default(30),
     })
     .prefault({}),
+  /** Of the process that owns sources and triggers; it is reached on this device only. */
+  gateway: z.strictObject({ listen: z.strictObject({ http: Address }) }).optional(),
   engines: z
     .array(EngineFile)
     .max(8)
@@ -98,7 +100,7 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withPathsFrom(folder, slot)] as const);
   const resolved = Object.fromEntries(slots);
   checkAddresses(file, resolved);
-  const exposed = exposureComplaint(resolved);
+  const exposed = exposureComplaint(resolved) ?? gatewayComplaint(result.data.gateway?.listen.http);
   if (exposed) throw new ConfigError(`${file}: ${exposed}`);
   return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: resolved });
 }
@@ -132,11 +134,11 @@ function withEnvironment(written: unknown, env: NodeJS.ProcessEnv): unknown {
 const numberOrText = (text: string) => (Number.isNaN(Number(text)) ? text : Number(text));
 
 type Slot = z.output<typeof SlotFile>;
-function withPathsFrom(folder: string, { listen, source, expose, ...slot }: Slot): Slot {
+function withPathsFrom(folder: string, { listen, expose, ...slot }: Slot): Slot {
   return {
     ...slot,
+    ...pipelineFrom(folder, slot),
     listen: listen.unix === undefined ? listen : { ...listen, unix: resolve(folder, listen.unix) },
-    ...(source ? { source: { ...source, directory: resolve(folder, source.directory) } } : {}),
     ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
   };
 }

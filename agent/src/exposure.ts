@@ -36,6 +36,12 @@ export function exposureComplaint(slots: Readonly<Record<string, Slot>>): string
   return undefined;
 }
 
+/** The gateway asks nobody who they are: others than this device must not reach it. */
+export const gatewayComplaint = (http: Address | undefined): string | undefined =>
+  http && !isLoopback(http.host)
+    ? `gateway.listen.http: ${http.host}:${http.port} can be reached from the network, and the gateway asks nobody who they are; listen on 127.0.0.1.`
+    : undefined;
+
 export const exposureFrom = (folder: string, { certificate, key, clientCa, tokens }: Exposure): Exposure => ({
   certificate: resolve(folder, certificate),
   key: resolve(folder, key),

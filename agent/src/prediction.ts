@@ -79,3 +79,7 @@ export type Prediction = z.infer<typeof Prediction>;
 /** `uncertain`: see the prediction. `stale`: too old to say something about what lies before the camera now. `safe-mode`: no model serves; no prediction comes with it. */
 export const Quality = z.enum(['good', 'uncertain', 'stale', 'safe-mode']);
 export type Quality = z.infer<typeof Quality>;
+
+/** Of a prediction that was just made. */
+export const qualityOf = ({ uncertain }: Pick<Prediction, 'uncertain'>): Quality =>
+  uncertain === undefined ? 'good' : 'uncertain';

@@ -11,14 +11,6 @@ import { z } from 'zod';
 
 /** What supervisor and runner say to each other over the child's IPC channel; both sides parse what they receive. */
 
-/** A directory of pictures, read at a set rate. `then`: what becomes of a picture after it was inferred; `repeat` goes round. */
-export const SourceConfig = z.strictObject({
-  directory: z.string().min(1),
-  perSecond: z.number().gt(0).max(1000).default(1),
-  then: z.enum(['repeat', 'keep', 'delete']).default('keep'),
-});
-export type SourceConfig = z.infer<typeof SourceConfig>;
-
 /** An engine outside of the runner: found as JSON in this variable of its environment, so that nothing else is loaded before. */
 export const engineVariable = 'FLOTILLA_ENGINE';
 export const EngineSpec = z.object({
@@ -92,14 +84,14 @@ export const ToRunner = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('serve'),
     ...load,
-    /** Without it the slot is served by its source alone. */
     listen: Listen.default({}),
     windowS: z.number().gt(0),
     /** Golden set and figures first, told as `preflighted`: where there is no memory for a runner that is thrown away. */
     prove: z.boolean().optional(),
     /** Inferences through its own handlers before `ready`: for one that takes over from another, whose clients all come at once. */
     rehearse: z.boolean().optional(),
-    source: SourceConfig.optional(),
+    /** After which a prediction says nothing any more. */
+    staleAfterMs: z.number().gt(0).optional(),
     /** TLS, and who may ask; without it the address is this device's own. */
     credentials,
     /** All of this device, for clients that look for them. */
@@ -107,14 +99,13 @@ export const ToRunner = z.discriminatedUnion('type', [
     /** JSON lines of predictions; rotated at maxBytes, `keep` old files. */
     predictions: z.object({ file: z.string(), maxBytes: z.int().min(1), keep: z.int().min(0) }),
   }),
-  /** Listen, and start the source. */
+  /** Listen. */
   z.object({ type: z.literal('activate') }),
-  z.object({ type: z.literal('stop-source') }),
   /** Stop accepting, answer what came, send the last window, exit 0 at the latest after graceMs. */
   drain,
   /** New ones, for connections to come. */
   z.object({ type: z.literal('secure'), credentials: Credentials }),
-  z.object({ type: z.literal('configure'), windowS: z.number().gt(0) }),
+  z.object({ type: z.literal('configure'), windowS: z.number().gt(0), staleAfterMs: z.number().gt(0).optional() }),
 ]);
 export type ToRunner = z.infer<typeof ToRunner>;
 
@@ -150,7 +141,6 @@ export const FromRunner = z.discriminatedUnion('type', [
   /** The release is at fault: the runner exits with 0 after it. */
   z.object({ type: z.literal('failed'), ...failure, figures: PreflightFigures.partial().optional() }),
   z.object({ type: z.literal('activated') }),
-  z.object({ type: z.literal('source-stopped') }),
   /** Each second while serving. Counts since activation. `consecutiveErrors` is the run of failures that lasts now. */
   z.object({ type: z.literal('heartbeat'), ok: z.int(), errors: z.int(), consecutiveErrors: z.int(), rssBytes: z.int() }),
   /** One inference has lasted so long and is not done; said again and again, in whatever state the runner is. */

@@ -72,7 +72,7 @@ export const MqttSource = z.strictObject({
 export type MqttSource = z.infer<typeof MqttSource>;
 
 /** `POST /v1/slots/{slot}/push` of the gateway. */
-export const PushSource = z.strictObject({ push: z.strictObject({ maxMb: z.number().gt(0).max(256).default(32) }) });
+export const PushSource = z.strictObject({ push: z.strictObject({ maxMb: z.number().gt(0).max(64).default(32) }) });
 export type PushSource = z.infer<typeof PushSource>;
 
 /** Sound: a WAV file (or a named pipe with one), or an ALSA device through ffmpeg. */
@@ -88,25 +88,44 @@ export const AudioSource = z.strictObject({
 });
 export type AudioSource = z.infer<typeof AudioSource>;
 
-/** Lines of a sensor: a file that grows, a TCP peer, a serial line. */
-export const LinesSource = z.strictObject({
-  lines: z.union([
-    z.strictObject({ file: text, from: z.enum(['start', 'end']).default('end') }),
-    z.strictObject({ tcp: z.string().regex(/^\S+:\d{1,5}$/, 'must be host:port') }),
-    z.strictObject({ serial: text, baud: z.int().min(50).max(4_000_000).default(9600) }),
-  ]),
-  /** `csv`: `columns` names them, `null` for one to pass over; absent, the first line does. `json`: an object a line. */
-  format: z.enum(['csv', 'json']).default('csv'),
-  columns: z.array(z.string().max(128).nullable()).min(1).max(4096).optional(),
-  separator: z.string().length(1).default(','),
-  /** What one line is: features by name, or the next sample of a signal with as many channels as there are columns. */
-  as: z
-    .union([
-      z.literal('features'),
-      z.strictObject({ signal: z.strictObject({ rate: z.number().gt(0), chunk: z.int().min(1).max(65_536) }) }),
-    ])
-    .default('features'),
+const SerialLine = z.strictObject({
+  serial: text,
+  baud: z.int().min(50).max(4_000_000).default(9600),
+  dataBits: z.union([z.literal(7), z.literal(8)]).default(8),
+  parity: z.enum(['none', 'even', 'odd']).default('none'),
+  stopBits: z.union([z.literal(1), z.literal(2)]).default(1),
 });
+
+/** Lines of a sensor: a file that grows, a TCP peer, a serial line. */
+export const LinesSource = z
+  .strictObject({
+    lines: z.union([
+      z.strictObject({ file: text, from: z.enum(['start', 'end']).default('end') }),
+      z.strictObject({ tcp: z.string().regex(/^\S+:\d{1,5}$/, 'must be host:port') }),
+      SerialLine,
+    ]),
+    /** `csv`: `columns` names them, `null` for one to pass over; absent, the first line does. `json`: an object a line. */
+    format: z.enum(['csv', 'json']).default('csv'),
+    columns: z.array(z.string().min(1).max(128).nullable()).min(1).max(4096).optional(),
+    /** A space stands for any number of spaces and tabs. */
+    separator: z.string().length(1).default(','),
+    decimal: z.enum(['.', ',']).default('.'),
+    /** What one line is: features by name, or the next sample of a signal with as many channels as there are columns. */
+    as: z
+      .union([
+        z.literal('features'),
+        z.strictObject({ signal: z.strictObject({ rate: z.number().gt(0), chunk: z.int().min(1).max(65_536) }) }),
+      ])
+      .default('features'),
+  })
+  .superRefine(({ lines, format, columns, separator, decimal, as }, context) => {
+    const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    if (!columns && format === 'csv' && 'serial' in lines)
+      refuse('columns', 'must name the columns: who listens to a serial line may come after its first line');
+    if (!columns && format === 'json' && as !== 'features')
+      refuse('columns', 'must name the fields that are the channels of the signal');
+    if (format === 'csv' && separator === decimal) refuse('decimal', 'must not be the separator, too');
+  });
 export type LinesSource = z.infer<typeof LinesSource>;
 
 /** Variables of an OPC UA server, by feature name. */

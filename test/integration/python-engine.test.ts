@@ -1,7 +1,7 @@
 import { OrtEngine } from '@flotilla/agent/runner/engine/ort-engine';
 import { ChildEngine } from '@flotilla/agent/runner/engine/child-engine';
 import type { Engine } from '@flotilla/agent/runner/engine/engine';
-import { aLog } from '@flotilla/agent/runner/fixtures/eventually';
+import { aLog } from '@flotilla/agent/fixtures/eventually';
 import { shippedVersions, Workshop } from '@flotilla/agent/runner/fixtures/orders';
 import { preflight } from '@flotilla/agent/runner/preflight';
 import { probe } from '@flotilla/agent/runner/probe';

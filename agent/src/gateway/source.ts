@@ -12,11 +12,17 @@ export type Captured = {
   gap?: boolean | undefined;
 };
 
-/** `inferred`: its result is out. `refused`: it will never do (a broken picture). `busy`: nothing took it in time; it may be tried again later. */
-export type Outcome = 'inferred' | 'refused' | 'busy';
+/**
+ * `inferred`: its result is out. `refused`: it will never do (a broken picture). `busy`: nothing took it in time; it may be tried again later.
+ * `unasked`: it came when no inspection asked for it, and is passed over.
+ */
+export type Outcome = 'inferred' | 'refused' | 'busy' | 'unasked';
 
 /** `waiting`: nothing to read yet, or it is being reached again; `failed`: it needs somebody's hand. The reason is a sentence. */
 export type SourceState = { state: 'starting' | 'running' | 'waiting' | 'failed'; reason?: string | undefined };
+
+/** What came to nothing in the source itself: a broken line, a message that is too large. The reason is a sentence. */
+export type Loss = { reason: string; name?: string | undefined };
 
 /** What a source writes to. */
 export type Sink = {
@@ -24,6 +30,8 @@ export type Sink = {
   offer: (captured: Captured) => void;
   /** Of something that can wait (a file, a message): resolves when it is through. */
   submit: (captured: Captured) => Promise<Outcome>;
+  /** Counted, and named now and then: a flood of them must not fill the log. */
+  lost: (loss: Loss) => void;
   /** Said again and again without harm; each change is logged once, by who listens. */
   state: (state: SourceState) => void;
 };

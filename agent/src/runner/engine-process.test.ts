@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { engineVariable, FromRunner, type ToRunner } from '../runner-protocol.js';
-import { eventually } from './fixtures/eventually.js';
+import { eventually } from '../fixtures/eventually.js';
 import { smallManifest, Workshop, served } from './fixtures/orders.js';
 import type { LoadOrder } from './loading.js';
 

@@ -12,5 +12,3 @@ export class ReleaseFault extends Error {
     super(message);
   }
 }
-
-export const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,7 +1,8 @@
 import type { GoldenCase, TensorSignature } from '@flotilla/protocol';
 import { readFile } from 'node:fs/promises';
-import { ReleaseFault, messageOf } from './fault.js';
-import { parseJson } from './http/json-body.js';
+import { ReleaseFault } from './fault.js';
+import { messageOf } from '../errors.js';
+import { parseJson } from '../http/json-body.js';
 import { readInputs } from './oip/inputs.js';
 import { requestInputs } from './slot-api/predict-request.js';
 import { PredictRequest } from './slot-api/slot-schemas.js';

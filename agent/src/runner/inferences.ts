@@ -1,15 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { messageOf } from './fault.js';
+import { messageOf } from '../errors.js';
+import type { PipelineOverrides } from '@flotilla/protocol';
+import type { Frame, FrameAnswer } from '../frame.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
 import type { TopClass } from './monitor/window.js';
-import { RequestError } from './http/http.js';
+import { RequestError } from '../http/http.js';
 import { elementsAlong } from './oip/model-config.js';
 import { outputValues } from './slot-api/output-values.js';
 import { type InferenceQueue, Overloaded, type Submission, Withdrawn } from './queue/queue.js';
 import { headline } from './pipeline/headline.js';
-import type { Pipeline, Prepared } from './pipeline/pipeline.js';
+import { payloadStage } from './pipeline/input.js';
+import type { Pipeline } from './pipeline/pipeline.js';
+import { BadOverride, type Prepared } from './pipeline/prepare.js';
 import type { FeatureValues, View } from './pipeline/stages.js';
+import { stricter } from './pipeline/stricter.js';
 import type { Findings, Prediction } from '../prediction.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
 
@@ -27,7 +32,9 @@ type Run = { inputs: readonly Tensor[]; since: number; submission: Submission; c
 type Answer<T> = { value: T; computeUs: number; totalUs: number };
 /** `fault`: the release's own check could not use what this value was made of. */
 type Finished<T> = { value: T; top: TopClass | undefined; fault?: unknown };
-export type Asked = Submission & { since?: number; source?: string };
+/** What the prediction says about where its input came from. */
+type Origin = { [K in 'source' | 'stream' | 'capturedAt' | 'inspection']?: string | undefined };
+export type Asked = Submission & Origin & { since?: number };
 /** Between the model's answer and the client's reading it. */
 const sendingMs = 1;
 
@@ -66,13 +73,26 @@ export class Inferences {
     return this.#predict([tensor], true, { since, ...asked }, view);
   }
 
+  /** What a source took. A prediction for each; the state goes with the stream's next frame. */
+  async predictFrame({ head, payload }: Frame, asked: Asked = {}): Promise<FrameAnswer<Prediction>> {
+    const { name: source, stream, capturedAt, inspection, overrides = {} } = head;
+    const { tensor, view } = await this.#prepare(head.payload, payload, overrides);
+    const origin = { source, stream, capturedAt, inspection };
+    return { predictions: [await this.#predict([tensor], true, { ...asked, ...origin }, view, overrides.minScore)] };
+  }
+
   /** Tensors, for an answer with the release's own postprocessing. */
   predictFrom(inputs: readonly Tensor[], asked: Asked = {}): Promise<Prediction> {
     return this.#predict(inputs, isPlain(inputs), asked);
   }
 
-  async #predict(inputs: readonly Tensor[], counted: boolean, asked: Asked, view?: View): Promise<Prediction> {
-    const { since = performance.now(), source, ...submission } = asked;
+  async #predict(
+    inputs: readonly Tensor[],
+    counted: boolean,
+    { since = performance.now(), source, stream, capturedAt, inspection, ...submission }: Asked,
+    view?: View,
+    minScore?: number,
+  ): Promise<Prediction> {
     const run = { inputs, since, submission, counted };
     const { value, computeUs, totalUs } = await this.#run(run, (outputs) => this.#answer(outputs, view));
     const { digest, deployment } = this.served;
@@ -84,11 +104,16 @@ export class Inferences {
       release: this.release.name,
       digest,
       deployment,
-      ...(source === undefined ? {} : { source }),
-      ...value,
+      ...given({ source, stream, capturedAt, inspection }),
+      ...(minScore === undefined ? value : stricter(value, minScore)),
       computeMs: computeUs / 1000,
       totalMs: totalUs / 1000,
     };
+  }
+
+  /** What the slot's own source took. */
+  unreadable(): void {
+    this.monitor.failed();
   }
 
   #check<T>(value: T, outputs: readonly Tensor[], takesAny: boolean): Finished<T> {
@@ -119,6 +144,21 @@ export class Inferences {
     }
   }
 
+  async #prepare(kind: Frame['head']['payload'], bytes: Uint8Array, overrides: PipelineOverrides): Promise<Prepared> {
+    const { pipeline, name } = this.release;
+    const { asks, stage } = payloadStage(kind, bytes);
+    if (!pipeline.prepare || asks !== pipeline.asked)
+      throw new BadPicture(
+        `${name} takes no ${asks}: its source must give ${pipeline.asked ?? 'nothing, for it takes tensors only'}`,
+      );
+    try {
+      return await pipeline.prepare(stage(), overrides);
+    } catch (error) {
+      if (error instanceof BadOverride) throw error;
+      throw new BadPicture(`the ${asks} can't be read: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
   async #run<T>(
     { inputs, since, submission, counted }: Run,
     finish: (outputs: readonly Tensor[]) => Finished<T>,
@@ -146,6 +186,8 @@ export class Inferences {
     }
   }
 }
+
+const given = (origin: Origin) => Object.fromEntries(Object.entries(origin).filter(([, value]) => value !== undefined)) as Origin;
 
 const asksFor = ({ asked }: Pipeline) =>
   asked === undefined

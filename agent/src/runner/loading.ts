@@ -4,7 +4,8 @@ import type { ToRunner } from '../runner-protocol.js';
 import { type BatchingOutcome, tryBatching } from './queue/batching.js';
 import { type Engine, type LoadedModel, ModelRefused } from './engine/engine.js';
 import { signatureMismatch } from './engine/signature.js';
-import { ReleaseFault, messageOf } from './fault.js';
+import { ReleaseFault } from './fault.js';
+import { messageOf } from '../errors.js';
 import { type Pipeline, openPipeline } from './pipeline/pipeline.js';
 import { type Probed, areGuessed, probesOf } from './probe.js';
 

@@ -1,4 +1,4 @@
-import type { Route } from './http/http.js';
+import type { Route } from '../http/http.js';
 import type { Inferences } from './inferences.js';
 import type { Feedback } from './slot-api/feedback.js';
 import type { JsonLines } from './slot-api/json-lines.js';

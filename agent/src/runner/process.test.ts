@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from './fixtures/eventually.js';
+import { eventually } from '../fixtures/eventually.js';
 import { Workshop, served } from './fixtures/orders.js';
 import { Runners, boundSocket, program, requireBuild } from './fixtures/runner-program.js';
 
@@ -54,14 +54,12 @@ describe('serving', () => {
     ]);
   });
 
-  test('without a socket it serves its source alone, and drains at once', async () => {
+  test('without a socket it beats all the same, and drains at once', async () => {
     const runner = start();
     const order = await workshop.smallRelease('colour');
     runner.send(served(order, join(order.folder, 'p.jsonl')));
     await runner.hears('ready');
     runner.send({ type: 'activate' });
-    runner.send({ type: 'stop-source' });
-    await runner.hears('source-stopped');
     await runner.hears('heartbeat');
     runner.send({ type: 'drain', graceMs: 5000 });
     expect(await runner.ended).toEqual({ code: 0, signal: null });
@@ -98,10 +96,7 @@ describe('the end', () => {
   });
 
   test('of a killed parent is the end of the runner, though it computes', async () => {
-    const order = {
-      ...served(await workshop.smallRelease('slow'), '/dev/null'),
-      source: { directory: await workshop.folder(), perSecond: 1, then: 'keep' },
-    };
+    const order = served(await workshop.smallRelease('slow'), '/dev/null');
     const parent = spawn(process.execPath, [
       '-e',
       `const runner = require('node:child_process').fork(${JSON.stringify(program)}, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });

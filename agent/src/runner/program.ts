@@ -2,8 +2,8 @@ import { pino } from 'pino';
 import { z } from 'zod';
 import { type FromRunner, ToRunner } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
-import { messageOf } from './fault.js';
-import type { Logger } from './log.js';
+import { messageOf } from '../errors.js';
+import type { Logger } from '../log.js';
 import { watchRuns } from './run-watch.js';
 import { Runner } from './runner.js';
 

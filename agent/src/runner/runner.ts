@@ -2,7 +2,7 @@ import type { FromRunner, ToRunner } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
 import { ReleaseFault } from './fault.js';
 import { type LoadOrder, type LoadedRelease, loadRelease } from './loading.js';
-import type { Logger } from './log.js';
+import type { Logger } from '../log.js';
 import { heldBytes, peakBytes } from './memory.js';
 import { openSecurity } from './http/open-security.js';
 import { preflight, prove } from './preflight.js';
@@ -45,15 +45,11 @@ export class Runner {
         await this.#ready(message.type).activate();
         send({ type: 'activated' });
         break;
-      case 'stop-source':
-        await this.#ready(message.type).stopSource();
-        send({ type: 'source-stopped' });
-        break;
       case 'secure':
         this.#security?.renew(message.credentials);
         break;
       case 'configure':
-        this.#ready(message.type).configure(message.windowS);
+        this.#ready(message.type).configure(message);
         break;
       case 'drain':
         await this.#drain(message.graceMs);

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, request as httpRequest } from 'node:http';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { eventually } from './fixtures/eventually.js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { eventually } from '../fixtures/eventually.js';
 import { GrpcClient, inferImages } from './fixtures/grpc-client.js';
+import { postFrame } from './fixtures/frames.js';
 import { Workshop } from './fixtures/orders.js';
 import { type Served, anywhere, images, picture, serve, sum, windows } from './fixtures/served.js';
 
@@ -17,7 +18,7 @@ describe('windows and heartbeats', () => {
 
   test('are sent without traffic too, and follow a change of length', async () => {
     const slot = await serve(workshop, await workshop.smallRelease('colour'), { windowS: 1000 });
-    slot.serving.configure(0.05);
+    slot.serving.configure({ windowS: 0.05 });
     await eventually(() => windows(slot.sent).length >= 3);
     expect(windows(slot.sent)[1]).toMatchObject({ ok: 0, errors: 0, variant: 'model.onnx', classes: {} });
     await eventually(() => slot.sent.some((m) => m.type === 'heartbeat' && m.ok === 0 && m.rssBytes > 1e7));
@@ -26,25 +27,18 @@ describe('windows and heartbeats', () => {
 });
 
 describe('a source', () => {
-  let directory: string;
-  beforeEach(async () => {
-    directory = await workshop.folder({
-      'a-red.png': await picture('red'),
-      'b-broken.jpg': 'no picture',
-      'c-blue.png': await picture('blue'),
-    });
-  });
   afterEach(() => workshop.clear());
 
-  test('feeds the model; a broken picture is an error that names it', async () => {
-    const slot = await serve(workshop, await workshop.smallRelease('colour'), {
-      source: { directory, perSecond: 200, then: 'keep' },
+  test('feeds the model through the gateway; a broken picture is an error that names it', async () => {
+    const slot = await serve(workshop, await workshop.smallRelease('colour'));
+    expect(await postFrame(slot.base, await picture('red'), { name: 'a-red.png' })).toMatchObject({ status: 200 });
+    expect(await postFrame(slot.base, Buffer.from('no picture'), { name: 'b-broken.jpg' })).toMatchObject({
+      status: 400,
+      error: expect.stringContaining('unsupported image format'),
     });
-    await eventually(() => sum(slot.sent, 'ok') === 2 && sum(slot.sent, 'errors') === 1);
+    expect(await postFrame(slot.base, await picture('blue'), { name: 'c-blue.png' })).toMatchObject({ status: 200 });
     await slot.close();
-    expect(slot.log.lines).toMatchObject([
-      { level: 'warn', fields: { file: 'b-broken.jpg', reason: expect.stringContaining('unsupported image format') } },
-    ]);
+    expect([sum(slot.sent, 'ok'), sum(slot.sent, 'errors')]).toEqual([2, 1]);
     const lines = (await readFile(slot.file, 'utf8'))
       .trimEnd()
       .split('\n')
@@ -56,23 +50,10 @@ describe('a source', () => {
   });
 
   test('a model that fails shows a run of errors in the heartbeat', async () => {
-    const slot = await serve(workshop, await workshop.smallRelease('nan'), {
-      source: { directory, perSecond: 100, then: 'repeat' },
-    });
+    const slot = await serve(workshop, await workshop.smallRelease('nan'));
+    for (let i = 0; i < 6; i++) expect(await postFrame(slot.base, await picture('red'))).toMatchObject({ status: 500 });
     const beat = await eventually(() => slot.sent.find((m) => m.type === 'heartbeat' && m.errors > 5));
-    expect(beat).toMatchObject({ ok: 0, consecutiveErrors: (beat as { errors: number }).errors });
-    await slot.close();
-  });
-
-  test('stops when told, and the release goes on', async () => {
-    const slot = await serve(workshop, await workshop.smallRelease('colour'), {
-      source: { directory, perSecond: 200, then: 'repeat' },
-    });
-    await eventually(() => sum(slot.sent, 'ok') > 2);
-    await slot.serving.stopSource();
-    const count = slot.engine.stats().runs;
-    expect((await slot.post('/v2/models/inspection/infer', JSON.stringify({ inputs: [images()] }))).status).toBe(200);
-    expect(slot.engine.stats().runs).toBe(count + 1);
+    expect(beat).toMatchObject({ ok: 0, consecutiveErrors: 6 });
     await slot.close();
   });
 });

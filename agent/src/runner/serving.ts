@@ -1,16 +1,18 @@
 import type { RequestListener } from 'node:http';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
-import type { FromRunner, SourceConfig } from '../runner-protocol.js';
+import type { FromRunner } from '../runner-protocol.js';
+import { staleAfterMs } from '../stale.js';
 import type { Engine, EngineRun } from './engine/engine.js';
-import { messageOf } from './fault.js';
+import { messageOf } from '../errors.js';
 import type { GrpcServer } from './grpc/server.js';
-import { type Route, httpHandler } from './http/http.js';
-import { BadPicture, Inferences } from './inferences.js';
+import { queueRefusal } from './http/refusals.js';
+import { type Route, httpHandler } from '../http/http.js';
+import { Inferences } from './inferences.js';
 import { Feedback } from './slot-api/feedback.js';
 import { JsonLines } from './slot-api/json-lines.js';
-import { LatestPrediction, staleAfterMs } from './slot-api/latest-prediction.js';
+import { LatestPrediction } from './slot-api/latest-prediction.js';
 import type { LoadOrder, LoadedRelease } from './loading.js';
-import type { Logger } from './log.js';
+import type { Logger } from '../log.js';
 import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
 import { Monitor, type Totals } from './monitor/monitor.js';
@@ -21,13 +23,12 @@ import { recordOf } from './slot-api/output-values.js';
 import { feedbackFile, findPrediction } from './slot-api/past-predictions.js';
 import { openApiRoute } from './openapi/route.js';
 import { PredictionStreams } from './slot-api/prediction-stream.js';
-import { InferenceQueue, Overloaded, type QueueLimits } from './queue/queue.js';
+import { InferenceQueue, type QueueLimits } from './queue/queue.js';
 import type { Security } from './http/security.js';
 import { type ListenWhere, type Ports, SlotListeners } from './http/slot-listeners.js';
 import { slotRoutes } from './slot-api/slot-api.js';
 import { slotsRoute } from './slot-api/slot-list.js';
 import type { Prediction } from '../prediction.js';
-import { DirectorySource, type InferOutcome, fileNames } from './source.js';
 import type { Tensor } from './tensor.js';
 
 export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
@@ -65,7 +66,6 @@ export class Serving {
   readonly #feedback: Feedback;
   readonly #latest: LatestPrediction;
   readonly #streams = new PredictionStreams();
-  readonly #source: DirectorySource | undefined;
   /** What it answers to. */
   readonly routes: readonly Route[];
   readonly #handler: RequestListener;
@@ -88,10 +88,9 @@ export class Serving {
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);
     this.#feedback = openFeedback(order, this.#predictions, around.log);
-    this.#latest = new LatestPrediction(staleAfterMs(order.source));
-    this.#source = order.source && this.#openSource(order.source);
+    this.#latest = new LatestPrediction(order.staleAfterMs ?? staleAfterMs({}));
     this.routes = this.#routes();
-    this.#handler = httpHandler(this.routes, around.log);
+    this.#handler = httpHandler(this.routes, around.log, queueRefusal);
     this.#listeners = new SlotListeners(this.#handler, () => this.#speakGrpc(), around.security);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
   }
@@ -117,16 +116,12 @@ export class Serving {
     this.#monitor.begin();
     this.#tick();
     const ports = await this.#listeners.listen(this.around.listen);
-    this.#source?.start();
     return ports;
   }
 
-  async stopSource(): Promise<void> {
-    await this.#source?.stop();
-  }
-
-  configure(windowS: number): void {
+  configure({ windowS, staleAfterMs }: { windowS: number; staleAfterMs?: number | undefined }): void {
     this.#windowS = windowS;
+    if (staleAfterMs !== undefined) this.#latest.staleMs = staleAfterMs;
     if (this.#state === 'active') this.#tick();
   }
 
@@ -151,12 +146,10 @@ export class Serving {
 
   /** What is still computed goes out first, where that is soon; then the readers are sent to the runner that follows. */
   async #endStreams(): Promise<void> {
-    const stopped = this.stopSource();
     // The queue is idle before its last caller has recorded the answer, but that comes within the same turn.
-    const recorded = stopped.then(() => this.#queue.idle()).then(() => setImmediate());
+    const recorded = this.#queue.idle().then(() => setImmediate());
     await Promise.race([recorded, delay(lastPredictionsMs, undefined, { ref: false })]);
     this.#streams.end();
-    await stopped;
   }
 
   async #speakGrpc(): Promise<GrpcServer> {
@@ -172,12 +165,13 @@ export class Serving {
 
   #routes(): Route[] {
     const [inferences, streams, feedback, queue] = [this.#inferences, this.#streams, this.#feedback, this.#queue];
+    const { isNear } = this.around;
     const isReady = () => this.#state === 'active';
     const record = (prediction: Prediction) => this.#record(prediction);
     return [
       slotsRoute(this.order),
-      ...oipRoutes({ inferences, monitor: this.#monitor, isReady, isNear: this.around.isNear }),
-      ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, feedback, record }),
+      ...oipRoutes({ inferences, monitor: this.#monitor, isReady, isNear }),
+      ...slotRoutes({ inferences, isReady, latest: this.#latest, streams, feedback, record, isNear }),
       openApiRoute(),
       metricsRoute({ inferences, streams, feedback, queue, monitor: this.#monitor, predictions: this.#predictions }),
     ];
@@ -197,24 +191,6 @@ export class Serving {
     void this.#predictions.append(record);
     this.#feedback.remember(record);
     this.#streams.publish(record);
-  }
-
-  #openSource(config: SourceConfig): DirectorySource {
-    const names = fileNames[this.#inferences.release.pipeline.asked ?? 'picture'];
-    return new DirectorySource(config, (encoded, name) => this.#inferFromSource(encoded, name), this.around.log, names);
-  }
-
-  async #inferFromSource(encoded: Uint8Array, name: string): Promise<InferOutcome> {
-    try {
-      this.#record(await this.#inferences.predict(encoded, { source: name }));
-      return 'inferred';
-    } catch (error) {
-      if (error instanceof Overloaded) return 'busy';
-      // A release that can't read the slot's own pictures does not work there: it counts as an error of inference.
-      if (error instanceof BadPicture) this.#monitor.failed();
-      this.around.log.warn({ file: name, reason: messageOf(error) }, 'a picture was not inferred');
-      return 'refused';
-    }
   }
 
   #beat(): void {

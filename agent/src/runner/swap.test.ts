@@ -3,7 +3,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import type { ServiceError } from '@grpc/grpc-js';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from './fixtures/eventually.js';
+import { eventually } from '../fixtures/eventually.js';
 import { GrpcClient, type Streamed, inferImages } from './fixtures/grpc-client.js';
 import { Workshop, served } from './fixtures/orders.js';
 import { Runners, allThree, boundSocket, boundUnixSocket, requireBuild } from './fixtures/runner-program.js';

@@ -51,11 +51,6 @@ export const bytesOf = (tensors: readonly Tensor[]) =>
     0,
   );
 
-/** Frees the memory now, and not when the collector gets to it; where it is shared with other bytes, not at all. */
-export function free({ buffer, byteLength }: ArrayBufferView): void {
-  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffer.transfer(0);
-}
-
 /** `images FP32 [1,3,224,224]`, −1 for a free dimension. */
 export const describeTensor = ({ name, type, shape }: Pick<TensorSignature, 'name' | 'type'> & { shape: readonly number[] }) =>
   `${name} ${type} [${shape.join(',')}]`;

@@ -5,7 +5,8 @@ import { chmod, copyFile, link, mkdir, readdir, readFile, rename, rm, stat, utim
 import { dirname, join } from 'node:path';
 import { UpdateFailure } from '../core/failure.js';
 import { writeDurably } from './durable-file.js';
-import { isErrno, renameDurably, synced } from './durable-rename.js';
+import { renameDurably, synced } from './durable-rename.js';
+import { isErrno } from '../errors.js';
 
 /** A release that can be loaded: its files lie under `folder` by their manifest paths. */
 export type StoredRelease = { manifest: Manifest; folder: string };

@@ -8,15 +8,19 @@ import { backoffMs } from '../core/backoff.js';
 import { openDataFolder } from './data-lock.js';
 import { probeEngines } from './engines.js';
 import { detectHardware, versions, type Hardware } from './hardware.js';
+import { withFrameSockets } from './frame-sockets.js';
 import { HeadStart } from './head-start.js';
+import { bindSocket } from './listening-socket.js';
 import { deviceKey, loadIdentity, saveIdentity, type Identity } from './identity.js';
 import { createLogging, type Logger } from './logger.js';
 import type { Log } from './runner-process.js';
-import { exitCodes, messageOf, StartError } from './start-error.js';
+import { exitCodes, StartError } from './start-error.js';
+import { messageOf } from '../errors.js';
 import { printStatus } from './status.js';
 
 const programOf = (name: string) => fileURLToPath(new URL(`../runner/${name}.js`, import.meta.url));
 const programs = { path: programOf('main'), stubPath: programOf('stub-main') };
+const gatewayPath = fileURLToPath(new URL('../gateway/main.js', import.meta.url));
 
 interface Options {
   config: string;
@@ -92,7 +96,8 @@ async function enginesCommand(options: Options, env: NodeJS.ProcessEnv): Promise
 }
 
 async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<void> {
-  const config = loadConfig(options.config, env);
+  const written = loadConfig(options.config, env);
+  const config = { ...written, slots: withFrameSockets(written.data, written.slots) };
   const token = tokenOf(options, env);
   // Runners inherit the environment; the secret is none of their business.
   delete env['FLOTILLA_CLAIM_TOKEN'];
@@ -111,6 +116,7 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
   const beginRunners = config.engines.length === 0;
   const headStart = await HeadStart.of({ dataDir: config.data, slots: config.slots, program, beginRunners });
   stop = async () => headStart.close();
+  const http = config.gateway && (await bindSocket('the gateway', config.gateway.listen.http));
   const hardware = await hardwareOf(config, program.env, logging.log);
   const identity = loadIdentity(config.data) ?? (await enrolNow(config, hardware, requireToken(config, token), logging.log));
   const { run } = await import('./run.js');
@@ -119,7 +125,18 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
     process.exit(exitCodes.software);
   };
   const key = deviceKey(config.data);
-  stop = await run({ config, logging, versions: versions(), hardware, program, headStart, key, identity, onFatal });
+  stop = await run({
+    config,
+    logging,
+    versions: versions(),
+    hardware,
+    program,
+    headStart,
+    gateway: { path: gatewayPath, http },
+    key,
+    identity,
+    onFatal,
+  });
 }
 
 /** Resolves when the agent shall end. */

@@ -4,7 +4,8 @@ import type { SlotName } from '@flotilla/protocol';
 import type { Exposure } from '../exposure.js';
 import type { Credentials } from '../runner-protocol.js';
 import type { Log } from './runner-process.js';
-import { messageOf, StartError } from './start-error.js';
+import { StartError } from './start-error.js';
+import { messageOf } from '../errors.js';
 
 const dayMs = 86_400_000;
 const warnDays = 14;

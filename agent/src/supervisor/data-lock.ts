@@ -2,7 +2,8 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { readIfThere, writeDurably } from './durable-file.js';
-import { errorCode, messageOf, StartError } from './start-error.js';
+import { errorCode, StartError } from './start-error.js';
+import { messageOf } from '../errors.js';
 
 const formatVersion = '1';
 

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../core/backoff.js';
 import { UpdateFailure } from '../core/failure.js';
 import { http } from '../node-http.js';
-import { isErrno, messageOf } from './durable-rename.js';
+import { isErrno, messageOf } from '../errors.js';
 
 export type DownloadOptions = {
   /** Origin of the device API. */

@@ -16,7 +16,3 @@ export async function synced(path: string, flags: string, write?: (handle: FileH
     await handle.close();
   }
 }
-
-export const isErrno = (error: unknown, ...codes: string[]): boolean =>
-  error instanceof Error && 'code' in error && codes.includes(String(error.code));
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -2,7 +2,7 @@ import type { ExecutionProvider, Manifest } from '@flotilla/protocol';
 import { chooseEngine } from '../core/engine-choice.js';
 import type { Hello } from '../engine-protocol/messages.js';
 import { type EngineSpec, engineVariable } from '../runner-protocol.js';
-import { messageOf } from './durable-rename.js';
+import { messageOf } from '../errors.js';
 import type { Log } from './runner-process.js';
 
 /** As `agent.yaml` has it. `providers`: what it is used for; absent: all that it has but the CPU. */

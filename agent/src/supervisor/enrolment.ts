@@ -4,7 +4,7 @@ import { connect, type DetailedPeerCertificate } from 'node:tls';
 import { EnrolResponse, sha256, type ClaimToken, type Digest, type EnrolRequest } from '@flotilla/protocol';
 import { certificateRequest } from './csr.js';
 import { ApiRefusal, postJson } from './device-api.js';
-import { messageOf } from './start-error.js';
+import { messageOf } from '../errors.js';
 
 /** `unreachable` is worth trying again; `refused` needs the operator. */
 export class EnrolmentError extends Error {

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
-import { isErrno } from './durable-rename.js';
+import { isErrno } from '../errors.js';
 
 /** About a tenth of the weight of what runs beside it, and all that is left over: slow on a busy machine, but not starved. */
 const stepsBack = 10;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { EnrolResponse } from '@flotilla/protocol';
 import { calculateJwkThumbprint, exportJWK } from 'jose';
 import { readIfThere, writeDurably } from './durable-file.js';
-import { messageOf, StartError } from './start-error.js';
+import { StartError } from './start-error.js';
+import { messageOf } from '../errors.js';
 
 /** What enrolment gave the device; stored as it came. */
 export const Identity = EnrolResponse;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Committed, freshSlot, recoveredSlot, type SlotState } from '../core/slot-state.js';
 import { readIfThere, writeDurably } from './durable-file.js';
-import { messageOf } from './durable-rename.js';
+import { messageOf } from '../errors.js';
 
 const target = z.object({ deployment: DeploymentId, digest: Digest, release: z.string(), probation: Probation });
 const CommittedRecord = z.object({ deployment: DeploymentId, digest: Digest, release: z.string(), variant: z.string() });

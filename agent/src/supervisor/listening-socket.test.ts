@@ -1,9 +1,8 @@
-import { SlotName } from '@flotilla/protocol';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { expect, it } from 'vitest';
 import { bindSocket } from './listening-socket.js';
 
-const slot = SlotName.parse('inspection');
+const slot = 'slot "inspection"';
 const listening = (server: Server) =>
   new Promise<AddressInfo>((resolve) => server.once('listening', () => resolve(server.address() as AddressInfo)));
 
@@ -18,7 +17,7 @@ it('a port that another program listens on is refused by slot and address', asyn
   const other = createServer().listen(0, '127.0.0.1');
   const { port } = await listening(other);
   await expect(bindSocket(slot, { host: '127.0.0.1', port })).rejects.toThrow(
-    `slot "inspection" cannot listen on 127.0.0.1:${port}: another program has that port; give the slot another address or end that program`,
+    `slot "inspection" cannot listen on 127.0.0.1:${port}: another program has that port; give it another address or end that program`,
   );
   other.close();
 });

@@ -1,4 +1,3 @@
-import type { SlotName } from '@flotilla/protocol';
 import { lookup } from 'node:dns/promises';
 import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
@@ -13,23 +12,24 @@ type Handle = { fd: number; getsockname: (into: { port?: number }) => number; cl
 type CreateHandle = (address: string, port: number, addressType: 4 | 6 | -1, fd?: number, flags?: number) => Handle | number;
 export const createHandle = (net as unknown as { _createServerHandle: CreateHandle })._createServerHandle;
 
-export async function bindSocket(slot: SlotName, { host, port }: Address): Promise<ListeningSocket & { port: number }> {
+/** `who`: as an error names it, such as `slot "inspection"`. */
+export async function bindSocket(who: string, { host, port }: Address): Promise<ListeningSocket & { port: number }> {
   const { address, family } = await lookup(host);
   const handle = createHandle(address, port, family === 6 ? 6 : 4);
-  if (typeof handle === 'number') throw refused(slot, host, port, handle);
+  if (typeof handle === 'number') throw refused(who, host, port, handle);
   const name: { port?: number } = {};
   // libuv keeps "address in use" back until somebody listens; asking for the name brings it out.
   const error = handle.getsockname(name);
   if (error === 0 && name.port) return { fd: handle.fd, port: name.port, close: () => handle.close() };
   handle.close();
-  throw refused(slot, host, port, error);
+  throw refused(who, host, port, error);
 }
 
-function refused(slot: SlotName, host: string, port: number, error: number): StartError {
+function refused(who: string, host: string, port: number, error: number): StartError {
   const name = error < 0 ? getSystemErrorName(error) : 'EADDRINUSE';
   const why = name === 'EADDRINUSE' ? 'another program has that port' : `the system says ${name}`;
   return new StartError(
     'unavailable',
-    `slot "${slot}" cannot listen on ${host}:${port}: ${why}; give the slot another address or end that program`,
+    `${who} cannot listen on ${host}:${port}: ${why}; give it another address or end that program`,
   );
 }

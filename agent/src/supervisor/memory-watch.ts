@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { isErrno } from './durable-rename.js';
+import { isErrno } from '../errors.js';
 
 /** `maxRssBytes`: what it may hold. `minFreeBytes`: what the machine must keep while it loads; a GPU that shares it shows in nobody's RSS. */
 export type MemoryLimits = { maxRssBytes: number; minFreeBytes?: number | undefined };

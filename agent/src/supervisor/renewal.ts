@@ -5,7 +5,7 @@ import { certificateRequest } from './csr.js';
 import { postJson } from './device-api.js';
 import { credentials, validity, type Identity } from './identity.js';
 import type { Logger } from './logger.js';
-import { messageOf } from './start-error.js';
+import { messageOf } from '../errors.js';
 
 export interface RenewalOptions {
   readonly key: KeyObject;

@@ -11,6 +11,9 @@ import { CurrentIdentity } from './current-identity.js';
 import { Downloads } from './downloads.js';
 import type { Hardware, Versions } from './hardware.js';
 import type { HeadStart } from './head-start.js';
+import { GatewayProcess } from './gateway-process.js';
+import { gatewaySlots } from './gateway-slots.js';
+import type { ListeningSocket } from './listening-socket.js';
 import { keyThumbprint, validity, type Identity } from './identity.js';
 import type { Logging } from './logger.js';
 import { MqttLink } from './mqtt-link.js';
@@ -34,6 +37,7 @@ export interface Start {
   readonly hardware: Hardware;
   readonly program: RunnerProgram;
   readonly headStart: HeadStart;
+  readonly gateway: { readonly path: string; readonly http?: ListeningSocket | undefined };
   readonly key: KeyObject;
   readonly identity: Identity;
   /** A bug that leaves nothing but to end and be started again. */
@@ -51,6 +55,8 @@ type Base = Start & {
 
 const keptPredictionFiles = 4;
 const outboxAgeS = 30 * 86_400;
+/** Pictures wait in it, one or two a slot; what holds more than this has a fault. */
+const mostGatewayMb = 600;
 const megabyte = 2 ** 20;
 /** A supervisor that was told to go is gone within two seconds. */
 const partingMs = 1500;
@@ -66,6 +72,7 @@ export async function run(start: Start): Promise<() => Promise<void>> {
   const slots: Slots = buildSlots(base, records, config.windowS);
   await slots.start();
   if (restored && !restored.expired) slots.apply(restored.desired);
+  const gateway = beginGateway(base);
   await outbox.opened;
   records.vitalsEvery(config.windowS);
 
@@ -85,7 +92,7 @@ export async function run(start: Start): Promise<() => Promise<void>> {
   return async () => {
     renewal.stop();
     records.stop();
-    await part(slots, session, link, logging);
+    await Promise.all([part(slots, session, link, logging), gateway.stop()]);
     await outbox.close();
   };
 }
@@ -141,6 +148,20 @@ function buildSlots(
     onWindow: (window) => records.window(window),
     onAlarm: (name, message, slot) => onAlarm({ name, message, slot }),
   });
+}
+
+function beginGateway({ config, gateway: { path, http }, program, onAlarm }: Base): GatewayProcess {
+  const gateway = new GatewayProcess({
+    path,
+    http,
+    env: program.env,
+    log: program.log,
+    dataDir: config.data,
+    maxRssBytes: mostGatewayMb * megabyte,
+    onAlarm: (name, message) => onAlarm({ name, message }),
+  });
+  gateway.configure(gatewaySlots(config.slots));
+  return gateway;
 }
 
 const capabilityOf = ({ profile, facts, providers }: Hardware, { agent, onnxRuntime }: Versions) => ({

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { causeOfDeath, type Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import { FromRunner, type ToRunner, type ToStub } from '../runner-protocol.js';
-import { isErrno, messageOf } from './durable-rename.js';
+import { isErrno, messageOf } from '../errors.js';
 import { giveWay } from './giving-way.js';
 import { type MemoryLimits, offerToOutOfMemoryKiller, overCeiling, watchMemory } from './memory-watch.js';
 import type { SlotSockets } from './slot-sockets.js';

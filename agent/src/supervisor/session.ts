@@ -17,7 +17,7 @@ import { backoffMs } from '../core/backoff.js';
 import type { Logger } from './logger.js';
 import type { MqttLink } from './mqtt-link.js';
 import type { Outbox } from './outbox.js';
-import { messageOf } from './start-error.js';
+import { messageOf } from '../errors.js';
 import type { Trust } from './trust.js';
 import type { Uplink } from './uplink.js';
 

@@ -3,7 +3,7 @@ import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Report, SlotEffect, SlotEvent, Target, Wait } from '../core/slot-state.js';
 import { type Capability, compatibleVariants } from '../core/variant.js';
-import { isErrno, messageOf } from './durable-rename.js';
+import { isErrno, messageOf } from '../errors.js';
 import type { Journal } from './journal.js';
 import type { ReleaseFetch } from './release-fetch.js';
 import { asUpdateFailure, type SlotRunners } from './slot-runners.js';

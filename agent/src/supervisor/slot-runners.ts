@@ -4,10 +4,10 @@ import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Heartbeat } from '../core/slot-state.js';
 import { gapNote, type SwapPlan } from '../core/swap-plan.js';
-import type { EngineSpec, FromRunner, PreflightFigures, SlotAddress, SourceConfig } from '../runner-protocol.js';
+import type { EngineSpec, FromRunner, PreflightFigures, SlotAddress } from '../runner-protocol.js';
 import type { StoredRelease } from './artifact-store.js';
 import type { CredentialFiles } from './credential-files.js';
-import { messageOf } from './durable-rename.js';
+import { messageOf } from '../errors.js';
 import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';
 import { type Oversight, RunnerProcess } from './runner-process.js';
 import type { SlotSockets } from './slot-sockets.js';
@@ -15,7 +15,6 @@ import { Stub } from './stub.js';
 
 export type Deadlines = {
   readyMs: number;
-  sourceStoppedMs: number;
   activatedMs: number;
   heartbeatMs: number;
   preflightMs: number;
@@ -28,7 +27,6 @@ export type Deadlines = {
 };
 export const usualDeadlines: Deadlines = {
   readyMs: 120_000,
-  sourceStoppedMs: 2000,
   activatedMs: 10_000,
   heartbeatMs: 10_000,
   preflightMs: 600_000,
@@ -42,7 +40,8 @@ export type RunnersOptions = OrderParts & {
   /** Begun before it was known what it will serve. */
   begun?: RunnerProcess | undefined;
   predictions: { file: string; maxBytes: number; keep: number };
-  source?: SourceConfig | undefined;
+  /** After which a prediction says nothing any more, milliseconds. */
+  staleAfterMs?: number | undefined;
   /** All slots of this device. */
   addresses: SlotAddress[];
   /** Of a slot that is exposed. */
@@ -56,7 +55,9 @@ export type RunnersOptions = OrderParts & {
   onDied: (run: number, death: Death) => void;
   onWindow: (window: WindowMessage) => void;
 };
-type Runner = Committed & { run: number; process: RunnerProcess; sourceStopped: boolean; leaving: boolean; rssBytes: number };
+type Runner = Committed & { run: number; process: RunnerProcess; leaving: boolean; rssBytes: number };
+/** What may change while a runner serves. */
+type Settings = { windowS: number; staleAfterMs: number | undefined };
 type Launched = { runner: Runner; figures: PreflightFigures | undefined };
 /** `note`: how long nothing served, where the incumbent had to go first. `figures`: of a candidate that was to prove itself. */
 export type Activation =
@@ -66,7 +67,7 @@ export type Activation =
 /** The runners of one slot: one serves; another takes over from it while both hold the socket, so that no request is lost. */
 export class SlotRunners {
   readonly #options: RunnersOptions;
-  #windowS: number;
+  #settings: Settings;
   #active: Runner | undefined;
   /** Beside what serves. */
   #candidate: RunnerProcess | undefined;
@@ -82,7 +83,7 @@ export class SlotRunners {
 
   constructor(options: RunnersOptions) {
     this.#options = options;
-    this.#windowS = options.windowS;
+    this.#settings = { windowS: options.windowS, staleAfterMs: options.staleAfterMs };
     this.#stub = new Stub(options.program, options.sockets);
     this.#begun = options.begun;
     void this.#begun?.exited.then(() => (this.#begun = undefined));
@@ -92,9 +93,9 @@ export class SlotRunners {
     return this.#active;
   }
 
-  configure(windowS: number): void {
-    this.#windowS = windowS;
-    this.#active?.process.send({ type: 'configure', windowS });
+  configure(settings: Partial<Settings>): void {
+    this.#settings = { ...this.#settings, ...settings };
+    this.#active?.process.send({ type: 'configure', ...this.#settings });
   }
 
   /** What serves takes the new certificate and tokens; what comes later finds them. */
@@ -161,7 +162,7 @@ export class SlotRunners {
     return this.#inTurn(async () => {
       if (wait.why !== undefined && !this.#active) this.#standIn(wait.why);
       if (!(await waited(wait.ms, AbortSignal.any([waiting.signal, this.#closed.signal])))) return undefined;
-      if (this.#active?.digest === release.digest && !this.#active.sourceStopped) {
+      if (this.#active?.digest === release.digest) {
         Object.assign(this.#active, { run, deployment: release.deployment });
         return {};
       }
@@ -208,7 +209,6 @@ export class SlotRunners {
     if (!incumbent || !sequential) return;
     const { slot, program, deadlines } = this.#options;
     program.log.warn({ slot, release: release.release }, `${why}; the incumbent goes first`);
-    await this.#stopSource(incumbent);
     this.#active = undefined;
     this.#emptySince ??= performance.now();
     this.#standInSoon(`${release.release} is being loaded: ${why}`);
@@ -231,10 +231,10 @@ export class SlotRunners {
   }
 
   async #launch(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Launched> {
-    const { predictions, source, deadlines, program, slot, sockets, addresses: slots } = this.#options;
+    const { predictions, deadlines, program, slot, sockets, addresses: slots } = this.#options;
     const { load, engine } = await orderFor(this.#options, release);
     signal.throwIfAborted();
-    const runner: Runner = { ...release, run, sourceStopped: false, leaving: false, rssBytes: 0, process: undefined! };
+    const runner: Runner = { ...release, run, leaving: false, rssBytes: 0, process: undefined! };
     runner.process = this.#candidate = this.#begunOrNew(engine);
     runner.process.oversee({
       ...this.#oversight(load.manifest),
@@ -246,8 +246,17 @@ export class SlotRunners {
     try {
       const { listen = {} } = sockets ?? {};
       const credentials = this.#options.credentials?.current;
-      const windowS = this.#windowS;
-      const order = { prove, rehearse: this.#active !== undefined, listen, windowS, source, predictions, credentials, slots };
+      const { windowS, staleAfterMs } = this.#settings;
+      const order = {
+        prove,
+        rehearse: this.#active !== undefined,
+        listen,
+        windowS,
+        staleAfterMs,
+        predictions,
+        credentials,
+        slots,
+      };
       runner.process.send({ type: 'serve', ...load, ...order });
       // Both are waited for from now on: they may come in one breath.
       const [proven, ready] = await Promise.all([
@@ -268,20 +277,10 @@ export class SlotRunners {
     }
   }
 
-  async #stopSource(incumbent: Runner): Promise<void> {
-    const { deadlines, slot, program } = this.#options;
-    incumbent.sourceStopped = true;
-    incumbent.process.send({ type: 'stop-source' });
-    await incumbent.process.expect('source-stopped', deadlines.sourceStoppedMs).catch((error: unknown) => {
-      program.log.warn({ slot }, `the incumbent's source did not stop: ${messageOf(error)}; the candidate starts beside it`);
-    });
-  }
-
   /** What it says of a gap, where there was one. */
   async #swap(next: Runner): Promise<string | undefined> {
     const { deadlines } = this.#options;
     const incumbent = this.#active;
-    if (incumbent) await this.#stopSource(incumbent);
     next.process.claimShare();
     try {
       next.process.send({ type: 'activate' });

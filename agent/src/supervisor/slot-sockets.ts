@@ -20,8 +20,8 @@ export class SlotSockets {
     const sockets = new SlotSockets();
     sockets.#asked = { http, grpc };
     try {
-      if (http) sockets.#bound.http = await bindSocket(slot, http);
-      if (grpc) sockets.#bound.grpc = await bindSocket(slot, grpc);
+      if (http) sockets.#bound.http = await bindSocket(`slot "${slot}"`, http);
+      if (grpc) sockets.#bound.grpc = await bindSocket(`slot "${slot}"`, grpc);
       if (unix !== undefined) sockets.#bound.unix = await bindUnixSocket(slot, unix);
       return sockets;
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { SlotName } from '@flotilla/protocol';
 import type { SlotEffect, SlotEvent, SlotState } from '../core/slot-state.js';
 import { reduceUpdate } from '../core/update.js';
-import { messageOf } from './durable-rename.js';
+import { messageOf } from '../errors.js';
 import type { Journal } from './journal.js';
 import type { Log } from './runner-process.js';
 import { type EffectHandlers, failureOf } from './slot-handlers.js';

@@ -1,15 +1,23 @@
-import { type DesiredSlot, type DesiredState, type Digest, type ReportedSlot, SlotName } from '@flotilla/protocol';
+import {
+  type DesiredSlot,
+  type DesiredState,
+  type Digest,
+  type ReportedSlot,
+  SlotName,
+  type SlotPipeline,
+} from '@flotilla/protocol';
 import { join } from 'node:path';
 import type { Committed, Report, SlotState, Target } from '../core/slot-state.js';
 import { forecast, planSwap, type SwapMode, type SwapPlan } from '../core/swap-plan.js';
 import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
 import type { Exposure } from '../exposure.js';
-import type { SlotAddress, SourceConfig } from '../runner-protocol.js';
+import type { SlotAddress } from '../runner-protocol.js';
+import { staleAfterMs } from '../stale.js';
 import { ArtifactStore, type StoredRelease } from './artifact-store.js';
 import { CredentialFiles } from './credential-files.js';
 import type { Downloads } from './downloads.js';
-import { messageOf } from './durable-rename.js';
+import { messageOf } from '../errors.js';
 import { EngineCache } from './engine-cache.js';
 import { DeviceEngines } from './engines.js';
 import { type HeadStart, journalFolder } from './head-start.js';
@@ -27,7 +35,7 @@ import { VariantChoice } from './variant-choice.js';
 export type SlotReport = Omit<Report, 'type'> & { slot: SlotName };
 export type SlotsOptions = {
   dataDir: string;
-  slots: Readonly<Record<string, { source?: SourceConfig | undefined; expose?: Exposure | undefined }>>;
+  slots: Readonly<Record<string, Pick<SlotPipeline, 'source' | 'trigger'> & { expose?: Exposure | undefined }>>;
   headStart: HeadStart;
   limits: Limits;
   /** By slot; one worker with one thread where it is not said. */
@@ -102,7 +110,7 @@ export class Slots {
     const named = new Map(desired.slots.map((slot) => [slot.slot, slot]));
     for (const [name, { slot, runners }] of this.#built) {
       const wanted = named.get(name);
-      runners.configure(desired.config.windowS);
+      runners.configure({ windowS: desired.config.windowS });
       slot.dispatch({ type: 'desired', target: wanted && targetOf(wanted) });
       named.delete(name);
     }
@@ -209,7 +217,7 @@ export class Slots {
       windowS,
       onWindow,
       onAlarm: (name, message) => onAlarm(name, message, slot),
-      source: slots[slot]?.source,
+      staleAfterMs: staleAfterMs(slots[slot] ?? {}),
       addresses: this.#addresses(),
       predictions: { file: join(dataDir, 'predictions', `${slot}.jsonl`), ...predictions },
       deadlines: { ...usualDeadlines, ...deadlines },

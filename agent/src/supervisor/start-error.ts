@@ -16,5 +16,3 @@ export class StartError extends Error {
 /** The `code` of a system or SQLite error, or nothing. */
 export const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

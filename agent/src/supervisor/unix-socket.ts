@@ -3,7 +3,7 @@ import { chmodSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { getSystemErrorName } from 'node:util';
-import { isErrno, messageOf } from './durable-rename.js';
+import { isErrno, messageOf } from '../errors.js';
 import { createHandle, type ListeningSocket } from './listening-socket.js';
 import { StartError } from './start-error.js';
 

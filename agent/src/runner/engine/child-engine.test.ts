@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Datatype } from '@flotilla/protocol';
-import { aLog, eventually } from '../fixtures/eventually.js';
+import { aLog, eventually } from '../../fixtures/eventually.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Tensor, emptyData, numbersOf } from '../tensor.js';
 import { ChildEngine, type ChildEngineOptions } from './child-engine.js';

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { messageOf } from '../fault.js';
+import { messageOf } from '../../errors.js';
 import type { FromWorker, ToWorker, WorkerBegun } from './worker-messages.js';
 
 type Pending = { resolve: (answer: FromWorker) => void; reject: (error: Error) => void };

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { acceptedCodings, codingOf, compressed, decompressed } from './compression.js';
-import { free } from '../tensor.js';
+import { free } from '../../free.js';
 import { Deframer, type Frame, framed } from './framing.js';
 import type { MessageBuffers } from './message-buffers.js';
 import type { Asker } from '../queue/queue.js';

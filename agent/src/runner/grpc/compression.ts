@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { constants, gunzip, gzip, inflate, deflate } from 'node:zlib';
-import { messageOf } from '../fault.js';
+import { messageOf } from '../../errors.js';
 import { type Frame, tooLarge } from './framing.js';
 import { CallError, codes } from './status.js';
 

@@ -5,7 +5,7 @@ import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Echo, serveEcho, wire, zeros } from '../fixtures/binary.js';
-import { eventually } from '../fixtures/eventually.js';
+import { eventually } from '../../fixtures/eventually.js';
 import { type Failure, GrpcClient } from '../fixtures/grpc-client.js';
 import { allowedGrowthBytes, heldBytes } from '../fixtures/held-memory.js';
 import { Workshop } from '../fixtures/orders.js';

@@ -1,5 +1,5 @@
-import { RequestError } from '../http/http.js';
-import { complaints } from '../http/json-body.js';
+import { RequestError } from '../../http/http.js';
+import { complaints } from '../../http/json-body.js';
 import { type InferRequest, type RequestInput, RequestParameters, noClassification } from '../oip/request.js';
 import { submissionOf } from '../queue/submission.js';
 import {

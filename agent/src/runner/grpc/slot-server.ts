@@ -1,5 +1,5 @@
-import { messageOf } from '../fault.js';
-import type { Logger } from '../log.js';
+import { messageOf } from '../../errors.js';
+import type { Logger } from '../../log.js';
 import { healthMethods } from './health.js';
 import { type Served, inferenceMethods } from './inference-service.js';
 import { reflectionMethods } from './reflection.js';

@@ -1,5 +1,5 @@
-import { RequestError } from '../http/http.js';
-import { messageOf } from '../fault.js';
+import { RequestError } from '../../http/http.js';
+import { messageOf } from '../../errors.js';
 import { Overloaded, Withdrawn } from '../queue/queue.js';
 import { Malformed } from './protobuf.js';
 

@@ -1,5 +1,5 @@
 import type { Datatype, TensorSignature } from '@flotilla/protocol';
-import { RequestError } from '../http/http.js';
+import { RequestError } from '../../http/http.js';
 import type { TypedContents } from '../oip/request.js';
 import { textOf } from '../oip/tensor-binary.js';
 import { type TensorData, elementsOf, emptyData } from '../tensor.js';

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { spareBuffers } from '../spare-buffers.js';
-import { free } from '../tensor.js';
-import { maxBodyBytes, readBody } from './http.js';
+import { free } from '../../free.js';
+import { maxBodyBytes, readBody } from '../../http/http.js';
 
 /** `ours`: nothing else lies in the bytes' buffer, so that it may be given away, and what follows the JSON is aligned for any number. */
 export type Body = { bytes: Buffer; ours: boolean };

@@ -5,7 +5,7 @@ import { type TLSSocket, connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FleetCa, aClient, aFleetCa } from '../../fixtures/fleet-ca.js';
 import type { Credentials } from '../../runner-protocol.js';
-import { eventually } from '../fixtures/eventually.js';
+import { eventually } from '../../fixtures/eventually.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, images, serve } from '../fixtures/served.js';
 import { Security } from './security.js';

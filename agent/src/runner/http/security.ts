@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Socket } from 'node:net';
 import { type SecureContextOptions, type Server, type TLSSocket, createServer } from 'node:tls';
 import type { Credentials } from '../../runner-protocol.js';
-import type { Accept } from './listener.js';
+import type { Accept } from '../../http/listener.js';
 
 /** How long a client may take over its handshake. */
 const handshakeTimeout = 10_000;

@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import type { ListenOptions, Server, Socket } from 'node:net';
 import type { Listen } from '../../runner-protocol.js';
 import type { GrpcServer } from '../grpc/server.js';
-import { Listener, plainly, portOf } from './listener.js';
+import { Listener, plainly, portOf } from '../../http/listener.js';
 import type { Security } from './security.js';
 import { sniff } from './sniff.js';
 

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { deflateSync, gzipSync, inflateSync, gunzipSync } from 'node:zlib';
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { acceptedCoding } from '../http/compression.js';
+import { acceptedCoding } from '../../http/compression.js';
 import { type Echo, binaryRequest, inferBytes, serveEcho, wire } from '../fixtures/binary.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, images, serve, sum } from '../fixtures/served.js';

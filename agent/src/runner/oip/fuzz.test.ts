@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Echo, binaryRequest, inferBinary, serveEcho, zeros } from '../fixtures/binary.js';
-import { eventually } from '../fixtures/eventually.js';
+import { eventually } from '../../fixtures/eventually.js';
 import { binaryRequests, jsonRequests, pictureRequests, type Request } from '../fixtures/fuzz-requests.js';
 import { type Damage, bomb, damages, isWhole, sendOver } from '../fixtures/fuzz-wire.js';
 import { allowedGrowthBytes, heldBytes } from '../fixtures/held-memory.js';

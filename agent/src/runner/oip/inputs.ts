@@ -1,5 +1,5 @@
 import type { TensorSignature } from '@flotilla/protocol';
-import { RequestError } from '../http/http.js';
+import { RequestError } from '../../http/http.js';
 import { type Tensor, type TensorData, describeTensor } from '../tensor.js';
 import type { RequestInput } from './request.js';
 import { dataFromBinary } from './tensor-binary.js';

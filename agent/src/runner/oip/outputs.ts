@@ -1,5 +1,5 @@
 import type { TensorSignature } from '@flotilla/protocol';
-import { RequestError } from '../http/http.js';
+import { RequestError } from '../../http/http.js';
 import { type Tensor, describeTensor } from '../tensor.js';
 import type { InferRequest, WantedOutput } from './request.js';
 import { binaryOf } from './tensor-binary.js';

@@ -1,8 +1,8 @@
 import type { TensorSignature } from '@flotilla/protocol';
 import { z } from 'zod';
 import type { Body } from '../http/body.js';
-import { RequestError } from '../http/http.js';
-import { parseJson } from '../http/json-body.js';
+import { RequestError } from '../../http/http.js';
+import { parseJson } from '../../http/json-body.js';
 import type { Submission } from '../queue/queue.js';
 import { SubmissionParameters, submissionOf } from '../queue/submission.js';
 import type { TensorData } from '../tensor.js';

@@ -1,7 +1,7 @@
 import { readAligned } from '../http/body.js';
 import { askerOf } from '../http/asker.js';
-import { compressed } from '../http/compression.js';
-import type { Reply, Route } from '../http/http.js';
+import { compressed } from '../../http/compression.js';
+import type { Reply, Route } from '../../http/http.js';
 import type { Inferences } from '../inferences.js';
 import type { Monitor } from '../monitor/monitor.js';
 import { isOnThisDevice } from '../http/nearness.js';

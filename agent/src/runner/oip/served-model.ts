@@ -1,5 +1,5 @@
 import type { TensorSignature } from '@flotilla/protocol';
-import { RequestError } from '../http/http.js';
+import { RequestError } from '../../http/http.js';
 import type { Inferences } from '../inferences.js';
 import { modelConfig } from './model-config.js';
 

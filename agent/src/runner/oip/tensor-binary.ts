@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Datatype, TensorSignature } from '@flotilla/protocol';
-import { RequestError } from '../http/http.js';
+import { RequestError } from '../../http/http.js';
 import { spareBuffers } from '../spare-buffers.js';
 import { type Tensor, type TensorData, describeTensor, elementsOf, emptyData, viewOf } from '../tensor.js';
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { RequestError, type Route, readBody } from '../http/http.js';
-import { parseJson } from '../http/json-body.js';
+import { RequestError, type Route, readBody } from '../../http/http.js';
+import { parseJson } from '../../http/json-body.js';
 import type { Monitor } from '../monitor/monitor.js';
 import type { ServedModel } from './served-model.js';
 import { modelStatistics } from './statistics.js';

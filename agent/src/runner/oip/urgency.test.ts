@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { binaryRequest, inferBinary, serveEcho, zeros } from '../fixtures/binary.js';
-import { eventually } from '../fixtures/eventually.js';
+import { eventually } from '../../fixtures/eventually.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, images, serve, sum } from '../fixtures/served.js';
 

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { frameType } from '../../frame.js';
 import { InferRequestHead } from '../oip/request.js';
 import { predictTypes } from '../slot-api/slot-api.js';
 import { FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest, SlotList } from '../slot-api/slot-schemas.js';
@@ -47,6 +48,16 @@ export const operations: readonly Operation[] = [
     summary: 'A picture or named tensors in, the labelled prediction out',
     takes: { ...pictures, ...json(PredictRequest) },
     gives: json(GradedPrediction),
+    refusals: [400, 404, 413, 415, 429, 500],
+  },
+  {
+    method: 'post',
+    id: 'inferFrame',
+    path: slot('/frames'),
+    summary:
+      'What a source took, with what the release remembers of its stream: the length of a JSON head in 4 bytes, the head, the bytes',
+    takes: { [frameType]: 'bytes' },
+    gives: { [frameType]: 'bytes' },
     refusals: [400, 404, 413, 415, 429, 500],
   },
   {

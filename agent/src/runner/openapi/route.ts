@@ -1,4 +1,4 @@
-import type { Route } from '../http/http.js';
+import type { Route } from '../../http/http.js';
 
 /** Made when it is first asked for: it takes schemas that nothing else in a runner loads. */
 export const openApiRoute = (): Route => ({

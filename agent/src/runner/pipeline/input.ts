@@ -1,5 +1,6 @@
 import type { Asked } from '@flotilla/protocol';
 import { z } from 'zod';
+import type { Payload } from '../../frame.js';
 import type { FeatureValues, Stage } from './stages.js';
 
 const Values = z.record(z.string(), z.unknown());
@@ -11,6 +12,27 @@ export function inputStage(asked: Asked, input: Uint8Array | FeatureValues): Sta
     return { kind: 'encoded', bytes: input };
   }
   return { kind: 'features', values: input instanceof Uint8Array ? valuesOf(input) : input };
+}
+
+/** What a frame of a source holds, and what a release must be asked with for it. */
+export function payloadStage(payload: Payload, bytes: Uint8Array): { asks: Asked | 'signal'; stage: () => Stage } {
+  switch (payload.kind) {
+    case 'encoded':
+      return { asks: 'picture', stage: () => ({ kind: 'encoded', bytes }) };
+    case 'pixels': {
+      const { width, height, channels } = payload;
+      return { asks: 'picture', stage: () => ({ kind: 'raw', data: bytes, width, height, channels }) };
+    }
+    case 'features':
+      return { asks: 'features', stage: () => ({ kind: 'features', values: valuesOf(bytes) }) };
+    case 'signal':
+      return {
+        asks: 'signal',
+        stage: () => {
+          throw new Error('signals are not taken');
+        },
+      };
+  }
 }
 
 function valuesOf(bytes: Uint8Array): FeatureValues {

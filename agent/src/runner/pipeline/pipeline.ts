@@ -1,19 +1,25 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Asked, type Manifest, postprocessProblem, preprocessProblem, preprocessing } from '@flotilla/protocol';
-import { messageOf } from '../fault.js';
+import {
+  type Asked,
+  type Manifest,
+  postprocessProblem,
+  preprocessProblem,
+  preprocessing,
+  type PipelineOverrides,
+} from '@flotilla/protocol';
+import { messageOf } from '../../errors.js';
 import type { TopClass } from '../monitor/window.js';
 import type { Findings } from '../../prediction.js';
 import { type Tensor, firstNonFinite } from '../tensor.js';
 import { headline } from './headline.js';
 import { inputStage } from './input.js';
 import { boxesOf } from './postprocess/boxes.js';
-import { type Answering, type FeatureValues, type Postprocess, type Preprocess, type Surroundings, type View } from './stages.js';
+import type { Answering, FeatureValues, Postprocess, Stage, Surroundings, View } from './stages.js';
+import { type Prepared, preparing } from './prepare.js';
 import { StepClock } from './step-clock.js';
 import { type Opened, openPostprocess, openPreprocess } from './steps.js';
 
-/** A tensor for the model, and how the picture lies in it. */
-export type Prepared = { tensor: Tensor; view: View | undefined };
 /** `outputs`: the model's own, through the softmax or sigmoid that the release declares. */
 export type Answer = { findings: Findings; outputs: readonly Tensor[] };
 
@@ -23,6 +29,8 @@ export type Pipeline = {
   asked?: Asked;
   /** An encoded picture, features as JSON text or by name. Absent where the release takes tensors only. */
   preprocess?: (input: Uint8Array | FeatureValues) => Promise<Prepared>;
+  /** The same for what a source took, as this device wants it. */
+  prepare?: (first: Stage, overrides?: PipelineOverrides) => Promise<Prepared>;
   /** Throws for an answer that is no number. */
   postprocess: (outputs: readonly Tensor[], view?: View) => Answer;
   /** What an answer that goes back as tensors is counted under; none for a batch. Throws as well. */
@@ -48,25 +56,9 @@ export async function openPipeline(manifest: Manifest, folder: string): Promise<
   const made = preprocessing(manifest.preprocess);
   if (!made || 'problem' in made) return { postprocess, headline: head, clock };
   const { asked } = made;
-  const preprocess = (input: Uint8Array | FeatureValues) => prepare(inputStage(asked, input), inputs[0]!.name, before, clock);
-  return { asked, preprocess, postprocess, headline: head, clock };
-}
-
-async function prepare(
-  first: Parameters<Preprocess>[0],
-  name: string,
-  steps: readonly Opened<Preprocess>[],
-  clock: StepClock,
-): Promise<Prepared> {
-  let stage = first;
-  for (const step of steps) {
-    const since = performance.now();
-    stage = await step.run(stage);
-    clock.add(step.name, since);
-  }
-  if (stage.kind !== 'tensor') throw new Error(`preprocessing ends with ${stage.kind}, not with a tensor`);
-  const { type, shape, data, view } = stage;
-  return { tensor: { name, type, shape, data }, view };
+  const prepare = preparing(before, inputs[0]!.name, clock);
+  const preprocess = (input: Uint8Array | FeatureValues) => prepare(inputStage(asked, input));
+  return { asked, preprocess, prepare, postprocess, headline: head, clock };
 }
 
 function answerOf(

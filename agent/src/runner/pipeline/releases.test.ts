@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parseExposition } from '../fixtures/exposition.js';
+import { postFrame } from '../fixtures/frames.js';
 import { Workshop, models } from '../fixtures/orders.js';
 import { type Served, serve, windows } from '../fixtures/served.js';
 import { GradedPrediction } from '../slot-api/slot-schemas.js';
@@ -142,13 +143,12 @@ describe('the documented sensor table', () => {
   });
 
   test('is fed by a source of JSON files as well', async () => {
-    const directory = await workshop.folder({ 'a.json': '{"pressure": 4, "mode": "idle"}', 'b.png': picture('small.png') });
     const model = await readFile(new URL('../fixtures/pump.onnx', import.meta.url));
     const load = await releaseOf(workshop, await documented('pump-health'), { 'model.onnx': model });
-    const slot = await serve(workshop, load, { source: { directory, perSecond: 100, then: 'keep' } });
-    const latest = () => fetch(`${slot.base}/v1/slots/inspection/predictions/latest`);
-    await expect.poll(async () => (await latest()).status, { timeout: 10_000 }).toBe(200);
-    expect(await (await latest()).json()).toMatchObject({ source: 'a.json', anomaly: { found: false } });
+    const slot = await serve(workshop, load);
+    const features = Buffer.from('{"pressure": 4, "mode": "idle"}');
+    const { predictions } = await postFrame(slot.base, features, { name: 'a.json', payload: { kind: 'features' } });
+    expect(predictions).toMatchObject([{ source: 'a.json', anomaly: { found: false } }]);
     await slot.close();
     expect(windows(slot.sent).every(({ errors }) => errors === 0)).toBe(true);
   });

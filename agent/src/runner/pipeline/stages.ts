@@ -1,5 +1,4 @@
 import type { Decode } from '@flotilla/protocol';
-import type { Sharp } from 'sharp';
 import type { Findings } from '../../prediction.js';
 import type { Tensor, TensorData } from '../tensor.js';
 
@@ -12,14 +11,19 @@ export type FeatureValues = Readonly<Record<string, unknown>>;
 /** What one step of preprocessing hands to the next. */
 export type Stage =
   | { kind: 'encoded'; bytes: Uint8Array }
+  | Raw
   /** Not decoded before its pixels are asked for: what is read and what is resized never lie whole in memory together. */
   | Picture
   | Pixels
   | { kind: 'features'; values: FeatureValues }
   | Made;
+/** A picture that needs no decoder: rows from the top, red, green and blue, or one grey. */
+export type Raw = { kind: 'raw'; data: Uint8Array; width: number; height: number; channels: 1 | 3 };
+/** Red, green and blue, 8 bits each. */
+export type Rgb = { data: Uint8Array; width: number; height: number };
 export type Picture = {
   kind: 'picture';
-  source: Sharp;
+  pixels: () => Promise<Rgb>;
   width: number;
   height: number;
   colour: Decode['colour'];

@@ -9,7 +9,8 @@ export class StepClock {
   }
 
   add(name: string, sinceMs: number): void {
-    const step = this.#steps.get(name)!;
+    const step = this.#steps.get(name) ?? { count: 0, sumMs: 0 };
+    this.#steps.set(name, step);
     step.count += 1;
     step.sumMs += performance.now() - sinceMs;
   }

@@ -2,7 +2,7 @@ import { type Manifest, batchObstacle } from '@flotilla/protocol';
 import type { BatchingTrial } from '../../runner-protocol.js';
 import { runTogether } from './batch-run.js';
 import type { Engine, LoadedModel } from '../engine/engine.js';
-import { messageOf } from '../fault.js';
+import { messageOf } from '../../errors.js';
 import { cosine } from '../pipeline/answer.js';
 import { type Probed, probe, probesOf } from '../probe.js';
 import { type Tensor, numbersOf } from '../tensor.js';

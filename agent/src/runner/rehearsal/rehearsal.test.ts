@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { aLog } from '../fixtures/eventually.js';
+import { aLog } from '../../fixtures/eventually.js';
 import { Workshop } from '../fixtures/orders.js';
 import { anywhere, images, serve, sum } from '../fixtures/served.js';
-import { httpHandler } from '../http/http.js';
+import { httpHandler } from '../../http/http.js';
 import { rehearse } from './rehearsal.js';
 
 const workshop = new Workshop();

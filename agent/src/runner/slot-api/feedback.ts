@@ -1,4 +1,4 @@
-import { RequestError } from '../http/http.js';
+import { RequestError } from '../../http/http.js';
 import { type Family, single } from '../monitor/exposition.js';
 import type { JsonLines } from './json-lines.js';
 import { type FeedbackAnswer, type FeedbackRequest, Verdict } from './slot-schemas.js';

@@ -2,7 +2,7 @@ import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeploymentId, Digest } from '@flotilla/protocol';
 import { afterEach, expect, test } from 'vitest';
-import { aLog, eventually } from '../fixtures/eventually.js';
+import { aLog, eventually } from '../../fixtures/eventually.js';
 import { Workshop } from '../fixtures/orders.js';
 import { JsonLines } from './json-lines.js';
 import type { Prediction } from '../../prediction.js';

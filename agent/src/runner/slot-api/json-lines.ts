@@ -1,7 +1,7 @@
 import { appendFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { messageOf } from '../fault.js';
-import type { Logger } from '../log.js';
+import { messageOf } from '../../errors.js';
+import type { Logger } from '../../log.js';
 
 export type LinesFile = {
   file: string;

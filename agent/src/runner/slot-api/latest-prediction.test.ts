@@ -1,6 +1,6 @@
 import { DeploymentId, Digest } from '@flotilla/protocol';
 import { describe, expect, test } from 'vitest';
-import { LatestPrediction, staleAfterMs } from './latest-prediction.js';
+import { LatestPrediction } from './latest-prediction.js';
 
 const prediction = {
   id: '8f14e45f-0badcafe-1',
@@ -28,11 +28,4 @@ describe('the latest prediction', () => {
     latest.set({ ...prediction, seq: 8 });
     expect(latest.read()).toMatchObject({ seq: 8, quality: 'good' });
   });
-
-  test.each([
-    [undefined, 10_000],
-    [{ perSecond: 50 }, 10_000],
-    [{ perSecond: 0.5 }, 10_000],
-    [{ perSecond: 0.1 }, 50_000],
-  ])('of a source with %j is stale after %i ms', (source, ms) => expect(staleAfterMs(source)).toBe(ms));
 });

@@ -1,20 +1,13 @@
-import type { SourceConfig } from '../../runner-protocol.js';
 import type { GradedPrediction } from './slot-schemas.js';
-import type { Prediction } from '../../prediction.js';
-
-const shortestStaleMs = 10_000;
-const missedPictures = 5;
-
-/** A source that is slow by design makes no prediction stale between two of its pictures. */
-export const staleAfterMs = (source?: Pick<SourceConfig, 'perSecond'>): number =>
-  Math.max(shortestStaleMs, source ? (missedPictures * 1000) / source.perSecond : 0);
+import { type Prediction, qualityOf } from '../../prediction.js';
 
 /** The last prediction, graded when it is read. `now` is in milliseconds and never goes back: `at` would follow a clock that is set. */
 export class LatestPrediction {
   #latest: { prediction: Prediction; since: number } | undefined;
 
   constructor(
-    private readonly staleMs: number,
+    /** Milliseconds. */
+    public staleMs: number,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
@@ -25,6 +18,6 @@ export class LatestPrediction {
   read(): GradedPrediction | undefined {
     if (!this.#latest) return undefined;
     const { prediction, since } = this.#latest;
-    return { ...prediction, quality: this.now() - since > this.staleMs ? 'stale' : 'good' };
+    return { ...prediction, quality: this.now() - since > this.staleMs ? 'stale' : qualityOf(prediction) };
   }
 }

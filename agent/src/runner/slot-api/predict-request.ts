@@ -1,5 +1,5 @@
 import type { TensorSignature } from '@flotilla/protocol';
-import { RequestError } from '../http/http.js';
+import { RequestError } from '../../http/http.js';
 import type { RequestInput } from '../oip/request.js';
 import { elementsOf } from '../tensor.js';
 

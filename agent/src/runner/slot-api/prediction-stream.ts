@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { RequestError, type Streamed } from '../http/http.js';
-import type { Prediction } from '../../prediction.js';
+import { RequestError, type Streamed } from '../../http/http.js';
+import { type Prediction, qualityOf } from '../../prediction.js';
 
 /** `bufferedBytes`: what may wait for one reader in this process; beyond it, its events are dropped. */
 export const streamLimits = { readers: 32, bufferedBytes: 64 * 1024, keepAliveMs: 15_000 };
@@ -62,7 +62,7 @@ export class PredictionStreams {
   /** Never waits: a reader that can't keep up loses events, and is told how many. */
   publish(prediction: Prediction): void {
     if (this.#ended || this.#readers.size === 0) return;
-    const event = `id: ${prediction.seq}\nevent: prediction\ndata: ${JSON.stringify({ ...prediction, quality: 'good' })}\n\n`;
+    const event = `id: ${prediction.seq}\nevent: prediction\ndata: ${JSON.stringify({ ...prediction, quality: qualityOf(prediction) })}\n\n`;
     for (const reader of this.#readers) {
       if (!this.#isFull(reader)) write(reader, event);
       else {

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { follow } from '../fixtures/event-stream.js';
-import { eventually } from '../fixtures/eventually.js';
+import { eventually } from '../../fixtures/eventually.js';
 import { parseExposition } from '../fixtures/exposition.js';
+import { postFrame } from '../fixtures/frames.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, images, picture, serve } from '../fixtures/served.js';
 
@@ -27,13 +28,14 @@ function firstRun({ engine }: Served): Promise<void> {
 
 describe('the stream', () => {
   test('carries the predictions of source and clients alike, in the order of their numbers', async () => {
-    const directory = await workshop.folder({ 'a.png': red });
-    const source = { directory, perSecond: 100, then: 'repeat' as const };
-    const slot = await serve(workshop, await workshop.smallRelease('colour'), { source });
+    const slot = await serve(workshop, await workshop.smallRelease('colour'));
     const reader = await follow(slot.base + stream);
     for (let i = 0; i < 20; i++) {
-      const asked = await Promise.all([1, 2, 3].map(() => slot.post('/v1/slots/inspection/predict', red, 'image/png')));
-      expect(asked.map(({ status }) => status)).toEqual([200, 200, 200]);
+      const asked = await Promise.all([
+        ...[1, 2, 3].map(() => slot.post('/v1/slots/inspection/predict', red, 'image/png')),
+        ...[1, 2].map(() => postFrame(slot.base, red, { name: 'a.png' })),
+      ]);
+      expect(asked.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     }
     await eventually(() => reader.predictions().length >= 100);
     const seen = reader.predictions().map(({ data }) => JSON.parse(data!) as { seq: number; source?: string; quality: string });

@@ -1,30 +1,31 @@
 import type { IncomingMessage } from 'node:http';
 import { askerOf } from '../http/asker.js';
 import type { Feedback } from './feedback.js';
-import { RequestError, type Route, readBody } from '../http/http.js';
+import { RequestError, type Route, readBody } from '../../http/http.js';
 import { type Asked, BadPicture, type Inferences } from '../inferences.js';
-import { parseJson } from '../http/json-body.js';
+import { parseJson } from '../../http/json-body.js';
 import type { LatestPrediction } from './latest-prediction.js';
+import { frameType } from '../../frame.js';
+import { type FrameTaker, inferFrame } from './frames.js';
 import { readInputs } from '../oip/inputs.js';
 import { pictureFrom, requestInputs } from './predict-request.js';
 import type { PredictionStreams } from './prediction-stream.js';
 import { FeedbackRequest, type GradedPrediction, PredictRequest } from './slot-schemas.js';
-import { type Prediction } from '../../prediction.js';
+import { type Prediction, qualityOf } from '../../prediction.js';
 import { submissionOf } from '../queue/submission.js';
 
 export const predictTypes = ['image/jpeg', 'image/png', 'image/webp', 'application/json'] as const;
 
-type Slot = {
-  inferences: Inferences;
+type Slot = FrameTaker & {
   isReady: () => boolean;
   latest: LatestPrediction;
   streams: PredictionStreams;
   feedback: Feedback;
-  record: (prediction: Prediction) => void;
 };
 
 /** The typed API: a picture or named tensors in, labelled classes out, with the release's own pre- and postprocessing. */
-export function slotRoutes({ inferences, isReady, latest, streams, feedback, record }: Slot): Route[] {
+export function slotRoutes(around: Slot): Route[] {
+  const { inferences, isReady, latest, streams, feedback, record } = around;
   const { slot, deployment, digest } = inferences.served;
   const { name: release } = inferences.release;
   const ofSlot = (method: Route['method'], path: string, handle: Route['handle']): Route => ({
@@ -48,7 +49,12 @@ export function slotRoutes({ inferences, isReady, latest, streams, feedback, rec
     ofSlot('POST', '/predict', async (_params, request) => {
       const prediction = await predicted(inferences, request);
       record(prediction);
-      return { body: { ...prediction, quality: 'good' } satisfies GradedPrediction };
+      return { body: { ...prediction, quality: qualityOf(prediction) } satisfies GradedPrediction };
+    }),
+    ofSlot('POST', '/frames', (_params, request) => {
+      const type = typeOf(request);
+      if (type !== frameType) throw wrongType(type, [frameType]);
+      return inferFrame(around, request);
     }),
     ofSlot('POST', '/feedback', async (_params, request) => {
       const type = typeOf(request);

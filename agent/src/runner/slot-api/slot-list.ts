@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import type { Route } from '../http/http.js';
+import type { Route } from '../../http/http.js';
 import type { ServeOrder } from '../serving.js';
 import type { SlotList } from './slot-schemas.js';
 

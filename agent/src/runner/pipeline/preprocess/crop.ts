@@ -1,14 +1,12 @@
 import type { Crop } from '@flotilla/protocol';
-import sharp from 'sharp';
-import { type Picture, type Preprocess, expectStage } from '../stages.js';
-import { decoded } from './decoded.js';
+import { type Picture, type Preprocess, type Rgb, expectStage } from '../stages.js';
 
 export const openCrop =
   (options: Crop): Preprocess =>
   (stage) =>
     crop(expectStage(stage, 'picture'), options);
 
-async function crop(picture: Picture, options: Crop): Promise<Picture> {
+function crop(picture: Picture, options: Crop): Picture {
   const part = partOf(picture, options);
   const { left, top, width, height } = part;
   if (left + width > picture.width || top + height > picture.height)
@@ -16,10 +14,20 @@ async function crop(picture: Picture, options: Crop): Promise<Picture> {
       `it is ${picture.width}×${picture.height}, the crop takes ${width}×${height} from ${left},${top} on: it lies outside`,
     );
   // libvips does not promise the order of turning and cutting; on pixels as they are seen there is only one.
-  const { data, info } = await decoded(picture.source);
-  const source = sharp(data, { raw: info }).extract(part);
-  return { ...picture, source, width, height, cut: { left, top, width: picture.width, height: picture.height } };
+  const pixels = async () => cutOut(await picture.pixels(), part);
+  return { ...picture, pixels, width, height, cut: { left, top, width: picture.width, height: picture.height } };
 }
+
+function cutOut(picture: Rgb, { left, top, width, height }: Window): Rgb {
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * picture.width + left) * 3;
+    data.set(picture.data.subarray(from, from + width * 3), y * width * 3);
+  }
+  return { data, width, height };
+}
+
+type Window = Record<'left' | 'top' | 'width' | 'height', number>;
 
 function partOf(picture: Pick<Picture, 'width' | 'height'>, { left, top, width, height, unit }: Crop) {
   if (unit === 'pixels') return { left, top, width, height };

@@ -1,6 +1,7 @@
 import type { Decode } from '@flotilla/protocol';
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
-import { type Picture, type Preprocess, expectStage } from '../stages.js';
+import { type Picture, type Preprocess, type Raw, expectStage } from '../stages.js';
+import { decoded } from './decoded.js';
 
 // One picture at a time beside the model; libvips' own threads and cache would take what the budget gave to the engine.
 sharp.concurrency(1);
@@ -12,7 +13,22 @@ const maxPixels = 64 * 1024 * 1024;
 export const openDecode =
   (options: Decode): Preprocess =>
   (stage) =>
-    decode(expectStage(stage, 'encoded').bytes, options);
+    stage.kind === 'raw' ? taken(stage, options) : decode(expectStage(stage, 'encoded').bytes, options);
+
+/** There is nothing to decode, turn or convert. */
+function taken({ data, width, height, channels }: Raw, { colour }: Decode): Picture {
+  const expected = width * height * channels;
+  if (data.length !== expected)
+    throw new Error(`it has ${data.length} bytes, ${width}×${height} pixels of ${channels} are ${expected}`);
+  const rgb = { data: channels === 1 ? threefold(data) : data, width, height };
+  return { kind: 'picture', pixels: () => Promise.resolve(rgb), width, height, colour };
+}
+
+function threefold(grey: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(grey.length * 3);
+  for (let i = 0; i < rgb.length; i++) rgb[i] = grey[(i / 3) | 0]!;
+  return rgb;
+}
 
 /** The picture's size as it will be seen, and its pixels without transparency. */
 async function decode(encoded: Uint8Array, { colour, exif, icc, alpha, cmyk }: Decode): Promise<Picture> {
@@ -26,7 +42,7 @@ async function decode(encoded: Uint8Array, { colour, exif, icc, alpha, cmyk }: D
   if (cmyk === 'refuse' && metadata.space === 'cmyk') throw new Error('it is CMYK, which this release refuses; send it as RGB');
   const { width, height } = exif === 'apply' ? metadata.autoOrient : metadata;
   const source = metadata.hasAlpha ? await opaque(sharp(encoded, options), alpha ?? 'drop') : sharp(encoded, options);
-  return { kind: 'picture', source, width, height, colour };
+  return { kind: 'picture', pixels: () => decoded(source), width, height, colour };
 }
 
 /** Resizing first would weigh colours by their opacity, which the reference (alpha away, then resize) does not. */

@@ -1,9 +1,7 @@
 import type { Sharp } from 'sharp';
+import type { Rgb } from '../stages.js';
 
-/** A picture's pixels, 8 bits each of red, green and blue. */
-export async function decoded(
-  source: Sharp,
-): Promise<{ data: Uint8Array; info: { width: number; height: number; channels: 3 } }> {
+export async function decoded(source: Sharp): Promise<Rgb> {
   const { data, info } = await source
     .toColourspace('srgb')
     .removeAlpha()
@@ -11,5 +9,5 @@ export async function decoded(
     .toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;
   if (channels !== 3) throw new Error(`it decodes to ${channels} channels`);
-  return { data, info: { width, height, channels } };
+  return { data, width, height };
 }

@@ -1,6 +1,5 @@
 import type { Resize } from '@flotilla/protocol';
 import { type Picture, type Pixels, type Preprocess, type View, expectStage } from '../stages.js';
-import { decoded } from './decoded.js';
 import { grey } from './grey.js';
 import { resampled } from './opencv.js';
 import { resampledAsPillow } from './pillow.js';
@@ -31,12 +30,12 @@ async function resize(picture: Picture, options: Resize): Promise<Pixels> {
 
 /** The part of the scaled picture that is shown, red, green and blue. */
 async function scaledPart(
-  { source, width, height }: Picture,
+  { pixels, width, height }: Picture,
   place: Place,
   shown: Window,
   reference: Resize['reference'],
 ): Promise<Uint8Array> {
-  const { data } = await decoded(source);
+  const { data } = await pixels();
   return reference === 'pillow-bilinear' || reference === 'pillow-bicubic'
     ? resampledAsPillow({ data, width, height }, place, shown, reference)
     : resampled({ data, width, height }, place, shown, reference);

@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Coding, codingNamed, codings, decompressor } from './compression.js';
-import { messageOf } from '../fault.js';
+import { messageOf } from '../errors.js';
+import { free } from '../free.js';
 import type { Logger } from '../log.js';
-import { Overloaded, Withdrawn } from '../queue/queue.js';
-import { free } from '../tensor.js';
 
 /** The client is at fault, and is told how. */
 export class RequestError extends Error {
@@ -19,7 +18,7 @@ export class RequestError extends Error {
 
 /**
  * `body`: bytes go out as they are, under the content type in `headers`; anything else as JSON. `tail` follows it, is given away, and
- * freed once it is sent.
+ * freed once it is sent, where it shares its memory with nothing else.
  */
 export type Reply = { status?: number; headers?: Record<string, string>; body: unknown; tail?: readonly Uint8Array[] };
 /** The handler writes the response itself, for as long as it likes. */
@@ -35,8 +34,15 @@ export type Route = {
 
 export const maxBodyBytes = 64 * 1024 * 1024;
 
-/** One place that turns outcomes into statuses; error bodies are the Open Inference Protocol's `{"error": …}`. */
-export function httpHandler(routes: readonly Route[], log: Logger): (request: IncomingMessage, response: ServerResponse) => void {
+/**
+ * One place that turns outcomes into statuses; error bodies are the Open Inference Protocol's `{"error": …}`. `refusalOf`: what else than a
+ * RequestError is no bug.
+ */
+export function httpHandler(
+  routes: readonly Route[],
+  log: Logger,
+  refusalOf: (error: unknown) => Reply | undefined = () => undefined,
+): (request: IncomingMessage, response: ServerResponse) => void {
   const parsed = routes.map((route) => ({ route, methods: methodsOf(route), segments: route.path.split('/') }));
   const byLength = Map.groupBy(parsed, ({ segments }) => segments.length);
   return (request, response) => {
@@ -71,18 +77,14 @@ export function httpHandler(routes: readonly Route[], log: Logger): (request: In
     const body = { error: messageOf(error) };
     if (isCut(error)) return { status: 400, body: { error: 'the body ended before it was whole' } };
     if (error instanceof RequestError) return { status: error.status, body, headers: error.headers };
-    // Written to nobody.
-    if (error instanceof Withdrawn) return { status: 499, body };
-    if (error instanceof Overloaded) return { status: 429, body, headers: { 'retry-after': retryAfter(error) } };
+    const known = refusalOf(error);
+    if (known) return known;
     log.error({ reason: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'a request failed');
     return { status: 500, body };
   }
 }
 
 const methodsOf = ({ method, head }: Route): string[] => (method === 'GET' && head !== false ? ['GET', 'HEAD'] : [method]);
-
-/** Whole seconds, which is all that the header knows. */
-const retryAfter = ({ retryAfterMs }: Overloaded) => String(Math.max(1, Math.ceil(retryAfterMs / 1000)));
 
 const isCut = (error: unknown) => (error as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET';
 

@@ -1,6 +1,6 @@
 import type { RequestListener, Server as HttpServer, ServerResponse } from 'node:http';
 import { type ListenOptions, type Server, type Socket, createServer } from 'node:net';
-import { http } from '../../node-http.js';
+import { http } from '../node-http.js';
 
 const idleGraceMs = 1000;
 /** How long a client may take over its headers, its whole request, and between two requests. */

@@ -1,0 +1,44 @@
+import { SlotName, SlotPipeline } from '@flotilla/protocol';
+import { z } from 'zod';
+
+/** What supervisor and gateway say to each other over the child's IPC channel; both sides parse what they receive. */
+
+/** Where a part of the configuration came from, in words for people. */
+export const Provenance = z.object({
+  source: z.string().optional(),
+  trigger: z.string().optional(),
+  pipeline: z.string().optional(),
+});
+export type Provenance = z.infer<typeof Provenance>;
+
+export const GatewaySlot = z.object({
+  slot: SlotName,
+  /** UNIX socket of the slot's runner, whichever it is. */
+  socket: z.string(),
+  ...SlotPipeline.shape,
+  from: Provenance.default({}),
+});
+export type GatewaySlot = z.infer<typeof GatewaySlot>;
+
+export const ToGateway = z.discriminatedUnion('type', [
+  /** What it shall do from now on; what is unchanged is not disturbed. */
+  z.object({
+    type: z.literal('configure'),
+    slots: z.array(GatewaySlot),
+    /** Inherited descriptor of its own HTTP listener. */
+    http: z.int().optional(),
+    /** Folder for what sources keep: certificates, places in files. */
+    dataDir: z.string(),
+  }),
+]);
+export type ToGateway = z.infer<typeof ToGateway>;
+
+export const FromGateway = z.discriminatedUnion('type', [
+  /** The configuration is in force. */
+  z.object({ type: z.literal('configured'), slots: z.array(SlotName) }),
+  /** Each change of a source's state. */
+  z.object({ type: z.literal('source'), slot: SlotName, state: z.string(), reason: z.string().optional() }),
+  /** Each second. */
+  z.object({ type: z.literal('heartbeat'), rssBytes: z.int() }),
+]);
+export type FromGateway = z.infer<typeof FromGateway>;

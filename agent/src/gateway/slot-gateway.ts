@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import type { SlotPipeline } from '@flotilla/protocol';
+import { messageOf } from '../errors.js';
+import type { GatewaySlot } from '../gateway-protocol.js';
+import type { Logger } from '../log.js';
+import { staleAfterMs } from '../stale.js';
+import { Inspections } from './inspections.js';
+import { Lane } from './lane.js';
+import { Results } from './results.js';
+import { RunnerClient } from './runner-client.js';
+import type { Source, SourceState } from './source.js';
+import { openSource, type SourceContext } from './sources/open.js';
+
+export type SlotPipelineParts = {
+  config: GatewaySlot;
+  folder: string;
+  log: Logger;
+  onSource: (slot: string, state: SourceState) => void;
+  open?: (source: NonNullable<SlotPipeline['source']>, context: SourceContext) => Promise<Source>;
+};
+
+/** One slot's source, lane, results and trigger, put together as its configuration says. */
+export class SlotGateway {
+  readonly results: Results;
+  readonly inspections: Inspections | undefined;
+  readonly lane: Lane;
+  readonly #runner: RunnerClient;
+  readonly #closing = new AbortController();
+  #source: Source | undefined;
+  #opened: Promise<void> = Promise.resolve();
+  #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
+
+  constructor(private readonly parts: SlotPipelineParts) {
+    const { config, log, onSource } = parts;
+    const { slot, socket, trigger, source, pipeline } = config;
+    this.results = new Results(staleAfterMs(config));
+    this.inspections = trigger && new Inspections(trigger);
+    this.#runner = new RunnerClient(slot, socket);
+    this.lane = new Lane({
+      slot,
+      stream: streamOf(source),
+      runner: this.#runner,
+      results: this.results,
+      inspections: this.inspections,
+      overrides: pipeline,
+      log,
+      onSource: (state) => onSource(slot, state),
+    });
+  }
+
+  get config(): GatewaySlot {
+    return this.parts.config;
+  }
+
+  /** Undefined until it is open, and where there is none. */
+  get source(): Source | undefined {
+    return this.#source;
+  }
+
+  start(): void {
+    this.inspections?.start();
+    this.#triggered = this.#openTrigger();
+    this.#opened = this.#open();
+  }
+
+  async stop(): Promise<void> {
+    this.#closing.abort();
+    this.inspections?.stop('the configuration of the slot was changed');
+    await (await this.#triggered)?.stop();
+    await this.#opened;
+    await this.#source?.stop();
+    await this.lane.close();
+    this.#runner.close();
+  }
+
+  async #openTrigger() {
+    const { config, log } = this.parts;
+    if (!this.inspections || !config.trigger?.mqtt) return undefined;
+    const { MqttTrigger } = await import('./mqtt-trigger.js');
+    const trigger = new MqttTrigger({ config: config.trigger.mqtt, inspections: this.inspections, log, slot: config.slot });
+    trigger.start();
+    return trigger;
+  }
+
+  async #open(): Promise<void> {
+    const { config, folder, log, open = openSource } = this.parts;
+    if (!config.source) return;
+    try {
+      const source = await open(config.source, { slot: config.slot, folder });
+      if (this.#closing.signal.aborted) return;
+      this.#source = source;
+      source.start(this.lane);
+    } catch (error) {
+      log.error({ slot: config.slot, reason: messageOf(error) }, 'the source can not be opened');
+      this.lane.state({ state: 'failed', reason: messageOf(error) });
+    }
+  }
+}
+
+/** The same source has the same name over restarts, and another has another: what a release remembers of one is not taken for the other's. */
+const streamOf = (source: SlotPipeline['source']): string =>
+  source ? createHash('sha256').update(JSON.stringify(source)).digest('hex').slice(0, 16) : 'none';

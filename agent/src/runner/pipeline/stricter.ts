@@ -1,0 +1,14 @@
+import type { Findings } from '../../prediction.js';
+
+/** Without what scores below: what this device asks for beyond the release. Telemetry counts what the release found. */
+export function stricter<T extends Findings>(findings: T, minScore: number): T {
+  const kept = <S extends { score: number }>(found: readonly S[]) => found.filter(({ score }) => score >= minScore);
+  const { top, labels, boxes, text } = findings;
+  return {
+    ...findings,
+    ...(top && { top: kept(top) }),
+    ...(labels && { labels: kept(labels) }),
+    ...(boxes && { boxes: kept(boxes) }),
+    ...(text && text.score < minScore && { text: { value: '', score: 0 } }),
+  };
+}
