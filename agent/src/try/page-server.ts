@@ -14,7 +14,7 @@ type Parts = { about: About; gateway: SlotView; log: Logger };
 // Not compiled: served from src/ as they are, wherever this code runs.
 const asset = (name: string) => readFileSync(fileURLToPath(new URL(`../../src/try/page/${name}`, import.meta.url)));
 const policy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const secured = { 'content-security-policy': policy, 'x-content-type-options': 'nosniff', 'cache-control': 'no-cache' };
 const file = (path: string, name: string, type: string): Route => {
   const body = asset(name);
