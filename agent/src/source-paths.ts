@@ -43,10 +43,9 @@ const triggerFrom = (from: Resolve, trigger: TriggerConfig): TriggerConfig => ({
   ...(trigger.mqtt ? { mqtt: { ...trigger.mqtt, ...secretsFrom(from, trigger.mqtt) } } : {}),
 });
 
-function secretsFrom(from: Resolve, written: object): { passwordFile?: string; caFile?: string } {
-  const { passwordFile, caFile } = written as { passwordFile?: string; caFile?: string };
-  return {
-    ...(passwordFile === undefined ? {} : { passwordFile: from(passwordFile) }),
-    ...(caFile === undefined ? {} : { caFile: from(caFile) }),
-  };
+const fileKeys = ['passwordFile', 'caFile', 'certFile', 'keyFile'] as const;
+
+function secretsFrom(from: Resolve, written: object): Partial<Record<(typeof fileKeys)[number], string>> {
+  const named = written as Partial<Record<(typeof fileKeys)[number], string>>;
+  return Object.fromEntries(fileKeys.flatMap((key) => (named[key] === undefined ? [] : [[key, from(named[key])]])));
 }
