@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Digest } from '@flotilla/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
 import { decodeAnswer, encodeFrame, frameType } from '../../frame.js';
 import { Prediction } from '../../prediction.js';
-import { Workshop, models } from '../fixtures/orders.js';
+import { exampleNetworks, Workshop } from '../fixtures/orders.js';
 import { type Served, serve } from '../fixtures/served.js';
 import { PredictAnswer } from '../slot-api/slot-schemas.js';
 import { decodeBlob, encodeBlob } from './memory/blob.js';
@@ -19,7 +18,7 @@ afterEach(async () => {
 });
 
 async function detector(digest = 'a', yaml = (text: string) => text): Promise<Served> {
-  const model = await readFile(join(models, 'networks/silero-vad-6.onnx'));
+  const model = await readFile(exampleNetworks.speech);
   const load = await releaseOf(workshop, yaml(await documented('speech-activity')), { 'model.onnx': model });
   const slot = await serve(workshop, { ...load, digest: Digest.parse(digest.repeat(64)) });
   slots.push(slot);
