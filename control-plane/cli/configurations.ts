@@ -45,10 +45,10 @@ const show = () =>
     new Command('show')
       .description('One configuration, as it was written')
       .argument('<owner>', 'group/NAME or device/NAME')
-      .option('--version <n>', 'as it was then')
-      .action(async (owner: string, { version }: { version?: string }, command: Command) => {
+      .option('--at <n>', 'as it was with that version')
+      .action(async (owner: string, { at }: { at?: string }, command: Command) => {
         const client = clientFor(command);
-        print(command, await find(client, owner, version), describeConfiguration);
+        print(command, await find(client, owner, at && numberOf('--at', at)), describeConfiguration);
       }),
     'flotilla configurations show group/lyon',
   );
@@ -71,10 +71,10 @@ const diff = () =>
   example(
     new Command('diff')
       .description('What a file, or going back to a version, would change')
-      .argument('[owner]', 'group/NAME or device/NAME, with --version')
+      .argument('[owner]', 'group/NAME or device/NAME, with --to')
       .option('-f, --file <file>', 'a configuration that is not pushed yet')
-      .option('--version <n>', 'an earlier version')
-      .action(async (owner: string | undefined, options: { file?: string; version?: string }, command: Command) => {
+      .option('--to <n>', 'an earlier version')
+      .action(async (owner: string | undefined, options: { file?: string; to?: string }, command: Command) => {
         const { before, after } = await compared(clientFor(command), owner, options);
         print(command, { before, after }, () => describeDifference(before, after));
       }),
@@ -84,16 +84,16 @@ const diff = () =>
 async function compared(
   client: ApiClient,
   owner: string | undefined,
-  { file, version }: { file?: string; version?: string },
+  { file, to }: { file?: string; to?: string },
 ): Promise<{ before: Slots; after: Slots }> {
   if (file !== undefined) {
     const written = (await readWritten(file, ConfigurationFile)) as ConfigurationFile;
     const its = written.group === undefined ? `device/${written.device}` : `group/${written.group}`;
     return { before: await inForce(client, its), after: written.slots };
   }
-  if (owner === undefined || version === undefined)
-    throw new UsageError('diff needs either -f FILE, or group/NAME (device/NAME) with --version N');
-  return { before: await inForce(client, owner), after: (await find(client, owner, version)).slots ?? {} };
+  if (owner === undefined || to === undefined)
+    throw new UsageError('diff needs either -f FILE, or group/NAME (device/NAME) with --to N');
+  return { before: await inForce(client, owner), after: (await find(client, owner, numberOf('--to', to))).slots ?? {} };
 }
 
 /** Nothing, where there is none yet. */
@@ -152,8 +152,8 @@ const remove = () =>
     'flotilla configurations delete group/lyon',
   );
 
-const find = async (client: ApiClient, owner: string, version?: string): Promise<ConfigurationView> => {
-  const query = version === undefined ? '' : `?version=${numberOf('--version', version)}`;
+const find = async (client: ApiClient, owner: string, version?: number | ''): Promise<ConfigurationView> => {
+  const query = version ? `?version=${version}` : '';
   return (await known(client, owner, client.get(`${pathOf(owner)}${query}`, ConfigurationView))) as ConfigurationView;
 };
 

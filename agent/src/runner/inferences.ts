@@ -13,7 +13,7 @@ import { headline } from './pipeline/headline.js';
 import { inputStage, payloadStage } from './pipeline/input.js';
 import type { Memory } from './pipeline/memory/memory.js';
 import { isoOf } from './pipeline/over-time/verdict.js';
-import type { Pipeline } from './pipeline/pipeline.js';
+import type { Answer as PipelineAnswer, Pipeline } from './pipeline/pipeline.js';
 import { BadOverride, type Circumstances, type Prepared } from './pipeline/prepare.js';
 import type { FeatureValues, Moment, Stage, View } from './pipeline/stages.js';
 import { stricter } from './pipeline/stricter.js';
@@ -45,6 +45,8 @@ type How = { counted: boolean } & Partial<{
   moment: Moment | undefined;
   uncertain: string | undefined;
   minScore: number | undefined;
+  /** Tiles of the same picture after this one. */
+  others: Prepared['others'];
 }>;
 type Answered = Findings & Pick<Prediction, 'top' | 'outputs' | 'uncertain'>;
 /** Between the model's answer and the client's reading it. */
@@ -79,7 +81,7 @@ export class Inferences {
     return value;
   }
 
-  /** An encoded picture, or features. `source` is its file's name, where the slot's own source has it. */
+  /** An encoded picture, a WAV, or features. `source` is its file's name, where the slot's own source has it. */
   async predict(input: Uint8Array | FeatureValues, asked: Asked = {}): Promise<Prediction> {
     const { asked: takes = 'picture' } = this.release.pipeline;
     const asks = input instanceof Uint8Array ? takes : 'features';
@@ -138,7 +140,9 @@ export class Inferences {
     { since = performance.now(), source, stream, capturedAt, inspection, ...submission }: Asked,
   ): Promise<Prediction> {
     const run = { inputs, since, submission, counted: how.counted };
-    const { value, computeUs, totalUs } = await this.#run(run, (outputs) => this.#answer(outputs, how));
+    const { value, computeUs, totalUs } = how.others
+      ? await this.#runTiles(run, how)
+      : await this.#run(run, (outputs) => this.#answer(outputs, how));
     const { digest, deployment } = this.served;
     const seq = this.#seq++;
     return {
@@ -169,17 +173,39 @@ export class Inferences {
     }
   }
 
-  #answer(outputs: readonly Tensor[], { view, moment, uncertain: window }: How): Finished<Answered> {
+  #answer(outputs: readonly Tensor[], { view, moment, uncertain }: How): Finished<Answered> {
     const { pipeline } = this.release;
-    const { memory } = moment ?? {};
-    if (memory) pipeline.feeds.keep(outputs, memory);
-    const { findings, outputs: turned } = pipeline.postprocess(outputs, view, moment);
+    if (moment?.memory) pipeline.feeds.keep(outputs, moment.memory);
+    return this.#told(pipeline.postprocess(outputs, view, moment), moment?.memory?.uncertain(uncertain));
+  }
+
+  #told({ findings, outputs: turned }: PipelineAnswer, uncertain: string | undefined): Finished<Answered> {
     const { top = [], ...others } = findings;
     const found = Object.keys(findings).length > 0;
-    const shown = turned.filter(({ name }) => !pipeline.feeds.ownOutputs.has(name));
-    const uncertain = memory?.uncertain(window);
+    const shown = turned.filter(({ name }) => !this.release.pipeline.feeds.ownOutputs.has(name));
     const value = { top, ...others, ...(uncertain && { uncertain }), ...(found ? {} : { outputs: outputValues(shown) }) };
     return { value, top: headline(findings) };
+  }
+
+  /** One tile after the other, the next being prepared while this is computed; the last one brings what all came to. */
+  async #runTiles(run: Run, { others = [], view, moment, uncertain }: How): Promise<Answer<Answered>> {
+    const { feeds, tiled } = this.release.pipeline;
+    const answer = tiled!();
+    let [computeUs, tile] = [0, { inputs: run.inputs, view }];
+    for (const following of others) {
+      const next = following();
+      const [done, prepared] = await Promise.all([
+        this.#run({ ...run, ...tile }, (outputs) => ({ value: answer.add(outputs, tile.view!), top: undefined })),
+        next,
+      ]);
+      computeUs += done.computeUs;
+      tile = { inputs: feeds.with(prepared.tensor, moment?.memory), view: prepared.view };
+    }
+    const { value, ...last } = await this.#run({ ...run, ...tile }, (outputs) => {
+      answer.add(outputs, tile.view!);
+      return this.#told(answer.finish(moment), moment?.memory?.uncertain(uncertain));
+    });
+    return { ...last, value, computeUs: computeUs + last.computeUs };
   }
 
   async #prepare({ asks, stage }: Input, circumstances: Circumstances): Promise<Prepared[]> {
@@ -227,7 +253,7 @@ const given = (origin: Origin) => Object.fromEntries(Object.entries(origin).filt
 const asks: Readonly<Record<PipelineAsked, string>> = {
   picture: 'a JPEG, PNG or WebP',
   features: '{"features": {…}} as application/json, with its features by name',
-  signal: 'frames, or {"signal": {…}} as application/json',
+  signal: 'a WAV (audio/wav), or frames',
 };
 const asksFor = ({ asked }: Pipeline) =>
   asked === undefined ? '{"inputs": {…}} as application/json, with its tensors by name' : asks[asked];

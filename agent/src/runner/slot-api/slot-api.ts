@@ -14,7 +14,7 @@ import { FeedbackRequest, type PredictAnswer, PredictRequest } from './slot-sche
 import { type Prediction, qualityOf } from '../../prediction.js';
 import { submissionOf } from '../queue/submission.js';
 
-export const predictTypes = ['image/jpeg', 'image/png', 'image/webp', 'application/json'] as const;
+export const predictTypes = ['image/jpeg', 'image/png', 'image/webp', 'audio/wav', 'application/json'] as const;
 
 type Slot = FrameTaker & {
   isReady: () => boolean;
@@ -23,7 +23,7 @@ type Slot = FrameTaker & {
   feedback: Feedback;
 };
 
-/** The typed API: a picture or named tensors in, labelled classes out, with the release's own pre- and postprocessing. */
+/** The typed API: a picture, a WAV or named tensors in, labelled classes out, with the release's own pre- and postprocessing. */
 export function slotRoutes(around: Slot): Route[] {
   const { inferences, isReady, latest, streams, feedback, record } = around;
   const { slot, deployment, digest } = inferences.served;
