@@ -122,7 +122,7 @@ describe('agent.yaml', () => {
     [
       'what a later version will know',
       'data: x\nslots: { a: { listen: { http: "[::1]:1", opcua: "b:1" } } }',
-      ['slots.a.listen: unknown key "opcua"'],
+      ['slots.a.listen: unknown key "opcua" here; it belongs to another part'],
     ],
     [
       'no address',

@@ -17,18 +17,25 @@ export const DirectorySource = z.strictObject({
 });
 export type DirectorySource = z.infer<typeof DirectorySource>;
 
+/** Without a picture for so long (or for three of its intervals) it counts as gone, and is reached again. */
+const stallS = z.number().min(1).max(3600).default(10);
+
 /** A V4L2 device, through ffmpeg. */
 export const CameraSource = z.strictObject({
   camera: text,
   width: z.int().min(16).max(8192).optional(),
   height: z.int().min(16).max(8192).optional(),
   framesPerSecond: perSecond.optional(),
-  /** Of the camera, as `ffmpeg -f v4l2 -list_formats all` names it. */
-  inputFormat: z.string().max(32).optional(),
+  /** Of the camera, as `ffmpeg -f v4l2 -list_formats all` names it. `mjpeg`: the camera's own JPEGs, decoded only if they are inferred. */
+  inputFormat: z
+    .string()
+    .regex(/^[a-z\d_]{1,32}$/)
+    .optional(),
+  stallS,
 });
 export type CameraSource = z.infer<typeof CameraSource>;
 
-/** A file, or what a network camera streams (rtsp, http), through ffmpeg; `.mjpeg` files without. */
+/** A file, or what a network camera streams (rtsp, http), through ffmpeg; `.mjpeg` files and JPEGs over HTTP (multipart) without. */
 export const VideoSource = z.strictObject({
   video: text,
   /** Smaller than it comes, to spare the pipe. */
@@ -37,6 +44,9 @@ export const VideoSource = z.strictObject({
   /** Frames in between are passed over. */
   framesPerSecond: perSecond.optional(),
   transport: z.enum(['tcp', 'udp']).default('tcp'),
+  username: text.optional(),
+  passwordFile: secretFile.optional(),
+  stallS,
   /** Of a file: `own` speed, dropping what comes too fast, as a camera; or `every` frame, as fast as they are inferred. */
   pace: z.enum(['own', 'every']).default('own'),
   then: z.enum(['repeat', 'stop']).default('stop'),
@@ -51,18 +61,33 @@ export const RecordingSource = z.strictObject({
 });
 export type RecordingSource = z.infer<typeof RecordingSource>;
 
-export const MqttSource = z.strictObject({
-  mqtt: url(/^(mqtts?|wss?)$/, 'mqtt://127.0.0.1:1883'),
-  topic: text,
-  qos: z.union([z.literal(0), z.literal(1)]).default(1),
-  username: text.optional(),
-  passwordFile: secretFile.optional(),
-  caFile: text.optional(),
-});
+/** Messages of a broker, known by their content: a picture, a WAV, a JSON object of features. */
+export const MqttSource = z
+  .strictObject({
+    mqtt: url(/^(mqtts?|wss?)$/, 'mqtt://127.0.0.1:1883'),
+    /** `+` and `#` stand for any. */
+    topic: text,
+    /** 1: each message, acknowledged when its result is out; the broker keeps what comes meanwhile. 0: the newest. */
+    qos: z.union([z.literal(0), z.literal(1)]).default(1),
+    /** No two clients of a broker may have the same; absent, one is made once and kept. */
+    clientId: z.string().min(1).max(128).optional(),
+    username: text.optional(),
+    passwordFile: secretFile.optional(),
+    /** Whom to trust, where it isn't the system's authorities. */
+    caFile: text.optional(),
+    certFile: text.optional(),
+    keyFile: secretFile.optional(),
+    /** A larger message is passed over. */
+    maxMb: z.number().gt(0).max(64).default(32),
+  })
+  .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+    error: 'certFile and keyFile go together',
+    path: ['keyFile'],
+  });
 export type MqttSource = z.infer<typeof MqttSource>;
 
 /** `POST /v1/slots/{slot}/push` of the gateway. */
-export const PushSource = z.strictObject({ push: z.strictObject({ maxMb: z.number().gt(0).max(256).default(32) }) });
+export const PushSource = z.strictObject({ push: z.strictObject({ maxMb: z.number().gt(0).max(64).default(32) }) });
 export type PushSource = z.infer<typeof PushSource>;
 
 /** Sound: a WAV file (or a named pipe with one), or an ALSA device through ffmpeg. */
@@ -78,25 +103,44 @@ export const AudioSource = z.strictObject({
 });
 export type AudioSource = z.infer<typeof AudioSource>;
 
-/** Lines of a sensor: a file that grows, a TCP peer, a serial line. */
-export const LinesSource = z.strictObject({
-  lines: z.union([
-    z.strictObject({ file: text, from: z.enum(['start', 'end']).default('end') }),
-    z.strictObject({ tcp: z.string().regex(/^\S+:\d{1,5}$/, 'must be host:port') }),
-    z.strictObject({ serial: text, baud: z.int().min(50).max(4_000_000).default(9600) }),
-  ]),
-  /** `csv`: `columns` names them, `null` for one to pass over; absent, the first line does. `json`: an object a line. */
-  format: z.enum(['csv', 'json']).default('csv'),
-  columns: z.array(z.string().max(128).nullable()).min(1).max(4096).optional(),
-  separator: z.string().length(1).default(','),
-  /** What one line is: features by name, or the next sample of a signal with as many channels as there are columns. */
-  as: z
-    .union([
-      z.literal('features'),
-      z.strictObject({ signal: z.strictObject({ rate: z.number().gt(0), chunk: z.int().min(1).max(65_536) }) }),
-    ])
-    .default('features'),
+const SerialLine = z.strictObject({
+  serial: text,
+  baud: z.int().min(50).max(4_000_000).default(9600),
+  dataBits: z.union([z.literal(7), z.literal(8)]).default(8),
+  parity: z.enum(['none', 'even', 'odd']).default('none'),
+  stopBits: z.union([z.literal(1), z.literal(2)]).default(1),
 });
+
+/** Lines of a sensor: a file that grows, a TCP peer, a serial line. */
+export const LinesSource = z
+  .strictObject({
+    lines: z.union([
+      z.strictObject({ file: text, from: z.enum(['start', 'end']).default('end') }),
+      z.strictObject({ tcp: z.string().regex(/^\S+:\d{1,5}$/, 'must be host:port') }),
+      SerialLine,
+    ]),
+    /** `csv`: `columns` names them, `null` for one to pass over; absent, the first line does. `json`: an object a line. */
+    format: z.enum(['csv', 'json']).default('csv'),
+    columns: z.array(z.string().min(1).max(128).nullable()).min(1).max(4096).optional(),
+    /** A space stands for any number of spaces and tabs. */
+    separator: z.string().length(1).default(','),
+    decimal: z.enum(['.', ',']).default('.'),
+    /** What one line is: features by name, or the next sample of a signal with as many channels as there are columns. */
+    as: z
+      .union([
+        z.literal('features'),
+        z.strictObject({ signal: z.strictObject({ rate: z.number().gt(0), chunk: z.int().min(1).max(65_536) }) }),
+      ])
+      .default('features'),
+  })
+  .superRefine(({ lines, format, columns, separator, decimal, as }, context) => {
+    const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    if (!columns && format === 'csv' && 'serial' in lines)
+      refuse('columns', 'must name the columns: who listens to a serial line may come after its first line');
+    if (!columns && format === 'json' && as !== 'features')
+      refuse('columns', 'must name the fields that are the channels of the signal');
+    if (format === 'csv' && separator === decimal) refuse('decimal', 'must not be the separator, too');
+  });
 export type LinesSource = z.infer<typeof LinesSource>;
 
 /** Variables of an OPC UA server, by feature name. */

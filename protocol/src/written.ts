@@ -37,10 +37,10 @@ const weight = (issues: readonly Issue[]) =>
 
 /** One that is known elsewhere in the file is no slip of the pen. */
 function hint(key: string, known: ReadonlySet<string>): string {
-  const others = [...known].filter((k) => k !== key);
-  const longer = key.length >= 4 ? others.find((k) => k.startsWith(key)) : undefined;
+  if (known.has(key)) return ' here; it belongs to another part';
+  const longer = key.length >= 4 ? [...known].find((k) => k.startsWith(key)) : undefined;
   if (longer !== undefined) return `; did you mean "${longer}"?`;
-  const [nearest] = others.map((k) => ({ k, d: distance(key, k) })).toSorted((a, b) => a.d - b.d);
+  const [nearest] = [...known].map((k) => ({ k, d: distance(key, k) })).toSorted((a, b) => a.d - b.d);
   return nearest && nearest.d <= Math.max(2, key.length / 3) ? `; did you mean "${nearest.k}"?` : '';
 }
 

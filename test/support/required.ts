@@ -8,6 +8,8 @@ export const pythonProgram = process.env['FLOTILLA_PYTHON'] ?? 'python3';
 /** What a machine may lack. `FLOTILLA_REQUIRE=mosquitto` (a comma between several) turns the skip into a failure. */
 const probes = {
   mosquitto: () => spawnSync('mosquitto', ['-h']).error === undefined,
+  socat: () => spawnSync('socat', ['-V']).error === undefined,
+  ffmpeg: () => spawnSync('ffmpeg', ['-version']).error === undefined,
   'onnx-testdata': () => existsSync('/usr/share/libonnx-testdata/data'),
   /** With what the Python engine needs. */
   python: () => spawnSync(pythonProgram, ['-c', 'import numpy, onnxruntime']).status === 0,

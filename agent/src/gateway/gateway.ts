@@ -37,10 +37,11 @@ export class Gateway {
     // A device may be opened once only: the old source lets go of it before the new one takes it.
     await Promise.all(leaving.map(([, slot]) => slot.stop()));
     for (const [name] of leaving) this.#slots.delete(name);
-    for (const config of wanted.values()) if (!this.#slots.has(config.slot)) this.#begin(config, dataDir);
+    const coming = [...wanted.values()].filter(({ slot }) => !this.#slots.has(slot));
+    await Promise.all(coming.map((config) => this.#begin(config, dataDir)));
   }
 
-  #begin(config: GatewaySlot, dataDir: string): void {
+  #begin(config: GatewaySlot, dataDir: string): Promise<void> {
     const { log, onSource } = this.around;
     const slot = new SlotGateway({
       config,
@@ -49,6 +50,6 @@ export class Gateway {
       onSource: (_name, state) => onSource(config.slot, state),
     });
     this.#slots.set(config.slot, slot);
-    slot.start();
+    return slot.start();
   }
 }

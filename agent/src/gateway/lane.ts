@@ -5,10 +5,11 @@ import type { Frame } from '../frame.js';
 import type { Logger } from '../log.js';
 import type { Prediction } from '../prediction.js';
 import type { Inspections } from './inspections.js';
+import { Losses } from './losses.js';
 import { Mailbox } from './mailbox.js';
 import type { Results } from './results.js';
 import { RunnerError, type RunnerClient } from './runner-client.js';
-import type { Captured, Outcome, Sink, SourceState } from './source.js';
+import type { Captured, Loss, Outcome, Sink, SourceState } from './source.js';
 
 export type LaneParts = {
   slot: string;
@@ -22,8 +23,11 @@ export type LaneParts = {
   log: Logger;
   onSource: (state: SourceState) => void;
 };
-/** Since the lane began. `failed`: the model could not answer; `unasked`: no inspection wanted it. */
-export type LaneCounts = Record<'captured' | 'inferred' | 'refused' | 'failed' | 'dropped' | 'unasked' | 'retried', number>;
+/** Since the lane began. `failed`: the model could not answer; `unasked`: no inspection wanted it; `lost`: broken at the source already. */
+export type LaneCounts = Record<
+  'captured' | 'inferred' | 'refused' | 'failed' | 'dropped' | 'unasked' | 'retried' | 'lost',
+  number
+>;
 
 type Job = {
   captured: Captured;
@@ -44,6 +48,7 @@ const pauses = { firstMs: 20, mostMs: 500 };
 export class Lane implements Sink {
   readonly #mailbox = new Mailbox();
   readonly #submitted: Job[] = [];
+  readonly #losses: Losses;
   readonly #counts = { captured: 0, inferred: 0, refused: 0, failed: 0, unasked: 0, retried: 0 };
   #source: SourceState = { state: 'starting' };
   #trouble = '';
@@ -53,10 +58,12 @@ export class Lane implements Sink {
   #delivered: Promise<void> = Promise.resolve();
   #closed = new AbortController();
 
-  constructor(private readonly parts: LaneParts) {}
+  constructor(private readonly parts: LaneParts) {
+    this.#losses = new Losses(parts.slot, parts.log);
+  }
 
   get counts(): LaneCounts {
-    return { ...this.#counts, dropped: this.#mailbox.dropped };
+    return { ...this.#counts, dropped: this.#mailbox.dropped, lost: this.#losses.count };
   }
 
   get source(): SourceState {
@@ -81,6 +88,10 @@ export class Lane implements Sink {
   submit(captured: Captured): Promise<Outcome> {
     this.#counts.captured += 1;
     return this.parts.inspections ? this.#inspect(captured, false) : this.#enqueue(captured, performance.now() + patienceMs);
+  }
+
+  lost(loss: Loss): void {
+    this.#losses.add(loss);
   }
 
   state(state: SourceState): void {

@@ -3,6 +3,7 @@ import type { SlotPipeline } from '@flotilla/protocol';
 import { messageOf } from '../errors.js';
 import type { GatewaySlot } from '../gateway-protocol.js';
 import type { Logger } from '../log.js';
+import { PredictionStreams } from '../http/prediction-stream.js';
 import { staleAfterMs } from '../stale.js';
 import { Inspections } from './inspections.js';
 import { Lane } from './lane.js';
@@ -24,15 +25,19 @@ export class SlotGateway {
   readonly results: Results;
   readonly inspections: Inspections | undefined;
   readonly lane: Lane;
+  /** Who follows the results. */
+  readonly streams = new PredictionStreams();
   readonly #runner: RunnerClient;
   readonly #closing = new AbortController();
   #source: Source | undefined;
   #opened: Promise<void> = Promise.resolve();
+  #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
 
   constructor(private readonly parts: SlotPipelineParts) {
     const { config, log, onSource } = parts;
     const { slot, socket, trigger, source, pipeline } = config;
     this.results = new Results(staleAfterMs(config));
+    this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
     this.inspections = trigger && new Inspections(trigger);
     this.#runner = new RunnerClient(slot, socket);
     this.lane = new Lane({
@@ -56,18 +61,32 @@ export class SlotGateway {
     return this.#source;
   }
 
-  start(): void {
+  /** Resolves when the source is open, or is known not to be. */
+  async start(): Promise<void> {
     this.inspections?.start();
+    this.#triggered = this.#openTrigger();
     this.#opened = this.#open();
+    await this.#opened;
   }
 
   async stop(): Promise<void> {
     this.#closing.abort();
     this.inspections?.stop('the configuration of the slot was changed');
+    await (await this.#triggered)?.stop();
     await this.#opened;
     await this.#source?.stop();
     await this.lane.close();
     this.#runner.close();
+    this.streams.end();
+  }
+
+  async #openTrigger() {
+    const { config, log } = this.parts;
+    if (!this.inspections || !config.trigger?.mqtt) return undefined;
+    const { MqttTrigger } = await import('./mqtt-trigger.js');
+    const trigger = new MqttTrigger({ config: config.trigger.mqtt, inspections: this.inspections, log, slot: config.slot });
+    trigger.start();
+    return trigger;
   }
 
   async #open(): Promise<void> {

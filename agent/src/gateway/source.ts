@@ -21,12 +21,17 @@ export type Outcome = 'inferred' | 'refused' | 'busy' | 'unasked';
 /** `waiting`: nothing to read yet, or it is being reached again; `failed`: it needs somebody's hand. The reason is a sentence. */
 export type SourceState = { state: 'starting' | 'running' | 'waiting' | 'failed'; reason?: string | undefined };
 
+/** What came to nothing in the source itself: a broken line, a message that is too large. The reason is a sentence. */
+export type Loss = { reason: string; name?: string | undefined };
+
 /** What a source writes to. */
 export type Sink = {
   /** Of something that goes on whether anybody looks or not (a camera, a microphone): returns at once. Of what waits, the newest stays; drops are counted. */
   offer: (captured: Captured) => void;
   /** Of something that can wait (a file, a message): resolves when it is through. */
   submit: (captured: Captured) => Promise<Outcome>;
+  /** Counted, and named now and then: a flood of them must not fill the log. */
+  lost: (loss: Loss) => void;
   /** Said again and again without harm; each change is logged once, by who listens. */
   state: (state: SourceState) => void;
 };

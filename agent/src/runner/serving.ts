@@ -22,7 +22,7 @@ import { oipRoutes } from './oip/rest.js';
 import { recordOf } from './slot-api/output-values.js';
 import { feedbackFile, findPrediction } from './slot-api/past-predictions.js';
 import { openApiRoute } from './openapi/route.js';
-import { PredictionStreams } from './slot-api/prediction-stream.js';
+import { PredictionStreams } from '../http/prediction-stream.js';
 import { InferenceQueue, type QueueLimits } from './queue/queue.js';
 import type { Security } from './http/security.js';
 import { type ListenWhere, type Ports, SlotListeners } from './http/slot-listeners.js';
@@ -178,9 +178,9 @@ export class Serving {
   }
 
   /** Once for a batch, however many wait for it. */
-  async #execute({ model }: LoadedRelease, inputs: readonly Tensor[]): Promise<EngineRun> {
+  async #execute({ model, run }: LoadedRelease, inputs: readonly Tensor[]): Promise<EngineRun> {
     const elements = elementsAlong(model, inputs);
-    const done = await this.around.engine.run(inputs);
+    const done = await run(inputs);
     this.#monitor.executed(elements, done.wallUs);
     return done;
   }

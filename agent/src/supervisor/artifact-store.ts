@@ -1,4 +1,4 @@
-import { Digest, Manifest } from '@flotilla/protocol';
+import { Digest, Manifest, variantFiles, variantName } from '@flotilla/protocol';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, copyFile, link, mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
@@ -192,7 +192,8 @@ export class ArtifactStore {
 
 /** What must be there to run these variants: all files but the other variants' own. */
 export function filesFor(manifest: Manifest, variants: readonly string[]): Manifest['files'] {
-  const others = new Set(manifest.variants.map(({ file }) => file).filter((file) => !variants.includes(file)));
+  const wanted = new Set(manifest.variants.filter((variant) => variants.includes(variantName(variant))).flatMap(variantFiles));
+  const others = new Set(manifest.variants.flatMap(variantFiles).filter((file) => !wanted.has(file)));
   return manifest.files.filter(({ path }) => !others.has(path));
 }
 

@@ -1,4 +1,4 @@
-import { Digest, Manifest, sha256 } from '@flotilla/protocol';
+import { Digest, Manifest, sha256, SlotName } from '@flotilla/protocol';
 import { existsSync, readFileSync } from 'node:fs';
 import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,29 +6,34 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ToRunner } from '../runner-protocol.js';
+import { feed } from './fixtures/feeder.js';
 import { quiet, temporaryFolder } from './fixtures/fleet-of-one.js';
 import { type Oversight, RunnerProcess } from './runner-process.js';
+import { SlotSockets } from './slot-sockets.js';
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const runnerPath = file('../../dist/runner/main.js');
 
 let folder: string;
 let runner: RunnerProcess;
+let sockets: SlotSockets;
+let endFeed: () => Promise<void>;
 beforeEach(async () => {
   folder = await temporaryFolder();
+  sockets = await SlotSockets.bind(SlotName.parse('s'), { http: { host: '127.0.0.1', port: 0 } });
+  endFeed = async () => {};
 });
 afterEach(async () => {
   runner.end('crash', 'the test is over');
   await runner.exited;
+  await endFeed();
+  sockets.close();
   await rm(folder, { recursive: true, force: true });
 });
 
 /** One of the runner's small models. Its pictures are five times as bright as warm-up's, which is what these models wait for. */
 async function order(model: string, type: 'serve' | 'preflight'): Promise<ToRunner> {
   await copyFile(file(`../runner/fixtures/${model}.onnx`), join(folder, 'model.onnx'));
-  await sharp({ create: { width: 8, height: 8, channels: 3, background: 'white' } })
-    .png()
-    .toFile(join(folder, 'white.png'));
   const manifest: Manifest = Manifest.parse({
     v: 1,
     model: 'm',
@@ -55,13 +60,13 @@ async function order(model: string, type: 'serve' | 'preflight'): Promise<ToRunn
     maxComputeMs: 250,
     maxRssBytes: 1e9,
     windowS: 1,
-    source: { directory: folder, perSecond: 10 },
+    listen: sockets.listen,
     predictions: { file: join(folder, 'p.jsonl'), maxBytes: 1e6, keep: 0 },
   });
 }
 
 function start(oversight: Partial<Oversight>): RunnerProcess {
-  runner = new RunnerProcess({ path: runnerPath, log: quiet });
+  runner = new RunnerProcess({ path: runnerPath, log: quiet }, { sockets });
   runner.oversee({ maxRssBytes: 1e9, heartbeatMs: 20_000, ...oversight });
   return runner;
 }
@@ -72,6 +77,10 @@ async function serving(model: string, oversight: Partial<Oversight>): Promise<Ru
   runner.send({ type: 'activate' });
   await runner.expect('activated', 5000);
   runner.watch();
+  const white = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'white' } })
+    .png()
+    .toBuffer();
+  endFeed = feed(sockets.port('http')!, 's', new Uint8Array(white), 100);
   return runner;
 }
 

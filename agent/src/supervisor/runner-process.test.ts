@@ -37,7 +37,6 @@ async function loading(behaviour: Behaviour, type: 'serve' | 'preflight' = 'serv
   };
   const serving = {
     windowS: 1,
-    source: { directory: folder, perSecond: 1 },
     predictions: { file: join(folder, 'p'), maxBytes: 1, keep: 0 },
   };
   const manifest = aManifest(server, { 'a.onnx': bytes });

@@ -15,7 +15,6 @@ async function committed(is: string): Promise<DesiredSlot> {
   await device.reported(desired, 'committed');
   return desired;
 }
-const source = { directory: '.', perSecond: 100, then: 'repeat' } as const;
 const infer = `/v2/models/${inspection}/infer`;
 const answered = (ask: () => Promise<unknown>) =>
   until(
@@ -59,7 +58,7 @@ const overUnix = (socketPath: string) =>
 describe.skipIf(!existsSync(stubPath))('a slot in safe mode', () => {
   it('answers each request with the reason within a second, and hands over to what serves next', async () => {
     const port = await freePort();
-    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } }, source } };
+    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } } } };
     device = await FleetOfOne.make({ random: () => 0.1, slots });
     const first = await committed('good');
     const request = () => fetch(`http://127.0.0.1:${port}${infer}`, { method: 'POST', body: '{}' });
@@ -93,10 +92,10 @@ describe.skipIf(!existsSync(stubPath))('a slot in safe mode', () => {
   it('says so over gRPC and on its UNIX socket as well', async () => {
     const [http, grpc] = [await freePort(), await freePort()];
     const listen = { http: { host: '127.0.0.1', port: http }, grpc: { host: '127.0.0.1', port: grpc } };
-    device = await FleetOfOne.make({ random: () => 0.1, slots: { inspection: { listen, source } } });
+    device = await FleetOfOne.make({ random: () => 0.1, slots: { inspection: { listen } } });
     await committed('good');
     const socket = join(device.folder, 'run', 'inspection.sock');
-    device.overrides.slots = { inspection: { listen: { ...listen, unix: socket }, source } };
+    device.overrides.slots = { inspection: { listen: { ...listen, unix: socket } } };
     await device.restart(startsTooOften);
     await answered(() => overUnix(socket));
     expect(await overUnix(socket)).toBe(503);
@@ -113,7 +112,7 @@ describe.skipIf(!existsSync(stubPath))('a slot in safe mode', () => {
 describe.skipIf(!existsSync(stubPath))('a slot whose runner died', () => {
   it('says that it restarts, once that takes longer than a moment, and then serves again', async () => {
     const port = await freePort();
-    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } }, source } };
+    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } } } };
     const deadlines = { readyMs: 30_000, graceMs: 500, standInMs: 50 };
     device = await FleetOfOne.make({ random: () => 0.1, slots, deadlines });
     const serving = device.assign(publish(device.server, { 'good.onnx': { loadMs: 3000 } }));

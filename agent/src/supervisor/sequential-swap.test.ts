@@ -82,8 +82,7 @@ describe('where memory does not allow two runners', () => {
 
   it.skipIf(!existsSync(stubPath))('a client who comes in the gap is told the reason when it takes long', async () => {
     const port = await freePort();
-    const source = { directory: '.', perSecond: 100, then: 'repeat' } as const;
-    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } }, source } };
+    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } } } };
     device = await FleetOfOne.make({ ...tight(100), slots, deadlines: { standInMs: 100, graceMs: 500 } });
     await committed();
     const slow = device.assign(publish(device.server, { 'slow.onnx': { is: 'slow', loadMs: 4000 } }));
@@ -104,8 +103,7 @@ describe('where memory does not allow two runners', () => {
 
   it('a client who comes in a short gap waits in the backlog and is answered by what comes next', async () => {
     const port = await freePort();
-    const source = { directory: '.', perSecond: 100, then: 'repeat' } as const;
-    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } }, source } };
+    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } } } };
     device = await FleetOfOne.make({ ...tight(100), slots, deadlines: { standInMs: 60_000, graceMs: 500 } });
     await committed();
     const [incumbent] = device.runners();

@@ -12,7 +12,6 @@ let device: FleetOfOne;
 const aDevice = async (overrides?: Overrides) => (device = await FleetOfOne.make(overrides));
 afterEach(() => device.end());
 
-const everything = { directory: '.', perSecond: 100, then: 'repeat' } as const;
 const whole = ['offered', 'resolved', 'downloading', 'verified', 'preflight', 'staged', 'probation', 'committed'];
 async function committed(behaviour = {}): Promise<DesiredSlot> {
   const desired = device.assign(publish(device.server, { 'good.onnx': { is: 'good', ...behaviour } }));
@@ -152,8 +151,8 @@ describe('a slot', () => {
   });
 
   it('commits as unproven where no traffic comes', async () => {
-    await aDevice({ slots: { inspection: { listen: { http: { host: '127.0.0.1', port: 0 } } } } });
-    const desired = device.assign(publish(device.server, { 'a.onnx': {} }), { inferences: 20, timeoutS: 1 });
+    await aDevice();
+    const desired = device.assign(publish(device.server, { 'a.onnx': { idle: true } }), { inferences: 20, timeoutS: 1 });
     await device.reported(desired, 'committed-unproven');
   });
 
@@ -317,7 +316,7 @@ describe('a slot', () => {
     const port = await freePort();
     await aDevice({
       random: () => 0.1,
-      slots: { inspection: { listen: { http: { host: '127.0.0.1', port } }, source: everything } },
+      slots: { inspection: { listen: { http: { host: '127.0.0.1', port } } } },
     });
     const first = await committed();
     const answers: string[] = [];

@@ -5,6 +5,8 @@ import {
   type ReportedSlot,
   SlotName,
   type SlotPipeline,
+  variantName,
+  weightsOf,
 } from '@flotilla/protocol';
 import { join } from 'node:path';
 import type { Committed, Report, SlotState, Target } from '../core/slot-state.js';
@@ -190,12 +192,12 @@ export class Slots {
     const { swap = {}, limits, threads } = this.#options;
     const { mode = 'auto', budgetBytes = Infinity, availableBytes: available = availableBytes } = swap;
     const { digest, variant: file } = candidate;
-    const variant = manifest.variants.find((its) => its.file === file);
+    const variant = manifest.variants.find((its) => variantName(its) === file);
     const memoryMb = variant?.memoryMb ?? manifest.requires.memoryMb;
     const need = {
       peak: choice.peakBytes(digest, file),
       declared: memoryMb === undefined ? undefined : memoryMb * 2 ** 20,
-      weights: manifest.files.find(({ path }) => path === file)?.size ?? 0,
+      weights: weightsOf(manifest, variant),
       workers: threads?.[slot]?.workers ?? 1,
     };
     const others = [...this.#built].reduce(
@@ -226,7 +228,7 @@ export class Slots {
         batching: choice.batching(digest, variant),
       }),
       engineFor: ({ manifest }, file) =>
-        this.#engines.for(manifest.variants.find((its) => its.file === file) ?? { providers: ['cpu'] }),
+        this.#engines.for(manifest.variants.find((its) => variantName(its) === file) ?? { providers: ['cpu'] }),
       engineCache: (digest) => this.#engineCache.for(digest),
       plan: (release, candidate, incumbent) => this.#planSwap(slot, choice, release, candidate, incumbent),
     };

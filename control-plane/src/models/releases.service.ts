@@ -1,4 +1,14 @@
-import { canonicalJson, digestOf, GoldenSet, Manifest, releaseName, type Digest, type ReleaseView } from '@flotilla/protocol';
+import {
+  canonicalJson,
+  digestOf,
+  GoldenSet,
+  Manifest,
+  releaseName,
+  variantName,
+  weightsOf,
+  type Digest,
+  type ReleaseView,
+} from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { EventsService } from '../events/events.service.js';
@@ -157,11 +167,11 @@ const viewOf = ({ digest, manifest, pushedAt }: ReleaseRow): ReleaseView => ({
   name: releaseName(manifest),
   digest,
   ...(manifest.summary !== undefined && { summary: manifest.summary }),
-  variants: manifest.variants.map(({ file, precision, providers }) => ({
-    file,
-    precision,
-    providers,
-    size: manifest.files.find((candidate) => candidate.path === file)?.size ?? 0,
+  variants: manifest.variants.map((variant) => ({
+    file: variantName(variant),
+    precision: variant.precision,
+    providers: variant.providers,
+    size: weightsOf(manifest, variant),
   })),
   sizeBytes: manifest.files.reduce((sum, file) => sum + file.size, 0),
   pushedAt: pushedAt.toISOString(),

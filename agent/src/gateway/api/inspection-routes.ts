@@ -2,17 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { type Reply, RequestError, type Route, readBody } from '../../http/http.js';
 import { parseJson } from '../../http/json-body.js';
+import { InspectionId } from '../inspection-id.js';
 import { type Inspection, InspectionRefused, type Inspections } from '../inspections.js';
 import type { SlotGateway } from '../slot-gateway.js';
 import type { OfSlot } from './routes.js';
 import { inspectionView } from './views.js';
 
 export const InspectionCommand = z.object({
-  /** The caller's own name for the part; one sent twice is captured once. */
-  id: z
-    .string()
-    .regex(/^[\w.:-]{1,128}$/, 'must be up to 128 letters, digits and . : _ -')
-    .optional(),
+  /** One sent twice is captured once. */
+  id: InspectionId.optional(),
   /** Whether the answer waits for the result. */
   wait: z.boolean().default(true),
 });

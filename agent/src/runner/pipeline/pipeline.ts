@@ -3,20 +3,25 @@ import { join } from 'node:path';
 import {
   type Asked,
   type Manifest,
+  channelsOf,
+  feedsProblem,
+  madeInputs,
   postprocessProblem,
   preprocessProblem,
   preprocessing,
-  type PipelineOverrides,
+  stepsOverTime,
 } from '@flotilla/protocol';
 import { messageOf } from '../../errors.js';
 import type { TopClass } from '../monitor/window.js';
 import type { Findings } from '../../prediction.js';
 import { type Tensor, firstNonFinite } from '../tensor.js';
+import { Feeds } from './feeds.js';
 import { headline } from './headline.js';
 import { inputStage } from './input.js';
+import { type AnyMemory, type Memory, type Stream, recollect } from './memory/memory.js';
 import { boxesOf } from './postprocess/boxes.js';
-import type { Answering, FeatureValues, Postprocess, Stage, Surroundings, View } from './stages.js';
-import { type Prepared, preparing } from './prepare.js';
+import { type Circumstances, type Prepared, preparing } from './prepare.js';
+import type { Answering, FeatureValues, Moment, Postprocess, SignalShape, Stage, Surroundings, View } from './stages.js';
 import { StepClock } from './step-clock.js';
 import { type Opened, openPostprocess, openPreprocess } from './steps.js';
 
@@ -29,53 +34,82 @@ export type Pipeline = {
   asked?: Asked;
   /** An encoded picture, features as JSON text or by name. Absent where the release takes tensors only. */
   preprocess?: (input: Uint8Array | FeatureValues) => Promise<Prepared>;
-  /** The same for what a source took, as this device wants it. */
-  prepare?: (first: Stage, overrides?: PipelineOverrides) => Promise<Prepared>;
+  /** The same for what a source took: none or several of a chunk of a signal. */
+  prepare?: (first: Stage, circumstances?: Circumstances) => Promise<Prepared[]>;
+  /** All that the model takes, with what preprocessing made. */
+  feeds: Feeds;
+  /** What is remembered of a stream; undefined for a release that remembers nothing. */
+  recollect: (state: Uint8Array | undefined, stream: Stream) => Memory | undefined;
   /** Throws for an answer that is no number. */
-  postprocess: (outputs: readonly Tensor[], view?: View) => Answer;
+  postprocess: (outputs: readonly Tensor[], view?: View, moment?: Moment) => Answer;
   /** What an answer that goes back as tensors is counted under; none for a batch. Throws as well. */
   headline: (outputs: readonly Tensor[]) => TopClass | undefined;
-  clock: StepClock;
+  clock: Pick<StepClock, 'families'>;
 };
 
 /** Throws an Error that names the step or file that is wrong. */
 export async function openPipeline(manifest: Manifest, folder: string): Promise<Pipeline> {
-  const { inputs, outputs } = manifest;
-  const problem = preprocessProblem(manifest.preprocess, inputs) ?? postprocessProblem(manifest.postprocess, outputs);
+  const { outputs } = manifest;
+  const inputs = madeInputs(manifest);
+  const problem =
+    preprocessProblem(manifest.preprocess, inputs) ?? feedsProblem(manifest) ?? postprocessProblem(manifest.postprocess, outputs);
   if (problem) throw new Error(problem);
-  const around: Surroundings = { outputs, labels: (file, classes) => readLabels(folder, file, classes) };
+  const memories: AnyMemory[] = [];
+  const around: Surroundings = {
+    outputs,
+    labels: (file, classes) => readLabels(folder, file, classes),
+    signal: signalOf(manifest),
+    remember: (memory) => void memories.push(memory),
+  };
   const before = await openPreprocess(manifest.preprocess, around);
+  const feeds = new Feeds(manifest, around);
   const after = await openPostprocess(manifest.postprocess, around);
   const clock = new StepClock([...before, ...after].map(({ name }) => name));
-  const postprocess = (answer: readonly Tensor[], view?: View) => answerOf(answer, view, after, clock);
+  const postprocess = (answer: readonly Tensor[], view?: View, moment?: Moment) =>
+    answerOf({ outputs: answer, view, moment, findings: {} }, after, clock);
   const head = (answer: readonly Tensor[]) => {
     if (after.length > 0 && answer.every(isSingle)) return headline(postprocess(answer).findings);
     checkNumbers(answer);
     return undefined;
   };
   const made = preprocessing(manifest.preprocess);
-  if (!made || 'problem' in made) return { postprocess, headline: head, clock };
+  const remembered = (state: Uint8Array | undefined, stream: Stream) =>
+    memories.length > 0 ? recollect(memories, state, stream) : undefined;
+  const common = { feeds, recollect: remembered, postprocess, headline: head, clock };
+  if (!made || 'problem' in made) return common;
   const { asked } = made;
   const prepare = preparing(before, inputs[0]!.name, clock);
-  const preprocess = (input: Uint8Array | FeatureValues) => prepare(inputStage(asked, input));
-  return { asked, preprocess, prepare, postprocess, headline: head, clock };
+  const preprocess = async (input: Uint8Array | FeatureValues) => only(await prepare(inputStage(asked, input)));
+  return { asked, preprocess, prepare, ...common };
 }
 
-function answerOf(
-  outputs: readonly Tensor[],
-  view: View | undefined,
-  steps: readonly Opened<Postprocess>[],
-  clock: StepClock,
-): Answer {
-  checkNumbers(outputs);
-  let answering: Answering = { outputs, view, findings: {} };
+function signalOf({ preprocess }: Manifest): SignalShape | undefined {
+  const signal = preprocess.flatMap((step) => ('signal' in step ? [step.signal] : []))[0];
+  return signal && { channels: channelsOf(signal), rate: signal.rate };
+}
+
+function only(prepared: readonly Prepared[]): Prepared {
+  const [first, ...others] = prepared;
+  if (first && others.length === 0) return first;
+  throw new Error(`it completes ${prepared.length} windows, and one answer is for one`);
+}
+
+function answerOf(first: Answering, steps: readonly Opened<Postprocess>[], clock: StepClock): Answer {
+  checkNumbers(first.outputs);
+  let answering = first;
   for (const step of steps) {
     const since = performance.now();
-    answering = step.run(answering);
+    // Steps over time come last, and go by what is found.
+    answering = step.run(stepsOverTime.has(step.name) ? withBoxes(answering) : answering);
     clock.add(step.name, since);
   }
-  const { candidates, findings } = answering;
-  return { findings: candidates ? { ...findings, boxes: boxesOf(candidates, view) } : findings, outputs: answering.outputs };
+  const { findings, outputs } = withBoxes(answering);
+  return { findings, outputs };
+}
+
+function withBoxes(answering: Answering): Answering {
+  const { candidates, ...rest } = answering;
+  return candidates ? { ...rest, findings: { ...rest.findings, boxes: boxesOf(candidates, rest.view) } } : answering;
 }
 
 const isSingle = ({ shape }: Tensor) => shape.length < 2 || shape[0] === 1;

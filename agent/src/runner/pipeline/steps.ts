@@ -17,6 +17,9 @@ const preprocessSteps: Openers<PreprocessStep, Preprocess> = {
   pixels: async () => (await import('./preprocess/normalise.js')).openPixels,
   quantize: async () => (await import('./preprocess/quantize.js')).openQuantize,
   features: async () => (await import('./preprocess/features.js')).openFeatures,
+  signal: async () => (await import('./preprocess/signal.js')).openSignal,
+  window: async () => (await import('./preprocess/window.js')).openWindow,
+  waveform: async () => (await import('./preprocess/waveform.js')).openWaveform,
 };
 const postprocessSteps: Openers<PostprocessStep, Postprocess> = {
   softmax: async () => (await import('./postprocess/softmax.js')).openSoftmax,
@@ -25,11 +28,16 @@ const postprocessSteps: Openers<PostprocessStep, Postprocess> = {
   'multi-label': async () => (await import('./postprocess/multi-label.js')).openMultiLabel,
   'ssd-boxes': async () => (await import('./postprocess/ssd-boxes.js')).openSsdBoxes,
   'yolo-boxes': async () => (await import('./postprocess/yolo-boxes.js')).openYoloBoxes,
+  'db-boxes': async () => (await import('./postprocess/db-boxes.js')).openDbBoxes,
   nms: async () => (await import('./postprocess/nms.js')).openNms,
   ctc: async () => (await import('./postprocess/ctc.js')).openCtc,
   values: async () => (await import('./postprocess/values.js')).openValues,
   areas: async () => (await import('./postprocess/areas.js')).openAreas,
   anomaly: async () => (await import('./postprocess/anomaly.js')).openAnomaly,
+  hysteresis: async () => (await import('./over-time/hysteresis.js')).openHysteresis,
+  vote: async () => (await import('./over-time/vote.js')).openVote,
+  debounce: async () => (await import('./over-time/debounce.js')).openDebounce,
+  segments: async () => (await import('./over-time/segments.js')).openSegments,
 };
 
 export type Opened<Run> = { name: string; run: Run };

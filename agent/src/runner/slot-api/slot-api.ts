@@ -9,7 +9,7 @@ import { frameType } from '../../frame.js';
 import { type FrameTaker, inferFrame } from './frames.js';
 import { readInputs } from '../oip/inputs.js';
 import { pictureFrom, requestInputs } from './predict-request.js';
-import type { PredictionStreams } from './prediction-stream.js';
+import type { PredictionStreams } from '../../http/prediction-stream.js';
 import { FeedbackRequest, type GradedPrediction, PredictRequest } from './slot-schemas.js';
 import { type Prediction, qualityOf } from '../../prediction.js';
 import { submissionOf } from '../queue/submission.js';
