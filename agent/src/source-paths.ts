@@ -1,16 +1,25 @@
 import { resolve } from 'node:path';
 import type { SlotPipeline, SourceConfig, TriggerConfig } from '@flotilla/protocol';
 
+type Resolve = (path: string) => string;
+
 /** Relative paths as they are meant: from the folder of the file that they are written in. */
-export function pipelineFrom(folder: string, { source, trigger, pipeline }: SlotPipeline): SlotPipeline {
-  return {
-    ...(source ? { source: sourceFrom((path) => resolve(folder, path), source) } : {}),
-    ...(trigger ? { trigger: triggerFrom((path) => resolve(folder, path), trigger) } : {}),
-    ...(pipeline ? { pipeline } : {}),
-  };
+export const pipelineFrom = (folder: string, pipeline: SlotPipeline): SlotPipeline =>
+  pipelineWith((path) => resolve(folder, path), pipeline);
+
+/** Every path of files and folders that stands in it. */
+export function pathsIn(pipeline: SlotPipeline): string[] {
+  const paths: string[] = [];
+  pipelineWith((path) => (paths.push(path), path), pipeline);
+  return paths;
 }
 
-type Resolve = (path: string) => string;
+const pipelineWith = (from: Resolve, { source, trigger, pipeline }: SlotPipeline): SlotPipeline => ({
+  ...(source ? { source: sourceFrom(from, source) } : {}),
+  ...(trigger ? { trigger: triggerFrom(from, trigger) } : {}),
+  ...(pipeline ? { pipeline } : {}),
+});
+
 const isUrl = (text: string) => /^[a-z][a-z0-9+.-]+:\/\//i.test(text);
 
 function sourceFrom(from: Resolve, source: SourceConfig): SourceConfig {

@@ -61,14 +61,29 @@ export const RecordingSource = z.strictObject({
 });
 export type RecordingSource = z.infer<typeof RecordingSource>;
 
-export const MqttSource = z.strictObject({
-  mqtt: url(/^(mqtts?|wss?)$/, 'mqtt://127.0.0.1:1883'),
-  topic: text,
-  qos: z.union([z.literal(0), z.literal(1)]).default(1),
-  username: text.optional(),
-  passwordFile: secretFile.optional(),
-  caFile: text.optional(),
-});
+/** Messages of a broker, known by their content: a picture, a WAV, a JSON object of features. */
+export const MqttSource = z
+  .strictObject({
+    mqtt: url(/^(mqtts?|wss?)$/, 'mqtt://127.0.0.1:1883'),
+    /** `+` and `#` stand for any. */
+    topic: text,
+    /** 1: each message, acknowledged when its result is out; the broker keeps what comes meanwhile. 0: the newest. */
+    qos: z.union([z.literal(0), z.literal(1)]).default(1),
+    /** No two clients of a broker may have the same; absent, one is made once and kept. */
+    clientId: z.string().min(1).max(128).optional(),
+    username: text.optional(),
+    passwordFile: secretFile.optional(),
+    /** Whom to trust, where it isn't the system's authorities. */
+    caFile: text.optional(),
+    certFile: text.optional(),
+    keyFile: secretFile.optional(),
+    /** A larger message is passed over. */
+    maxMb: z.number().gt(0).max(64).default(32),
+  })
+  .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+    error: 'certFile and keyFile go together',
+    path: ['keyFile'],
+  });
 export type MqttSource = z.infer<typeof MqttSource>;
 
 /** `POST /v1/slots/{slot}/push` of the gateway. */

@@ -71,6 +71,12 @@ const inShell = (name: string) => join(shell.dir, name);
 const anew = (name: string) => rm(inShell(name), { recursive: true, force: true });
 const backUp = async () => existsSync(inShell('backup-today')) || cp.api('POST', 'backups', { folder: inShell('backup-today') });
 
+const aConfiguration = async (minScore = 0.5) => {
+  const slots = { inspection: { source: { directory: '/srv/pictures' }, pipeline: { minScore } } };
+  const file = { apiVersion: 'flotilla/v1', kind: 'Configuration', group: 'lyon', slots };
+  expect((await cp.api('POST', 'configurations', file)).status).toBe(200);
+};
+
 /** What must be so before a command is typed. */
 const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'groups create': () => cp.api('DELETE', 'groups/upper-cameras'),
@@ -83,6 +89,10 @@ const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'rollouts resume': async () => command((await underWay()).id, 'pause'),
   'rollouts roll-back': () => underWay(),
   'rollouts cancel': () => underWay(),
+  'configurations show': () => aConfiguration(),
+  'configurations history': () => aConfiguration(),
+  'configurations rollback': () => aConfiguration(0.5).then(() => aConfiguration(0.6)),
+  'configurations delete': () => aConfiguration(),
   doctor: quiet,
   backup: () => anew('backup-today'),
   restore: () => Promise.all([backUp(), anew('restored-data')]),

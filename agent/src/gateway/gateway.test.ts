@@ -6,6 +6,7 @@ import { Aedes } from 'aedes';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { createServer as createTcpServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { follow } from '../fixtures/event-stream.js';
 import { aLog, eventually } from '../fixtures/eventually.js';
 import { type GatewaySlot } from '../gateway-protocol.js';
 import { httpHandler } from '../http/http.js';
@@ -79,6 +80,23 @@ describe('a gateway', () => {
     expect(await ask('/v1/configuration')).toMatchObject({
       body: { slots: [{ slot: 'inspection', source: { push: { maxMb: 32 }, from: 'agent.yaml' } }] },
     });
+  });
+
+  test('tells its results to who follows them, whichever runner they come from', async () => {
+    await configure(slot({ source: { push: {} } }));
+    const reader = await follow(`${base}/v1/slots/inspection/results/stream`);
+    await push('red');
+    await runner.close();
+    runner = await serve(workshop, await workshop.smallRelease('colour'), {}, { unix: { path: socket } });
+    await push('blue');
+    await eventually(() => reader.predictions().length === 2);
+    const seen = reader
+      .predictions()
+      .map(({ id, data }) => [id, (JSON.parse(data!) as { top: [{ label: string }] }).top[0].label]);
+    expect(seen).toEqual([
+      ['1', 'red'],
+      ['2', 'blue'],
+    ]);
   });
 
   test('answers for a broken picture in a sentence, and goes on', async () => {

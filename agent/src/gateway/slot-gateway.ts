@@ -3,6 +3,7 @@ import type { SlotPipeline } from '@flotilla/protocol';
 import { messageOf } from '../errors.js';
 import type { GatewaySlot } from '../gateway-protocol.js';
 import type { Logger } from '../log.js';
+import { PredictionStreams } from '../http/prediction-stream.js';
 import { staleAfterMs } from '../stale.js';
 import { Inspections } from './inspections.js';
 import { Lane } from './lane.js';
@@ -24,6 +25,8 @@ export class SlotGateway {
   readonly results: Results;
   readonly inspections: Inspections | undefined;
   readonly lane: Lane;
+  /** Who follows the results. */
+  readonly streams = new PredictionStreams();
   readonly #runner: RunnerClient;
   readonly #closing = new AbortController();
   #source: Source | undefined;
@@ -34,6 +37,7 @@ export class SlotGateway {
     const { config, log, onSource } = parts;
     const { slot, socket, trigger, source, pipeline } = config;
     this.results = new Results(staleAfterMs(config));
+    this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
     this.inspections = trigger && new Inspections(trigger);
     this.#runner = new RunnerClient(slot, socket);
     this.lane = new Lane({
@@ -73,6 +77,7 @@ export class SlotGateway {
     await this.#source?.stop();
     await this.lane.close();
     this.#runner.close();
+    this.streams.end();
   }
 
   async #openTrigger() {

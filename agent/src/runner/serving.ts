@@ -22,7 +22,7 @@ import { oipRoutes } from './oip/rest.js';
 import { recordOf } from './slot-api/output-values.js';
 import { feedbackFile, findPrediction } from './slot-api/past-predictions.js';
 import { openApiRoute } from './openapi/route.js';
-import { PredictionStreams } from './slot-api/prediction-stream.js';
+import { PredictionStreams } from '../http/prediction-stream.js';
 import { InferenceQueue, type QueueLimits } from './queue/queue.js';
 import type { Security } from './http/security.js';
 import { type ListenWhere, type Ports, SlotListeners } from './http/slot-listeners.js';

@@ -9,6 +9,7 @@ export type SourceContext = {
 
 /** What only one source needs is loaded with it. */
 export async function openSource(config: SourceConfig, context: SourceContext): Promise<Source> {
+  if ('mqtt' in config) return new (await import('./mqtt.js')).BrokerSource(config, context);
   if ('push' in config) return new (await import('./push.js')).PushedSource(config);
   if ('lines' in config) return new (await import('./lines.js')).LineStreamSource(config);
   if ('camera' in config) return (await import('./camera.js')).cameraSource(config);

@@ -88,7 +88,7 @@ describe('a frame of the slot’s source', () => {
     [
       'of features',
       { head: { ...head, payload: { kind: 'features' } }, payload: Buffer.from('{}') } satisfies Frame,
-      'colours@1.0.0 takes no features: its source must give picture',
+      'colours@1.0.0 takes no features: send a JPEG, PNG or WebP',
     ],
   ])('%s is refused, and held against the release', async (_what, frame, reason) => {
     const own = await serve(workshop, await workshop.smallRelease('colour'));

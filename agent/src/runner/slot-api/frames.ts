@@ -24,7 +24,7 @@ export async function inferFrame(
   const asked = { since: performance.now(), asker: askerOf(request) };
   const frame = read(await readBody(request));
   try {
-    const answer = await inferences.predictFrame(frame, asked);
+    const answer = await inferences.predictFrame(frame, asked, isNear(request.socket));
     answer.predictions.forEach(record);
     return { headers: { 'content-type': frameType }, body: encodeAnswer(answer) };
   } catch (error) {

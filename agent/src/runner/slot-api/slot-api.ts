@@ -9,12 +9,12 @@ import { frameType } from '../../frame.js';
 import { type FrameTaker, inferFrame } from './frames.js';
 import { readInputs } from '../oip/inputs.js';
 import { pictureFrom, requestInputs } from './predict-request.js';
-import type { PredictionStreams } from './prediction-stream.js';
+import type { PredictionStreams } from '../../http/prediction-stream.js';
 import { FeedbackRequest, type GradedPrediction, PredictRequest } from './slot-schemas.js';
 import { type Prediction, qualityOf } from '../../prediction.js';
 import { submissionOf } from '../queue/submission.js';
 
-export const predictTypes = ['image/jpeg', 'image/png', 'image/webp', 'application/json'] as const;
+export const predictTypes = ['image/jpeg', 'image/png', 'image/webp', 'audio/wav', 'application/json'] as const;
 
 type Slot = FrameTaker & {
   isReady: () => boolean;
@@ -23,7 +23,7 @@ type Slot = FrameTaker & {
   feedback: Feedback;
 };
 
-/** The typed API: a picture or named tensors in, labelled classes out, with the release's own pre- and postprocessing. */
+/** The typed API: a picture, a WAV or named tensors in, labelled classes out, with the release's own pre- and postprocessing. */
 export function slotRoutes(around: Slot): Route[] {
   const { inferences, isReady, latest, streams, feedback, record } = around;
   const { slot, deployment, digest } = inferences.served;
