@@ -174,10 +174,18 @@ describe('a manifest', () => {
     ],
     [
       'with labels of a network missing',
-      { networks: { name: { ...network, postprocess: [{ 'top-k': { k: 2000, labels: 'names.txt' } }] } } },
+      {
+        networks: {
+          name: {
+            ...network,
+            outputs: [{ name: 'scores', type: 'FP32', shape: [1, 10] }],
+            postprocess: [{ 'top-k': { k: 1000, labels: 'names.txt' } }],
+          },
+        },
+      },
       [
         "networks: name: postprocess: labels names.txt is not among the release's files",
-        'networks: name: postprocess: top 2000 of 1000 classes',
+        'networks: name: postprocess: top 1000 of 10 classes',
       ],
     ],
   ])('of several networks %s', (_name, change, found) => expect(problems({ ...graph, ...change })).toEqual(found));
