@@ -27,7 +27,8 @@ function sourceFrom(from: Resolve, source: SourceConfig): SourceConfig {
     const { directory, then } = source;
     return { ...source, directory: from(directory), then: typeof then === 'object' ? { move: from(then.move) } : then };
   }
-  if ('video' in source) return isUrl(source.video) ? source : { ...source, video: from(source.video) };
+  if ('video' in source)
+    return { ...source, ...secretsFrom(from, source), video: isUrl(source.video) ? source.video : from(source.video) };
   if ('recording' in source) return { ...source, recording: from(source.recording) };
   if ('audio' in source) return source.kind === 'wav' ? { ...source, audio: from(source.audio) } : source;
   if ('lines' in source) {

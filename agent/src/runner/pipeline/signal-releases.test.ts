@@ -1,5 +1,5 @@
 import { type Manifest, PreprocessStep } from '@flotilla/protocol';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Workshop } from '../fixtures/orders.js';
 import { serve, windows } from '../fixtures/served.js';
 import { OrtEngine } from '../engine/ort-engine.js';
@@ -22,7 +22,14 @@ const steps = (signal: object = {}, logMel: object = {}): Manifest['preprocess']
     { detrend: { type: 'constant' } },
     {
       'log-mel': {
-        ...{ fftSize: 256, hop: 100, taper: 'hann', mels: 8, formula: 'htk', norm: 'none', power: 2, centre: 'none' },
+        fftSize: 256,
+        hop: 100,
+        taper: 'hann',
+        mels: 8,
+        formula: 'htk',
+        norm: 'none',
+        power: 2,
+        centre: 'none',
         log: { base: 'decibel', floor: 1e-6 },
         scale: { mean: -60, std: 100 },
         layout: 'NCMT',
@@ -110,8 +117,13 @@ describe('a release that takes a signal is asked with a WAV', () => {
 
 describe('a golden case that is a WAV', () => {
   const golden = { folder: 'golden', tolerance: { top1: 1, cosine: 0.99 } };
+  let engine: OrtEngine;
+  beforeEach(() => {
+    engine = new OrtEngine();
+  });
+  afterEach(() => engine.close());
+
   async function proven(logMel: object, values: number[]) {
-    const engine = new OrtEngine();
     // What the release's own steps give for the tone, before they are changed; that these are librosa's is proven beside them.
     const { pipeline } = await loadRelease(await workshop.smallRelease('colour', { preprocess: steps() }), engine);
     const prepared = await pipeline.preprocess!(toneOn(1));
@@ -119,8 +131,11 @@ describe('a golden case that is a WAV', () => {
     const output = { name: 'scores', values, top: [{ index: 1, label: 'green', score: 1 }] };
     const cases = { v: 1, cases: [{ name: 'tone', input: 'tone.wav', tensor, output }] };
     const files = { 'golden/cases.json': JSON.stringify(cases), 'golden/tone.wav': toneOn(1) };
-    const order = await workshop.smallRelease('colour', { golden, preprocess: steps({}, logMel) }, files);
-    return preflight(order, engine, peakRssBytes).finally(() => engine.close());
+    return preflight(
+      await workshop.smallRelease('colour', { golden, preprocess: steps({}, logMel) }, files),
+      engine,
+      peakRssBytes,
+    );
   }
   test.each([
     ['another taper', { taper: 'hamming' }],
