@@ -41,8 +41,7 @@ function kindOf(path: string): 'folder' | 'device' | 'file' | undefined {
   return found.isCharacterDevice() ? 'device' : 'file';
 }
 
-const missing = (text: string, wanted: string) =>
-  new StartError('config', `There is no ${text}; --source takes ${wanted}.`);
+const missing = (text: string, wanted: string) => new StartError('config', `There is no ${text}; --source takes ${wanted}.`);
 
 /** An input with an end: each frame of it once, as fast as they are inferred. `frames`: how many, where that is known before. */
 export async function onceThrough(source: SourceConfig): Promise<{ source: SourceConfig; frames?: number }> {
