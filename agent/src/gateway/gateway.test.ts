@@ -187,6 +187,13 @@ describe('a trigger by HTTP', () => {
     expect(answer).toMatchObject({ status, body: { error: expect.stringContaining(error) } });
   });
 
+  test('does not go with a stream of samples, and says so', async () => {
+    await configure(slot({ source: { audio: '/dev/null' }, trigger: {} }));
+    expect((await ask('/v1/slots/inspection')).body).toMatchObject({
+      source: { state: 'failed', reason: expect.stringContaining('a stream of samples') },
+    });
+  });
+
   test('can be closed to HTTP, and knows no inspection that there was not', async () => {
     await configure(slot({ source: { push: {} }, trigger: { api: false } }));
     expect((await command('part-1')).status).toBe(403);
