@@ -55,6 +55,19 @@ export const Findings = z.object({
     .array(Box)
     .optional()
     .describe('Best first (`ssd-boxes`, `yolo-boxes`, `db-boxes`; this one line by line where it says `order: reading`).'),
+  decision: z
+    .object({
+      label,
+      score: score.optional().describe('What was read for this answer; it is not what the decision was made of alone.'),
+      since: z.iso.datetime().describe('Since when it is so, by the time at which inputs were taken.'),
+      changed: z.boolean().describe('Whether it is so from this answer on.'),
+    })
+    .optional()
+    .describe('What holds over time (`hysteresis`, `vote`, `debounce`); absent until the first one is reached.'),
+  segment: z
+    .object({ label, onset: z.iso.datetime(), end: z.iso.datetime().optional().describe('Absent while it goes on.') })
+    .optional()
+    .describe('The stretch of time that goes on, or has just ended (`segments`).'),
 });
 export type Findings = z.infer<typeof Findings>;
 

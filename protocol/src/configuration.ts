@@ -18,20 +18,20 @@ export const maxGatewayBytes = 128 * 1024;
 
 export const jsonBytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value)).byteLength;
 
-const { $schema: _, ...pipelineJsonSchema } = z.toJSONSchema(SlotPipeline, { io: 'input', unrepresentable: 'any' });
-
 /** Checked like `SlotPipeline`, and left as it is: a default that this version fills in would be an unknown key to an older device. */
-const WrittenSlot = z
-  .unknown()
-  .superRefine((value, context) => {
-    const complaint = unknownKind(value);
-    if (complaint !== undefined) return context.addIssue({ code: 'custom', path: ['source'], message: complaint });
-    const result = SlotPipeline.safeParse(value);
-    for (const issue of result.error?.issues ?? []) context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
-    if (result.success && Object.keys(result.data).length === 0)
-      context.addIssue({ code: 'custom', message: `says nothing; give it one of: ${sectionNames.join(', ')}` });
-  })
-  .meta(pipelineJsonSchema);
+const WrittenSlot = z.lazy(() => {
+  const { $schema: _, ...json } = z.toJSONSchema(SlotPipeline, { io: 'input', unrepresentable: 'any' });
+  return z.unknown().superRefine(check).meta(json);
+});
+
+function check(value: unknown, context: z.RefinementCtx): void {
+  const complaint = unknownKind(value);
+  if (complaint !== undefined) return context.addIssue({ code: 'custom', path: ['source'], message: complaint });
+  const result = SlotPipeline.safeParse(value);
+  for (const issue of result.error?.issues ?? []) context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
+  if (result.success && Object.keys(result.data).length === 0)
+    context.addIssue({ code: 'custom', message: `says nothing; give it one of: ${sectionNames.join(', ')}` });
+}
 
 /** Nine branches that do not match say less than this. */
 function unknownKind(value: unknown): string | undefined {

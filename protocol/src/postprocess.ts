@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Debounce, Hysteresis, Segments, Vote, overTimeProblem } from './over-time.js';
 import { ReleasePath, type TensorSignature } from './tensors.js';
 
 const outputName = z.string().min(1).max(256);
@@ -120,6 +121,10 @@ export const PostprocessStep = z
     strictly({ values: Values }),
     strictly({ areas: Areas }),
     strictly({ anomaly: Anomaly }),
+    strictly({ hysteresis: Hysteresis }),
+    strictly({ vote: Vote }),
+    strictly({ debounce: Debounce }),
+    strictly({ segments: Segments }),
   ])
   .meta({ id: 'PostprocessStep' });
 export type PostprocessStep = z.infer<typeof PostprocessStep>;
@@ -137,6 +142,8 @@ export function postprocessProblem(steps: readonly PostprocessStep[], outputs: r
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   const given = `postprocess is ${names.join(', ')}`;
   if (twice) return `${given}: ${twice} is there twice`;
+  const misplaced = overTimeProblem(names);
+  if (misplaced) return `${given}: ${misplaced}`;
   const late = names.findIndex((name, i) => scoring.has(name) && names.slice(0, i).some((before) => !scoring.has(before)));
   if (late >= 0) return `${given}: ${names[late]} must come before the steps that read its scores`;
   if (names.filter((name) => boxing.has(name)).length > 1) return `${given}: boxes are decoded in one way`;
@@ -150,6 +157,10 @@ export function postprocessProblem(steps: readonly PostprocessStep[], outputs: r
 
 function namedOutputs(step: PostprocessStep): string[] {
   if ('ssd-boxes' in step) return [...step['ssd-boxes'].scores, ...step['ssd-boxes'].boxes];
+  if ('hysteresis' in step) {
+    const { score } = step.hysteresis;
+    return typeof score === 'object' && 'index' in score && score.output !== undefined ? [score.output] : [];
+  }
   if ('values' in step) return step.values.flatMap(({ output: name }) => name ?? []);
   return Object.values(step).flatMap((options) => ('output' in options && options.output) || []);
 }

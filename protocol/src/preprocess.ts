@@ -1,5 +1,8 @@
 import { z } from 'zod';
+import { Signal, Waveform, Window, channelsOf, waveformShape, windowLength } from './signal.js';
+import { Detrend, LogMel, Scale, Spectrum, Standardise, logMelShape, spectrumShape } from './signal-steps.js';
 import type { Datatype } from './tensors.js';
+import { Tile } from './tile.js';
 
 const triple = z.tuple([z.number(), z.number(), z.number()]);
 const single = z.tuple([z.number()]);
@@ -123,24 +126,35 @@ export const PreprocessStep = z
   .union([
     z.strictObject({ decode: Decode }),
     z.strictObject({ crop: Crop }),
+    z.strictObject({ tile: Tile }),
     z.strictObject({ resize: Resize }),
     z.strictObject({ normalise: Normalise }),
     z.strictObject({ pixels: PixelsStep }),
     z.strictObject({ quantize: Quantize }),
     z.strictObject({ features: Features }),
+    z.strictObject({ signal: Signal }),
+    z.strictObject({ window: Window }),
+    z.strictObject({ waveform: Waveform }),
+    z.strictObject({ detrend: Detrend }),
+    z.strictObject({ standardise: Standardise }),
+    z.strictObject({ scale: Scale }),
+    z.strictObject({ spectrum: Spectrum }),
+    z.strictObject({ 'log-mel': LogMel }),
   ])
   .meta({ id: 'PreprocessStep' });
 export type PreprocessStep = z.infer<typeof PreprocessStep>;
 
 /** What a release is asked with. */
-export type Asked = 'picture' | 'features';
+export type Asked = 'picture' | 'features' | 'signal';
 type Made = { type: Datatype; shape: readonly number[] };
 type Channels = 1 | 3;
 /** What lies between two steps, as far as it is known before the first input. */
 type Between =
   | { is: 'nothing' }
-  | { is: 'a picture'; channels: Channels }
+  | { is: 'a picture' | 'tiles'; channels: Channels }
   | { is: 'pixels'; channels: Channels; width: number; height: number }
+  | { is: 'a signal'; channels: number; rate: number }
+  | { is: 'a window'; channels: number; rate: number; samples: number }
   | ({ is: 'a tensor' } & Made);
 type Told = Between | { problem: string };
 
@@ -149,8 +163,9 @@ const follow: { [K in StepName]: (step: OptionsOf<K>, before: Between) => Told |
   decode: ({ colour }, before) =>
     before.is === 'nothing' ? { is: 'a picture', channels: colour === 'grey-bt601' ? 1 : 3 } : undefined,
   crop: (_step, before) => (before.is === 'a picture' ? before : undefined),
+  tile: (_step, before) => (before.is === 'a picture' ? { ...before, is: 'tiles' } : undefined),
   resize: ({ width, height, fit }, before) => {
-    if (before.is !== 'a picture') return undefined;
+    if (before.is !== 'a picture' && before.is !== 'tiles') return undefined;
     const [freeWidth, freeHeight] = [fit === 'within' || fit === 'height', fit === 'within'];
     return { is: 'pixels', channels: before.channels, width: freeWidth ? -1 : width, height: freeHeight ? -1 : height };
   },
@@ -176,7 +191,29 @@ const follow: { [K in StepName]: (step: OptionsOf<K>, before: Between) => Told |
     if (twice !== undefined) return { problem: `features has "${twice}" twice` };
     return { is: 'a tensor', type: 'FP32', shape: [1, columns.reduce((sum, column) => sum + columnsOf(column), 0)] };
   },
+  signal: (step, before) =>
+    before.is === 'nothing' ? { is: 'a signal', channels: channelsOf(step), rate: step.rate } : undefined,
+  window: (step, before) => (before.is === 'a signal' ? { ...before, is: 'a window', samples: windowLength(step) } : undefined),
+  waveform: (step, before) => {
+    if (before.is !== 'a window') return undefined;
+    if (step.layout === 'NT' && before.channels !== 1)
+      return { problem: `waveform has the layout NT, which is for one channel, and there are ${before.channels}` };
+    return { is: 'a tensor', type: 'FP32', shape: waveformShape(step, before.channels, before.samples) };
+  },
+  detrend: (_step, before) => (before.is === 'a window' ? before : undefined),
+  standardise: (_step, before) => (before.is === 'a window' ? before : undefined),
+  scale: (pairs, before) => {
+    if (before.is !== 'a window') return undefined;
+    return pairs.length === 1 || pairs.length === before.channels
+      ? before
+      : { problem: `scale has ${pairs.length} pairs for ${before.channels} channels` };
+  },
+  spectrum: (step, before) => (before.is === 'a window' ? analysed(spectrumShape(step, before)) : undefined),
+  'log-mel': (step, before) => (before.is === 'a window' ? analysed(logMelShape(step, before)) : undefined),
 };
+
+const analysed = (told: { shape: number[] } | { problem: string }): Told =>
+  'problem' in told ? told : { is: 'a tensor', type: 'FP32', ...told };
 
 type AllOf<T> = T extends unknown ? keyof T : never;
 type StepName = AllOf<PreprocessStep>;
@@ -201,11 +238,13 @@ export function preprocessing(steps: readonly PreprocessStep[]): ({ asked: Asked
     between = next;
   }
   if (between.is !== 'a tensor') return { problem: outOfOrder(steps, 'the model', between) };
-  return { asked: 'features' in steps[0]! ? 'features' : 'picture', type: between.type, shape: between.shape };
+  return { asked: askedBy(steps[0]!), type: between.type, shape: between.shape };
 }
 
+const askedBy = (first: PreprocessStep): Asked => ('features' in first ? 'features' : 'signal' in first ? 'signal' : 'picture');
+
 const outOfOrder = (steps: readonly PreprocessStep[], name: string, { is }: Between) =>
-  `preprocess is ${steps.map(stepName).join(', ')}: ${name} can't follow ${is}; it must be decode, crop if any, resize, then normalise or pixels, quantize if any; or features, quantize if any`;
+  `preprocess is ${steps.map(stepName).join(', ')}: ${name} can't follow ${is}; it must be decode, crop if any, tile if any, resize, then normalise or pixels, quantize if any; or features, quantize if any; or signal, window, detrend, standardise or scale if any, then waveform, spectrum or log-mel, quantize if any`;
 
 /** Why the steps and the model's inputs don't go together; undefined when they do. */
 export function preprocessProblem(

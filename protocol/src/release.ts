@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { InputSignature } from './example.js';
 import { Graph, Networks } from './graph.js';
+import { Constant, Recurrent } from './feeds.js';
 import { Digest, ModelName, Version } from './ids.js';
 import { PostprocessStep } from './postprocess.js';
 import { PreprocessStep } from './preprocess.js';
@@ -27,6 +28,8 @@ const common = {
   /** Several networks in one release, and how what one finds goes into another. */
   networks: Networks.optional(),
   graph: Graph.optional(),
+  constants: z.array(Constant).min(1).max(32).optional(),
+  recurrent: z.array(Recurrent).min(1).max(32).optional(),
   requires: z
     .strictObject({ agent: z.string().max(100).optional(), memoryMb: z.number().min(1).max(1_000_000).optional() })
     .default({}),

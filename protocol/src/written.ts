@@ -35,7 +35,9 @@ function describeUnion(issue: Extract<Issue, { code: 'invalid_union' }>, known: 
 const weight = (issues: readonly Issue[]) =>
   issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1) / (1 + issue.path.length), 0);
 
+/** One that is known elsewhere in the file is no slip of the pen. */
 function hint(key: string, known: ReadonlySet<string>): string {
+  if (known.has(key)) return ' here; it belongs to another part';
   const longer = key.length >= 4 ? [...known].find((k) => k.startsWith(key)) : undefined;
   if (longer !== undefined) return `; did you mean "${longer}"?`;
   const [nearest] = [...known].map((k) => ({ k, d: distance(key, k) })).toSorted((a, b) => a.d - b.d);

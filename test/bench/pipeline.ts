@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import type { BareRun } from './bare-main.js';
+import type { CameraQuestion, CameraRun } from './camera-main.js';
 import { Child } from './child.js';
 import type { DecodeQuestion } from './decode-main.js';
 import { LoadClient, unfailing } from './load.js';
@@ -20,9 +21,10 @@ const frame = { width: 640, height: 480 };
 
 /** Whole passes, JPEG to boxes, through the runner's own program. */
 export const pipeline: Bench = {
-  about: 'pictures of 640x480 to faces through the runner against sharp and ONNX Runtime in a loop [--rounds N] [--frames N]',
+  about:
+    'pictures of 640x480 to faces against sharp and ONNX Runtime in a loop, and a camera too fast [--rounds N] [--frames N] [--only PART,…]',
   async run(log, flags) {
-    const [rounds, frames] = [flags.count('rounds', 15), flags.count('frames', 10_000)];
+    const [rounds, frames, only] = [flags.count('rounds', 15), flags.count('frames', 10_000), flags.list('only')];
     const folder = await mkdtemp(join(tmpdir(), 'flotilla-bench-'));
     const served = await serveModel(blazeface, log, blazefaceSteps);
     const clients: LoadClient[] = [];
@@ -33,8 +35,16 @@ export const pipeline: Bench = {
       const call = { slot: benchSlot, inputs: [], outputBytes: 1, pictures };
       const client = await LoadClient.connected('frames', served.targets.unix, call, inFlight);
       clients.push(client);
-      const rate = await compare({ log, rounds, client, bare, served });
-      return { ...rate, ...(await memory({ log, frames, client, served })) };
+      const sides = { log, client, served, pictures };
+      const parts = {
+        rate: () => compare({ ...sides, rounds, bare }),
+        memory: () => memory({ ...sides, frames }),
+        latency: () => latency({ ...sides, rounds }),
+      };
+      const figures: Record<string, Figure> = {};
+      for (const [name, part] of Object.entries(parts))
+        if (only.length === 0 || only.includes(name)) Object.assign(figures, await part());
+      return figures;
     } finally {
       await Promise.all([...clients.map((client) => client.end()), bare.end(), served.end()]);
       await rm(folder, { recursive: true, force: true });
@@ -53,7 +63,7 @@ async function picturesIn(folder: string): Promise<string[]> {
   return names.map((name) => join(folder, name));
 }
 
-type Sides = { log: (line: string) => void; client: LoadClient; served: ServedModel };
+type Sides = { log: (line: string) => void; client: LoadClient; served: ServedModel; pictures: string[] };
 
 /** Both in turn, in the other order every second round, so that a drift of the machine falls on both. */
 async function compare({ log, rounds, client, bare, served }: Sides & { rounds: number; bare: Child }) {
@@ -99,4 +109,43 @@ async function memory({ log, frames, client, served }: Sides & { frames: number 
   const [first, last] = [quantile(held.slice(0, quarter), 0.5), quantile(held.slice(-quarter), 0.5)];
   log(`  the runner holds ${first.toFixed(0)} MB at first, ${last.toFixed(0)} MB after ${frames} frames`);
   return { rss_growth_ratio: { value: last / first, unit: 'ratio', reach: '<= 1.05' } };
+}
+
+const filmMs = 1500;
+/** So slow that each picture is through long before the next. */
+const unhurried = 10;
+
+/** A camera at twice the rate that is possible, through the gateway's lane: how old its results are, in passes of a picture that nothing else is in the way of. */
+async function latency({ log, client, served, rounds, pictures }: Sides & { rounds: number }) {
+  const gateway = new Child(new URL('camera-main.js', import.meta.url));
+  const film = (perSecond: number) =>
+    gateway.ask<CameraRun>({ socket: socketOf(served), pictures, perSecond, ms: filmMs } satisfies CameraQuestion);
+  const [ratios, worst, runs]: [number[], number[], CameraRun[]] = [[], [], []];
+  try {
+    await film(unhurried);
+    for (let round = 0; round < rounds; round++) {
+      const { perSecond } = unfailing(await client.closedLoop(inFlight, roundMs));
+      const pass = quantile((await film(unhurried)).latenciesMs, 0.5);
+      const run = await film(2 * perSecond);
+      runs.push(run);
+      ratios.push(quantile(run.latenciesMs, 0.5) / pass);
+      worst.push(quantile(run.latenciesMs, 0.95) / pass);
+    }
+  } finally {
+    await gateway.end();
+  }
+  const sum = (of: (run: CameraRun) => number) => runs.reduce((total, run) => total + of(run), 0);
+  const [captured, inferred, dropped] = [sum((r) => r.captured), sum((r) => r.inferred), sum((r) => r.dropped)];
+  log(`  a camera at twice the rate: ${captured} taken, ${inferred} inferred, ${dropped} dropped`);
+  const { median, interval } = estimate(ratios);
+  return {
+    latency_passes: { value: median, interval, unit: 'ratio', reach: '<= 2' },
+    latency_p95_passes: { value: estimate(worst).median, unit: 'ratio' },
+    uncounted_frames: { value: captured - inferred - dropped, unit: 'count', reach: '0' },
+  };
+}
+
+function socketOf({ targets: { unix } }: ServedModel): string {
+  if (!('path' in unix)) throw new Error('the bench serves on no UNIX socket');
+  return unix.path;
 }

@@ -1,15 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.service';
+import { ConfigurationSpread } from '@flotilla/control-plane/fleet/configuration-spread';
+import { ConfigurationsRepository } from '@flotilla/control-plane/fleet/configurations.repository';
+import { DeviceReports } from '@flotilla/control-plane/link/device-reports';
 import { OutboxRow } from '@flotilla/control-plane/link/outbox.entity';
 import { OutboxDispatcher } from '@flotilla/control-plane/link/outbox-dispatcher';
 import { TrustService } from '@flotilla/control-plane/trust/trust.service';
 import {
+  BootId,
   ConfigurationChange,
+  type ConfigurationEvent,
   ConfigurationView,
   DeviceConfigurationView,
   type DeviceId,
+  digestOf,
   maxConfigurationBytes,
   maxPayloadBytes,
+  SlotName,
 } from '@flotilla/protocol';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -265,6 +272,26 @@ describe('a device', () => {
     expect(await gatewayOf(ids[0]!)).toBeUndefined();
   });
 
+  it('that comes into a group while its configuration changes is found all the same', async () => {
+    const { group, site } = await aGroup(1);
+    const [late] = (await enrolled(cp, aNewDevice(`racing-${site}`))) as [DeviceId];
+    const [spread, repository] = [cp.app.get(ConfigurationSpread), cp.app.get(ConfigurationsRepository)];
+    const owner = { scope: 'group' as const, name: group };
+    const reach = await db.transaction(async (tx) => {
+      const before = await spread.reach(tx, owner);
+      // It is told its orders before anybody can see the change that is about to be committed.
+      await cp.api('PUT', `devices/${late}/labels`, { labels: { site } });
+      expect(await gatewayOf(late)).toBeUndefined();
+      await repository.write(tx, owner, { slots: { label: folder('x') }, priority: 0, comment: null, actor: 'admin' });
+      await spread.raise(tx, before);
+      return before;
+    });
+    const sent = await outboxOf(late);
+    await db.transaction((tx) => spread.latecomers(tx, reach));
+    expect(await outboxOf(late)).toBe(sent + 1);
+    expect(await gatewayOf(late)).toMatchObject({ slots: { label: folder('x') } });
+  });
+
   it('of a static group is reached too; the group stays while it has a configuration', async () => {
     const { group, ids } = await aGroup(1, false);
     await pushed({ group }, { label: folder('x') });
@@ -288,5 +315,57 @@ describe('a device', () => {
       changed: true,
       configuration: { version: 3 },
     });
+  });
+});
+
+describe('what a device says of its configuration', () => {
+  const boot = BootId.parse(randomUUID());
+  const say = (device: DeviceId, report: Pick<ConfigurationEvent, 'epoch'> & Partial<ConfigurationEvent>, seq = 0) => {
+    const event: ConfigurationEvent = { type: 'configuration', boot, uptime: 1, slots: [], refused: [], ...report };
+    return db.transaction((tx) => cp.app.get(DeviceReports).record(tx, [{ device, seq, event }], []));
+  };
+  const logged = async (device: DeviceId) =>
+    (await cp.api('GET', `events?device=${device}&kind=configuration-applied,configuration-refused`)).body.items.map(
+      ({ message }: { message: string }) => message,
+    );
+
+  it('is shown beside what it is sent: nothing, pending, applied, refused', async () => {
+    const { group, ids } = await aGroup(1);
+    const [id] = ids as [DeviceId];
+    expect((await shown(id)).state).toBe('none');
+    await pushed({ group }, { label: folder('a') });
+    expect((await shown(id)).state).toBe('pending');
+    const digest = digestOf(await gatewayOf(id));
+    await say(id, { epoch: 2, digest, slots: [{ slot: SlotName.parse('label'), from: { source: 'desired state, epoch 2' } }] });
+    expect(await shown(id)).toMatchObject({ state: 'applied', reported: { epoch: 2 } });
+    await say(id, { epoch: 2, digest, refused: [{ slot: 'label', reason: 'not open' }] });
+    expect(await shown(id)).toMatchObject({ state: 'refused', reported: { refused: [{ reason: 'not open' }] } });
+    await pushed({ group }, { label: folder('b') });
+    expect((await shown(id)).state).toBe('pending');
+    await cp.api('DELETE', `configurations/group/${group}`);
+    await say(id, { epoch: 4 });
+    expect((await shown(id)).state).toBe('none');
+  });
+
+  it('is told in the log once, however often it is said, and not by a report that comes late', async () => {
+    const { group, ids } = await aGroup(1);
+    const [id] = ids as [DeviceId];
+    await pushed({ group }, { label: folder('a') });
+    const digest = digestOf(await gatewayOf(id));
+    await say(id, { epoch: 2, digest });
+    await say(id, { epoch: 2, digest });
+    await say(id, { epoch: 1, digest: digestOf('older'), refused: [{ reason: 'late' }] });
+    expect(await logged(id)).toEqual([`${id} goes by its configuration of epoch 2`]);
+    expect((await shown(id)).state).toBe('applied');
+  });
+
+  it('is forgotten with its board', async () => {
+    const { group, ids } = await aGroup(1);
+    const [id] = ids as [DeviceId];
+    await pushed({ group }, { label: folder('a') });
+    await say(id, { epoch: 2, digest: digestOf(await gatewayOf(id)) });
+    await cp.api('POST', `devices/${id}/replacement`);
+    await enrolled(cp, aNewDevice(id));
+    expect(await shown(id)).toMatchObject({ state: 'pending', sections: [{ slot: 'label' }] });
   });
 });

@@ -6,6 +6,7 @@ import { Aedes } from 'aedes';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { createServer as createTcpServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { follow } from '../fixtures/event-stream.js';
 import { aLog, eventually } from '../fixtures/eventually.js';
 import { type GatewaySlot } from '../gateway-protocol.js';
 import { httpHandler } from '../http/http.js';
@@ -79,6 +80,23 @@ describe('a gateway', () => {
     expect(await ask('/v1/configuration')).toMatchObject({
       body: { slots: [{ slot: 'inspection', source: { push: { maxMb: 32 }, from: 'agent.yaml' } }] },
     });
+  });
+
+  test('tells its results to who follows them, whichever runner they come from', async () => {
+    await configure(slot({ source: { push: {} } }));
+    const reader = await follow(`${base}/v1/slots/inspection/results/stream`);
+    await push('red');
+    await runner.close();
+    runner = await serve(workshop, await workshop.smallRelease('colour'), {}, { unix: { path: socket } });
+    await push('blue');
+    await eventually(() => reader.predictions().length === 2);
+    const seen = reader
+      .predictions()
+      .map(({ id, data }) => [id, (JSON.parse(data!) as { top: [{ label: string }] }).top[0].label]);
+    expect(seen).toEqual([
+      ['1', 'red'],
+      ['2', 'blue'],
+    ]);
   });
 
   test('answers for a broken picture in a sentence, and goes on', async () => {
@@ -167,6 +185,13 @@ describe('a trigger by HTTP', () => {
     await configure(slot({ source: { push: {} }, ...(status === 400 ? { trigger: {} } : {}) }));
     const answer = await ask('/v1/slots/inspection/inspections', { method: 'POST', headers: json, body: JSON.stringify(body) });
     expect(answer).toMatchObject({ status, body: { error: expect.stringContaining(error) } });
+  });
+
+  test('does not go with a stream of samples, and says so', async () => {
+    await configure(slot({ source: { audio: '/dev/null' }, trigger: {} }));
+    expect((await ask('/v1/slots/inspection')).body).toMatchObject({
+      source: { state: 'failed', reason: expect.stringContaining('a stream of samples') },
+    });
   });
 
   test('can be closed to HTTP, and knows no inspection that there was not', async () => {

@@ -3,6 +3,7 @@ import type { SlotPipeline } from '@flotilla/protocol';
 import { messageOf } from '../errors.js';
 import type { GatewaySlot } from '../gateway-protocol.js';
 import type { Logger } from '../log.js';
+import { PredictionStreams } from '../http/prediction-stream.js';
 import { staleAfterMs } from '../stale.js';
 import { Inspections } from './inspections.js';
 import { Lane } from './lane.js';
@@ -24,6 +25,8 @@ export class SlotGateway {
   readonly results: Results;
   readonly inspections: Inspections | undefined;
   readonly lane: Lane;
+  /** Who follows the results. */
+  readonly streams = new PredictionStreams();
   readonly #runner: RunnerClient;
   readonly #closing = new AbortController();
   #source: Source | undefined;
@@ -34,6 +37,7 @@ export class SlotGateway {
     const { config, log, onSource } = parts;
     const { slot, socket, trigger, source, pipeline } = config;
     this.results = new Results(staleAfterMs(config));
+    this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
     this.inspections = trigger && new Inspections(trigger);
     this.#runner = new RunnerClient(slot, socket);
     this.lane = new Lane({
@@ -73,6 +77,7 @@ export class SlotGateway {
     await this.#source?.stop();
     await this.lane.close();
     this.#runner.close();
+    this.streams.end();
   }
 
   async #openTrigger() {
@@ -88,6 +93,10 @@ export class SlotGateway {
     const { config, folder, log, open = openSource } = this.parts;
     if (!config.source) return;
     try {
+      if (config.trigger && isStream(config.source))
+        throw new Error(
+          'a trigger captures a picture or features, and this source is a stream of samples: leave one of the two out',
+        );
       const source = await open(config.source, { slot: config.slot, folder });
       if (this.#closing.signal.aborted) return;
       this.#source = source;
@@ -98,6 +107,9 @@ export class SlotGateway {
     }
   }
 }
+
+const isStream = (source: NonNullable<SlotPipeline['source']>): boolean =>
+  'audio' in source || ('lines' in source && source.as !== 'features');
 
 /** The same source has the same name over restarts, and another has another: what a release remembers of one is not taken for the other's. */
 const streamOf = (source: SlotPipeline['source']): string =>

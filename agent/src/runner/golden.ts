@@ -69,7 +69,7 @@ async function inputsOf(golden: GoldenCase, folder: string, { pipeline, model }:
   const tensor = await preprocess(golden, folder, pipeline);
   const difference = tensorDifference(golden.tensor, tensor);
   if (difference) throw new ReleaseFault('golden', `preprocessing differs: ${golden.name}: ${difference}`);
-  return [tensor];
+  return pipeline.feeds.with(tensor);
 }
 
 async function preprocess(golden: GoldenCase, folder: string, pipeline: Pipeline): Promise<Tensor> {

@@ -18,7 +18,8 @@ export const ConfigurationRow = new EntitySchema<ConfigurationRow>({
     name: { type: 'text', primary: true },
     version: { type: 'int' },
     priority: { type: 'int' },
-    slots: { type: 'jsonb' },
+    // Not jsonb: people get their keys back in the order in which they wrote them.
+    slots: { type: 'json' },
   },
 });
 
@@ -40,7 +41,7 @@ export const ConfigurationVersionRow = new EntitySchema<ConfigurationVersionRow>
     name: { type: 'text', primary: true },
     version: { type: 'int', primary: true },
     priority: { type: 'int' },
-    slots: { type: 'jsonb', nullable: true },
+    slots: { type: 'json', nullable: true },
     comment: { type: 'text', nullable: true },
     actor: { type: 'text' },
     at: { type: 'timestamptz' },

@@ -1,4 +1,10 @@
-import type { ConfigurationReport, ConfigurationScope, ConfigurationView, DeviceId } from '@flotilla/protocol';
+import {
+  canonicalJson,
+  type ConfigurationReport,
+  type ConfigurationScope,
+  type ConfigurationView,
+  type DeviceId,
+} from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In } from 'typeorm';
 import type { ListQuery } from '../listing.js';
@@ -101,16 +107,29 @@ export class ConfigurationsRepository {
     return this.db.getRepository(ConfigurationReportRow).findOneBy({ device });
   }
 
-  /** A report of an earlier epoch that comes late changes nothing. */
-  async saveReport(tx: EntityManager, device: DeviceId, { epoch, digest, slots, refused }: ConfigurationReport): Promise<void> {
+  /** A report of an earlier epoch that comes late changes nothing. True: it says something new. */
+  async saveReport(
+    tx: EntityManager,
+    device: DeviceId,
+    { epoch, digest, slots, refused }: ConfigurationReport,
+  ): Promise<boolean> {
+    const before = await tx.findOne(ConfigurationReportRow, { where: { device }, lock: { mode: 'pessimistic_write' } });
+    const isNews = !before || canonicalJson(said(before)) !== canonicalJson(said({ digest: digest ?? null, slots, refused }));
     await tx.query(
       `INSERT INTO configuration_report (device, epoch, digest, slots, refused, at) VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, now())
        ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch, digest = excluded.digest, slots = excluded.slots,
          refused = excluded.refused, at = excluded.at WHERE configuration_report.epoch <= excluded.epoch`,
       [device, epoch, digest ?? null, JSON.stringify(slots), JSON.stringify(refused)],
     );
+    return isNews && (!before || before.epoch <= epoch);
   }
 }
+
+const said = ({ digest, slots, refused }: Pick<ConfigurationReportRow, 'digest' | 'slots' | 'refused'>) => ({
+  digest,
+  slots,
+  refused,
+});
 
 export const viewOf = ({
   scope,

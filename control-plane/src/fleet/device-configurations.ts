@@ -43,9 +43,14 @@ export class DeviceConfigurations {
     };
   }
 
-  /** In the order in which the device told them. */
-  async record(tx: EntityManager, reports: readonly { device: DeviceId; event: ConfigurationEvent }[]): Promise<void> {
-    for (const { device, event } of reports) await this.configurations.saveReport(tx, device, event);
+  /** In the order in which devices told them; gives those that say something new, as each start says it again. */
+  async record(
+    tx: EntityManager,
+    reports: readonly { device: DeviceId; event: ConfigurationEvent }[],
+  ): Promise<ReadonlySet<ConfigurationEvent>> {
+    const news = new Set<ConfigurationEvent>();
+    for (const { device, event } of reports) if (await this.configurations.saveReport(tx, device, event)) news.add(event);
+    return news;
   }
 }
 

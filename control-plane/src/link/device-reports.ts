@@ -37,11 +37,12 @@ export class DeviceReports {
     const updates = told.flatMap(({ device, event }): Update[] => (event.type === 'update' ? [{ device, event }] : []));
     if (updates.length > 0) await this.slots.record(tx, updates);
     if (updates.length > 0 || windows.length > 0) await this.rollouts.record(tx, { updates, windows });
-    await this.configurations.record(
+    const news = await this.configurations.record(
       tx,
       told.flatMap(({ device, event }) => (event.type === 'configuration' ? [{ device, event }] : [])),
     );
     for (const { device, event } of told) {
+      if (event.type === 'configuration' && !news.has(event)) continue;
       const entry = entryOf(device, event);
       if (entry) await this.log.append(tx, { actor: 'device', device, ...entry });
     }

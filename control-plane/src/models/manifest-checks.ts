@@ -1,10 +1,13 @@
 import {
   type Manifest,
   type Network,
+  feedsProblem,
   graphProblem,
   labelFiles,
+  madeInputs,
   postprocessProblem,
   preprocessProblem,
+  tileProblem,
   variantFiles,
   variantName,
 } from '@flotilla/protocol';
@@ -76,7 +79,12 @@ function tensorProblems({ inputs, outputs }: Pick<Network, 'inputs' | 'outputs'>
   ]);
 }
 
-const preprocessProblems = ({ preprocess, inputs }: Manifest): string[] => [preprocessProblem(preprocess, inputs) ?? []].flat();
+const preprocessProblems = (manifest: Manifest): string[] =>
+  [
+    preprocessProblem(manifest.preprocess, madeInputs(manifest)) ?? [],
+    feedsProblem(manifest) ?? [],
+    tileProblem(manifest) ?? [],
+  ].flat();
 
 function postprocessProblems({ postprocess, outputs }: Pick<Network, 'postprocess' | 'outputs'>, manifest: Manifest): string[] {
   const classes = outputs[0]?.shape.at(-1) ?? -1;

@@ -35,6 +35,7 @@ export function gatewayRoutes(gateway: Gateway): Route[] {
       if (!result) throw new RequestError(404, `${config.slot} has no result yet`);
       return { body: result };
     }),
+    { ...ofSlot('GET', '/results/stream', ({ streams }) => streams.admit()), head: false },
     ofSlot('GET', '/picture', ({ results, config }) => pictureOf(results.seen, config.slot)),
     ofSlot('POST', '/push', (slot, _params, request) => push(slot, request)),
     ...inspectionRoutes(ofSlot),

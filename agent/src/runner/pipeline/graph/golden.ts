@@ -39,8 +39,8 @@ export async function runGraphGolden(release: Proven, folder: string): Promise<G
   return { cases: cases.length, agreeing, picture: (seed) => [copied(pictures[seed % pictures.length]!)] };
 }
 
-/** A pass may give its picture away. */
-const copied = (tensor: Tensor): Tensor => ({ ...tensor, data: (tensor.data as Uint8Array<ArrayBuffer>).slice() });
+/** A pass gives its picture away; the slice of a Buffer would go with it. */
+const copied = (tensor: Tensor): Tensor => ({ ...tensor, data: new Uint8Array(tensor.data as Uint8Array<ArrayBuffer>) });
 
 async function decodedCase({ name, input }: GoldenCase, folder: string, { pipeline }: Proven): Promise<Tensor> {
   try {

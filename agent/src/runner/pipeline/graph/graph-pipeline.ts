@@ -1,14 +1,17 @@
-import { Decode, type Manifest, type PipelineOverrides } from '@flotilla/protocol';
+import { type Crop, Decode, type Manifest } from '@flotilla/protocol';
+import { messageOf } from '../../../errors.js';
 import type { Findings } from '../../../prediction.js';
 import { headline } from '../headline.js';
 import type { Pipeline } from '../pipeline.js';
 import { inputStage } from '../input.js';
-import { BadOverride, type Prepared } from '../prepare.js';
-import { type Stage, expectStage } from '../stages.js';
+import { BadOverride, type Circumstances, type Prepared } from '../prepare.js';
+import { type Stage, expectStage, type Picture, type View } from '../stages.js';
 import type { Tensor } from '../../tensor.js';
 import { openDecode } from '../preprocess/decode.js';
 import { graphFamilies } from './clock.js';
-import type { OpenNetwork } from './network.js';
+import { Feeds } from '../feeds.js';
+import { type OpenNetwork, nothingAround } from './network.js';
+import { moved } from './placed.js';
 
 /** What a graph looks like from outside, to the queue and to clients of bare tensors. */
 export const pictureInput = { name: 'picture', type: 'UINT8' as const, shape: [-1, -1, 3] };
@@ -29,17 +32,33 @@ export function graphPipeline({ networks = {} }: Manifest, open: readonly OpenNe
   )[0];
   const decode = openDecode({ ...(said ?? Decode.parse({})), colour: 'rgb' });
   const found = ([output]: readonly Tensor[]): Findings => JSON.parse((output!.data as string[])[0]!) as Findings;
-  const prepare = async (first: Stage, { crop }: PipelineOverrides = {}): Promise<Prepared> => {
-    if (crop) throw new BadOverride('a release of several networks looks at whole pictures: it takes no crop of the device');
-    const { data, ...size } = await expectStage(await decode(first), 'picture').pixels();
-    return { tensor: pictureTensor(data, size), view: undefined };
+  const prepare = async (first: Stage, { overrides }: Circumstances = {}): Promise<[Prepared]> => {
+    const whole = expectStage(await decode(first), 'picture');
+    const picture = overrides?.crop ? await cropped(whole, overrides.crop) : whole;
+    const { data, ...size } = await picture.pixels();
+    return [{ tensor: pictureTensor(data, size), view: viewOf(picture) }];
   };
   return {
     asked: 'picture',
-    preprocess: (input) => prepare(inputStage('picture', input)),
+    preprocess: async (input) => (await prepare(inputStage('picture', input)))[0],
     prepare,
-    postprocess: (outputs) => ({ findings: found(outputs), outputs }),
+    feeds: new Feeds({ inputs: [pictureInput] }, nothingAround),
+    recollect: () => undefined,
+    postprocess: (outputs, view) => ({ findings: view ? moved(found(outputs), view) : found(outputs), outputs }),
     headline: (outputs) => headline(found(outputs)),
     clock: { families: (labels) => graphFamilies(open, labels) },
   };
+}
+
+/** Of what this device cuts out: where it lies. */
+const viewOf = ({ cut }: Picture): View | undefined =>
+  cut && { scaleX: 1, scaleY: 1, shiftX: -cut.left, shiftY: -cut.top, width: cut.width, height: cut.height };
+
+async function cropped(picture: Picture, crop: Crop): Promise<Picture> {
+  const { openCrop } = await import('../preprocess/crop.js');
+  try {
+    return expectStage(await openCrop(crop)(picture), 'picture');
+  } catch (error) {
+    throw new BadOverride(`the device's crop does not fit: ${messageOf(error)}`, { cause: error });
+  }
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type InputSignature, type Manifest, type Network, graphProblem, variantName } from '@flotilla/protocol';
 import type { Engine, EngineRun, LoadedModel } from '../../engine/engine.js';
 import { signatureMismatch } from '../../engine/signature.js';
+import { free } from '../../../free.js';
 import { messageOf } from '../../../errors.js';
 import type { Pipeline } from '../pipeline.js';
 import { type Probed, areGuessed, probesOf } from '../../probe.js';
@@ -49,8 +50,14 @@ export async function loadGraph(order: Order, engine: Engine): Promise<LoadedGra
   const byName = new Map(opened.map((network) => [network.name, network]));
   const run = async (inputs: readonly Tensor[]) => {
     const pass = new Pass(byName, (tensors, network) => engine.run(tensors, network));
-    const { findings, wallUs, cpuUs } = await pass.through(graph, sceneOf(inputs[0]!));
-    return { outputs: [findingsTensor(findings)], wallUs, cpuUs };
+    const scene = sceneOf(inputs[0]!);
+    try {
+      const { findings, wallUs, cpuUs } = await pass.through(graph, scene);
+      return { outputs: [findingsTensor(findings)], wallUs, cpuUs };
+    } finally {
+      // Given away, as every input is: megabytes that the collector would see too late.
+      free(scene.data);
+    }
   };
   const probes = [{ ...pictureInput, example }];
   return { model: together(models), pipeline: graphPipeline(manifest, opened), probes, networks: opened, run };

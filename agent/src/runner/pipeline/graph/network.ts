@@ -41,7 +41,8 @@ export async function openNetwork(name: string, network: Network, manifest: Mani
   };
 }
 
-const nothingAround = { outputs: [], labels: () => Promise.reject(new Error('a step of preprocessing asked for labels')) };
+/** A step that needs nothing of its release. */
+export const nothingAround = { outputs: [], labels: () => Promise.reject(new Error('a step of preprocessing asked for labels')) };
 
 async function prepared(
   { data, width, height }: Scene,

@@ -1,5 +1,6 @@
 import type { Findings } from '../../../prediction.js';
-import { type Transform, applied, keepsUpright } from './transform.js';
+import type { View } from '../stages.js';
+import { type Transform, applied, keepsUpright, shifted } from './transform.js';
 
 type Boxes = NonNullable<Findings['boxes']>;
 
@@ -34,4 +35,12 @@ export function add(whole: Findings, at: readonly number[], findings: Findings, 
   for (const i of at) place = place.boxes![i]! as Findings;
   if (apart === undefined) Object.assign(place, findings);
   else place.named = { ...place.named, [apart]: findings };
+}
+
+/** All boxes, one within the other too, in a picture that the whole one was cut out of. */
+export function moved(findings: Findings, { shiftX, shiftY }: Pick<View, 'shiftX' | 'shiftY'>): Findings {
+  const { boxes } = findings;
+  if (!boxes) return findings;
+  const by = shifted(-shiftX, -shiftY);
+  return { ...findings, boxes: boxes.map((box) => moved(placedBox(box, by), { shiftX, shiftY }) as Boxes[number]) };
 }
