@@ -1,4 +1,3 @@
-
 import { readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually } from '@flotilla/agent/fixtures/eventually';
@@ -48,7 +47,7 @@ it('gives the variables of a server as features, as they change; what is bad is 
   await eventually(() => sink.features.length > 0);
   expect(sink.features[0]).toEqual({ t: 21.5, n: 7, mode: 'auto', closed: true });
   expect(sink.offered[0]).toMatchObject({ name: server.url, payload: { kind: 'features' } });
-  server.set('strokes', DataType.Int64, [-1, 0xffff_fffe]);
+  server.set('strokes', DataType.Int64, [0xffff_ffff, 0xffff_fffe]);
   server.set('mode', DataType.String, 'manual');
   await eventually(() => sink.features.at(-1)?.['mode'] === 'manual' && sink.features.at(-1)?.['n'] === -2);
   server.break('temperature');

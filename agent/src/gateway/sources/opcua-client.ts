@@ -7,11 +7,17 @@ import {
   MessageSecurityMode,
   OPCUAClient,
   SecurityPolicy,
+  setDebugLogger,
+  setErrorLogger,
+  setWarningLogger,
   type UserIdentityInfo,
   UserTokenType,
 } from 'node-opcua-client';
 import { messageOf } from '../../errors.js';
 import { SourceTrouble } from './persistent.js';
+
+// It writes paragraphs to stdout; what matters comes as an error.
+for (const logTo of [setDebugLogger, setWarningLogger, setErrorLogger]) logTo(() => {});
 
 const modes = {
   none: MessageSecurityMode.None,

@@ -2,7 +2,6 @@ import type { OpcUaSource } from '@flotilla/protocol';
 import {
   AttributeIds,
   ClientMonitoredItemGroup,
-  ClientSubscription,
   type ClientSession,
   coerceNodeId,
   type DataValue,
@@ -52,7 +51,8 @@ async function oneSession(config: OpcUaSource, folder: string, session: Session,
   return 'over';
 }
 
-const waiting = ({ opcua }: OpcUaSource, how: string) => new SourceTrouble('waiting', `${opcua} ${how}; it is being reached again`);
+const waiting = ({ opcua }: OpcUaSource, how: string) =>
+  new SourceTrouble('waiting', `${opcua} ${how}; it is being reached again`);
 
 async function goodbye(client: OPCUAClient): Promise<void> {
   await Promise.race([client.disconnect().catch(() => undefined), pause(goodbyeMs, new AbortController().signal)]);
@@ -72,7 +72,10 @@ async function listen(config: OpcUaSource, client: OPCUAClient, session: Session
 
 async function subscribe(session: ClientSession, config: OpcUaSource, values: Map<string, Value>, course: Course): Promise<void> {
   const { nodes, everyMs } = config;
-  const subscription = ClientSubscription.create(session, {
+  // Nothing is begun for a variable that can't be; and what `create` puts off would fail where nobody catches it.
+  const names = Object.keys(nodes);
+  const items = names.map((name) => ({ nodeId: nodeIdOf(nodes[name]!), attributeId: AttributeIds.Value }));
+  const subscription = await session.createSubscription2({
     requestedPublishingInterval: everyMs,
     requestedMaxKeepAliveCount: Math.max(1, Math.ceil(keepAliveMs / everyMs)),
     requestedLifetimeCount: Math.max(100, Math.ceil((10 * keepAliveMs) / everyMs)),
@@ -80,12 +83,13 @@ async function subscribe(session: ClientSession, config: OpcUaSource, values: Ma
   });
   const watch = new StallWatch(Math.max(stallMs, 3 * everyMs), () => course.end(waiting(config, 'says nothing any more')));
   course.over.addEventListener('abort', () => watch.rest());
-  for (const event of ['keepalive', 'received_notifications', 'started'] as const) subscription.on(event, () => course.over.aborted || watch.expect());
+  for (const event of ['keepalive', 'received_notifications'] as const)
+    subscription.on(event, () => course.over.aborted || watch.expect());
   subscription.on('terminated', () => course.end(waiting(config, 'has ended the subscription')));
-  const names = Object.keys(nodes);
+  watch.expect();
   const group = ClientMonitoredItemGroup.create(
     subscription,
-    names.map((name) => ({ nodeId: nodeIdOf(nodes[name]!), attributeId: AttributeIds.Value })),
+    items,
     { samplingInterval: everyMs, discardOldest: true, queueSize: 1 },
     TimestampsToReturn.Source,
   );
@@ -131,5 +135,8 @@ function troubleOf(error: unknown, { opcua }: OpcUaSource, folder: string): Sour
   const advice = /Untrusted|not trusted/i.test(messageOf(error))
     ? `: name it as serverCertificateFile, or move it from ${pkiFolder(folder)}/rejected to ${pkiFolder(folder)}/trusted/certs`
     : '';
-  return new SourceTrouble(needsAHand.test(messageOf(error)) ? 'failed' : 'waiting', `${opcua} can not be read: ${reason}${advice}`);
+  return new SourceTrouble(
+    needsAHand.test(messageOf(error)) ? 'failed' : 'waiting',
+    `${opcua} can not be read: ${reason}${advice}`,
+  );
 }
