@@ -72,15 +72,16 @@ async function listen(config: OpcUaSource, client: OPCUAClient, session: Session
 
 async function subscribe(session: ClientSession, config: OpcUaSource, values: Map<string, Value>, course: Course): Promise<void> {
   const { nodes, everyMs } = config;
-  // Nothing is begun for a variable that can't be; and what `create` puts off would fail where nobody catches it.
   const names = Object.keys(nodes);
   const items = names.map((name) => ({ nodeId: nodeIdOf(nodes[name]!), attributeId: AttributeIds.Value }));
+  // Not ClientSubscription.create: what that puts off fails where nobody catches it.
   const subscription = await session.createSubscription2({
     requestedPublishingInterval: everyMs,
     requestedMaxKeepAliveCount: Math.max(1, Math.ceil(keepAliveMs / everyMs)),
     requestedLifetimeCount: Math.max(100, Math.ceil((10 * keepAliveMs) / everyMs)),
     publishingEnabled: true,
   });
+  if (course.over.aborted) return;
   const watch = new StallWatch(Math.max(stallMs, 3 * everyMs), () => course.end(waiting(config, 'says nothing any more')));
   course.over.addEventListener('abort', () => watch.rest());
   for (const event of ['keepalive', 'received_notifications'] as const)
