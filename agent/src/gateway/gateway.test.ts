@@ -80,6 +80,10 @@ describe('a gateway', () => {
     expect(await ask('/v1/configuration')).toMatchObject({
       body: { slots: [{ slot: 'inspection', source: { push: { maxMb: 32 }, from: 'agent.yaml' } }] },
     });
+    const metrics = await (await fetch(`${base}/metrics`)).text();
+    expect(metrics).toContain('flotilla_gateway_frames_total{slot="inspection",outcome="inferred"} 1\n');
+    expect(metrics).toContain('flotilla_gateway_source_state{slot="inspection",state="running"} 1\n');
+    expect(metrics).toMatch(/flotilla_gateway_result_latency_seconds\{slot="inspection"\} 0\.\d+\n/);
   });
 
   test('tells its results to who follows them, whichever runner they come from', async () => {
