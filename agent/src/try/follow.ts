@@ -76,7 +76,9 @@ const isCut = (error: unknown) => (error as NodeJS.ErrnoException).code === 'ECO
 
 /** Of one event; what is no prediction has none of interest. */
 const dataOf = (block: string): string[] =>
-  block.includes('event: prediction\n') ? block.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice(6)] : [])) : [];
+  block.includes('event: prediction\n')
+    ? block.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice(6)] : []))
+    : [];
 
 export async function collected(response: IncomingMessage): Promise<Buffer> {
   const pieces: Buffer[] = [];

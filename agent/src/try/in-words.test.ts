@@ -30,10 +30,7 @@ test.each([
   ['remaining life 2100 h', { values: [{ name: 'remaining life', value: 2099.99, unit: 'h' }] }],
   ['anomaly (3.50)', { anomaly: { score: 3.5, threshold: 3, found: true } }],
   ['speech (80 %)', said('speech', { changed: true })],
-  [
-    'speech ended after 1.25 s',
-    { ...said('silence'), segment: { label: 'speech', onset: at, end: '2026-03-01T10:00:01.250Z' } },
-  ],
+  ['speech ended after 1.25 s', { ...said('silence'), segment: { label: 'speech', onset: at, end: '2026-03-01T10:00:01.250Z' } }],
 ])('says "%s"', (words, found) => {
   const line = lineOf(prediction(found));
   expect(line).toMatch(/^\d\d:\d\d:\d\d\.000 {2}/);

@@ -32,7 +32,9 @@ function findingsOf({ boxes, text, labels, values, areas, anomaly, top }: Found)
     ...(boxes ? [boxesOf(boxes)] : []),
     ...(text ? [`“${text.value}”`] : []),
     ...(labels ?? []).map(ranked),
-    ...(values ?? []).map(({ name, value, unit }) => `${name} ${Number(value.toPrecision(4))}${unit === undefined ? '' : ` ${unit}`}`),
+    ...(values ?? []).map(
+      ({ name, value, unit }) => `${name} ${Number(value.toPrecision(4))}${unit === undefined ? '' : ` ${unit}`}`,
+    ),
     ...(areas ?? []).map(({ label, share }) => `${label} ${percent(share)}`),
     ...(anomaly ? [`${anomaly.found ? 'anomaly' : 'normal'} (${anomaly.score.toPrecision(3)})`] : []),
     ...top.slice(0, 1).map(ranked),
@@ -49,6 +51,8 @@ function boxesOf(boxes: NonNullable<Found['boxes']>): string {
     boxes.filter(({ text }) => !text),
     ({ label }) => label,
   );
-  const counted = [...others].map(([label, its]) => `${its.length} × ${label} (${its.map(({ score }) => percent(score)).join(', ')})`);
+  const counted = [...others].map(
+    ([label, its]) => `${its.length} × ${label} (${its.map(({ score }) => percent(score)).join(', ')})`,
+  );
   return [...read, ...counted].join('  ');
 }

@@ -38,7 +38,9 @@ export class PageServer {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     this.#server.once('error', (cause) => {
       const why = errorCode(cause) === 'EADDRINUSE' ? 'another program has that port' : cause.message;
-      reject(new StartError('unavailable', `The page cannot be shown on 127.0.0.1:${port}: ${why}; give another --port.`, { cause }));
+      reject(
+        new StartError('unavailable', `The page cannot be shown on 127.0.0.1:${port}: ${why}; give another --port.`, { cause }),
+      );
     });
     this.#server.listen(port, '127.0.0.1', () => {
       resolve(`http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`);
@@ -71,13 +73,17 @@ export class PageServer {
       { method: 'GET', path: '/picture', handle: () => pictureFrom(gateway) },
       { method: 'GET', path: '/results', head: false, handle: () => this.#streams.admit() },
     ];
-    return routes.map((route) => ({ ...route, handle: (params, request) => (refuseStrangers(request.headers.host), route.handle(params, request)) }));
+    return routes.map((route) => ({
+      ...route,
+      handle: (params, request) => (refuseStrangers(request.headers.host), route.handle(params, request)),
+    }));
   }
 }
 
 /** Another site's script could reach this page under that site's own name, and see what the camera sees. */
 function refuseStrangers(host: string | undefined): void {
-  if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host ?? '')) throw new RequestError(403, 'this page is for this machine: open it as 127.0.0.1');
+  if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host ?? ''))
+    throw new RequestError(403, 'this page is for this machine: open it as 127.0.0.1');
 }
 
 async function pictureFrom(gateway: SlotView): Promise<Reply> {

@@ -22,13 +22,14 @@ const into = () => join(folder, 'release');
 const build = async (path: string) => buildRelease(await findExample(path), into());
 
 describe('the shipped examples', () => {
-  test('are these', async () =>
-    expect(await exampleNames()).toEqual(['label-reader', 'presence-detector', 'speech-activity']));
+  test('are these', async () => expect(await exampleNames()).toEqual(['label-reader', 'presence-detector', 'speech-activity']));
 
   test.each(['label-reader', 'presence-detector', 'speech-activity'])('%s: each file is listed, and builds', async (name) => {
     const found = await findExample(name);
     const entries = await readdir(found.folder, { recursive: true, withFileTypes: true });
-    const files = entries.filter((entry) => entry.isFile()).map((entry) => relative(found.folder, join(entry.parentPath, entry.name)));
+    const files = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(found.folder, join(entry.parentPath, entry.name)));
     // What is known of the input is for tests; the list itself is not in it.
     const asked = files.filter((path) => path !== 'example.yaml' && !path.endsWith('.json'));
     const own = found.example.files.filter((file) => !file.package).map(({ path }) => path);
@@ -36,16 +37,23 @@ describe('the shipped examples', () => {
     const { manifest } = await buildRelease(found, into());
     expect(manifest.model).toBe(name);
     for (const { path, sha256 } of manifest.files)
-      expect(createHash('sha256').update(await readFile(join(into(), path))).digest('hex')).toBe(sha256);
+      expect(
+        createHash('sha256')
+          .update(await readFile(join(into(), path)))
+          .digest('hex'),
+      ).toBe(sha256);
   });
 });
 
 describe('an example', () => {
-  test.each(['blazeface-front-128.onnx', 'input/faces.mjpeg', 'release.yaml'])('whose %s was changed is refused', async (file) => {
-    const copy = await copyOf('presence-detector');
-    await appendFile(join(copy, file), '\n');
-    await expect(build(copy)).rejects.toThrow(`${join(copy, file)} is not the file that example.yaml names`);
-  });
+  test.each(['blazeface-front-128.onnx', 'input/faces.mjpeg', 'release.yaml'])(
+    'whose %s was changed is refused',
+    async (file) => {
+      const copy = await copyOf('presence-detector');
+      await appendFile(join(copy, file), '\n');
+      await expect(build(copy)).rejects.toThrow(`${join(copy, file)} is not the file that example.yaml names`);
+    },
+  );
 
   test('of one’s own needs no list', async () => {
     const copy = await copyOf('presence-detector');

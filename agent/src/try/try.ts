@@ -30,7 +30,8 @@ const lasting = 20;
 /** `flotilla-agent try NAME`: one example on this machine, with the processes of a device and no control plane. Throws StartError. */
 export async function tryExample(name: string, parts: TryParts): Promise<void> {
   const found = await findExample(name);
-  const source = parts.options.source === undefined ? found.example.source : sourceNamed(parts.options.source, found.example.source);
+  const source =
+    parts.options.source === undefined ? found.example.source : sourceNamed(parts.options.source, found.example.source);
   const input = parts.options.once ? await onceThrough(source) : { source };
   const folder = await trialFolder();
   try {
@@ -44,8 +45,20 @@ async function run(found: FoundExample, input: Input, dataDir: string, parts: Tr
   const { options, programs, note, signal } = parts;
   const release = await buildRelease(found, `${dataDir}/release`);
   const slot = SlotName.parse(found.name);
-  const trial = await Trial.begin({ slot, release, source: input.source, dataDir, programs, onTrouble: note });
-  const page = new PageServer({ about: aboutOf(found, input.source, releaseName(release.manifest)), gateway: trial.gateway, log: logTo(note) });
+  const trial = await Trial.begin({
+    slot,
+    release,
+    source: input.source,
+    dataDir,
+    programs: keeping(programs, dataDir),
+    onTrouble: note,
+  });
+  const page = new PageServer({
+    about: aboutOf(found, input.source, releaseName(release.manifest)),
+    gateway: trial.gateway,
+    log: logTo(note),
+  });
+  const following = new AbortController();
   let shown = 0;
   const onResult = (result: Shown) => {
     shown = result.seq;
@@ -54,17 +67,26 @@ async function run(found: FoundExample, input: Input, dataDir: string, parts: Tr
     if (line !== undefined) parts.print(line);
   };
   try {
-    note(`${found.name}: ${found.example.summary}. The page: ${await page.listen(options.port)}${options.once ? '' : ' (Ctrl-C ends)'}`);
-    await trial.gateway.follow(onResult, signal);
+    note(
+      `${found.name}: ${found.example.summary}. The page: ${await page.listen(options.port)}${options.once ? '' : ' (Ctrl-C ends)'}`,
+    );
+    await trial.gateway.follow(onResult, AbortSignal.any([signal, following.signal]));
     await trial.serve(signal);
     await watch(trial, { input, parts, isShown: (sequence) => shown >= sequence });
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
+    following.abort();
     page.close();
     await trial.stop();
   }
 }
+
+/** Their temporary files go with the folder: ONNX Runtime leaves some. */
+const keeping = ({ runner, gatewayPath }: Programs, TMPDIR: string): Programs => ({
+  gatewayPath,
+  runner: { ...runner, env: { ...runner.env, TMPDIR } },
+});
 
 type Watched = { input: Input; parts: TryParts; isShown: (sequence: number) => boolean };
 
@@ -76,9 +98,12 @@ async function watch({ gateway }: Trial, { input, parts, isShown }: Watched): Pr
   let since = 0;
   for (;;) {
     await delay(lookMs, undefined, { signal });
-    const view = await gateway.view().catch((error: unknown) => (note(`the gateway does not answer: ${messageOf(error)}`), undefined));
+    const view = await gateway
+      .view()
+      .catch((error: unknown) => (note(`the gateway does not answer: ${messageOf(error)}`), undefined));
     if (!view) continue;
-    if (options.once && view.source?.state === 'failed') throw new StartError('unavailable', `The input cannot be read: ${view.source.reason}.`);
+    if (options.once && view.source?.state === 'failed')
+      throw new StartError('unavailable', `The input cannot be read: ${view.source.reason}.`);
     if (options.once && isThrough(view, input) && isShown(view.latest?.sequence ?? 0)) return;
     since = troubleOf(view) === trouble ? since + 1 : 0;
     trouble = troubleOf(view);

@@ -50,7 +50,10 @@ function wordsOf({ decision, segment, boxes, text, top = [], labels = [], anomal
   }
   if (text) return text.value;
   if (anomaly) return anomaly.found ? 'anomaly' : 'normal';
-  return [...labels, ...top.slice(0, 1)].map(({ label, score }) => `${label} ${Math.round(100 * score)} %`).join(', ') || 'nothing found';
+  return (
+    [...labels, ...top.slice(0, 1)].map(({ label, score }) => `${label} ${Math.round(100 * score)} %`).join(', ') ||
+    'nothing found'
+  );
 }
 
 function list(result, words) {
