@@ -126,7 +126,7 @@ describe('asked without the gateway', () => {
     const response = await slot.post('/v1/slots/inspection/predict', JSON.stringify(body));
     return { status: response.status, ...((await response.json()) as { state?: string; error?: string }) };
   };
-  const window = (i: number, length = 512) => ({ samples: [...samples().slice(i * 512, i * 512 + length)], rate });
+  const window = (i: number, length = 512) => ({ samples: Array.from(samples().slice(i * 512, i * 512 + length)), rate });
 
   test('it answers with a state, which the next request may bring back', async () => {
     const slot = await detector();

@@ -36,7 +36,7 @@ function take(result) {
     byId('now').textContent = words;
     list(result, words);
   }
-  drawSoon();
+  void drawSoon();
 }
 
 /** Undefined where nothing has changed that is worth a line. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseExposition } from '../fixtures/exposition.js';
-import { InferenceCounters, bucketBounds } from './counters.js';
+import { parseExposition } from '../runner/fixtures/exposition.js';
+import { InferenceCounters, bucketBounds } from '../runner/monitor/counters.js';
 import { exposition, single } from './exposition.js';
 
 const timed = (us: number) => ({ cpuUs: us, queueUs: us, computeUs: us, totalUs: us });
