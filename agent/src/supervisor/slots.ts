@@ -29,7 +29,8 @@ import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
 import type { Limits } from './runner-orders.js';
 import { slotHandlers } from './slot-handlers.js';
-import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
+import { type RunnersOptions, SlotRunners, type WindowMessage } from './slot-runners.js';
+import { type Deadlines, usualDeadlines } from './slot-deadlines.js';
 import { Slot } from './slot.js';
 import { VariantChoice } from './variant-choice.js';
 

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, expect, test } from 'vitest';
 import { postFrame } from '../fixtures/frames.js';
-import { Workshop, models } from '../fixtures/orders.js';
+import { exampleNetworks, Workshop } from '../fixtures/orders.js';
 import { serve, sum, windows } from '../fixtures/served.js';
 import { GradedPrediction } from '../slot-api/slot-schemas.js';
 import { documented, releaseOf } from './fixtures/release.js';
@@ -14,7 +13,7 @@ afterEach(() => workshop.clear());
 
 const tile = '  - tile: { width: 400, height: 300, overlap: 150 }\n';
 async function detector(yaml: (text: string) => string) {
-  const model = await readFile(join(models, 'networks/blazeface-front-128.onnx'));
+  const model = await readFile(exampleNetworks.faces);
   return serve(
     workshop,
     await releaseOf(workshop, yaml(await documented('face-detector')), { 'model.onnx': model, 'labels.txt': 'face\n' }),
