@@ -1,4 +1,3 @@
-
 import { readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually } from '@flotilla/agent/fixtures/eventually';

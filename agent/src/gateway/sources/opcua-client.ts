@@ -3,13 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { OpcUaSource } from '@flotilla/protocol';
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager';
-import {
-  MessageSecurityMode,
-  OPCUAClient,
-  SecurityPolicy,
-  type UserIdentityInfo,
-  UserTokenType,
-} from 'node-opcua-client';
+import { MessageSecurityMode, OPCUAClient, SecurityPolicy, type UserIdentityInfo, UserTokenType } from 'node-opcua-client';
 import { messageOf } from '../../errors.js';
 import { SourceTrouble } from './persistent.js';
 

@@ -52,7 +52,8 @@ async function oneSession(config: OpcUaSource, folder: string, session: Session,
   return 'over';
 }
 
-const waiting = ({ opcua }: OpcUaSource, how: string) => new SourceTrouble('waiting', `${opcua} ${how}; it is being reached again`);
+const waiting = ({ opcua }: OpcUaSource, how: string) =>
+  new SourceTrouble('waiting', `${opcua} ${how}; it is being reached again`);
 
 async function goodbye(client: OPCUAClient): Promise<void> {
   await Promise.race([client.disconnect().catch(() => undefined), pause(goodbyeMs, new AbortController().signal)]);
@@ -80,7 +81,8 @@ async function subscribe(session: ClientSession, config: OpcUaSource, values: Ma
   });
   const watch = new StallWatch(Math.max(stallMs, 3 * everyMs), () => course.end(waiting(config, 'says nothing any more')));
   course.over.addEventListener('abort', () => watch.rest());
-  for (const event of ['keepalive', 'received_notifications', 'started'] as const) subscription.on(event, () => course.over.aborted || watch.expect());
+  for (const event of ['keepalive', 'received_notifications', 'started'] as const)
+    subscription.on(event, () => course.over.aborted || watch.expect());
   subscription.on('terminated', () => course.end(waiting(config, 'has ended the subscription')));
   const names = Object.keys(nodes);
   const group = ClientMonitoredItemGroup.create(
@@ -131,5 +133,8 @@ function troubleOf(error: unknown, { opcua }: OpcUaSource, folder: string): Sour
   const advice = /Untrusted|not trusted/i.test(messageOf(error))
     ? `: name it as serverCertificateFile, or move it from ${pkiFolder(folder)}/rejected to ${pkiFolder(folder)}/trusted/certs`
     : '';
-  return new SourceTrouble(needsAHand.test(messageOf(error)) ? 'failed' : 'waiting', `${opcua} can not be read: ${reason}${advice}`);
+  return new SourceTrouble(
+    needsAHand.test(messageOf(error)) ? 'failed' : 'waiting',
+    `${opcua} can not be read: ${reason}${advice}`,
+  );
 }
