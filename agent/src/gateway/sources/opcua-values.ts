@@ -8,16 +8,9 @@ export function valueOf({ statusCode, value }: DataValue): Value {
 
 function scalarOf({ dataType, value, arrayType }: Variant): Value {
   if (arrayType !== 0) return null;
-  switch (dataType) {
-    case DataType.Int64:
-      return Number(BigInt.asIntN(64, joined(value as [number, number])));
-    case DataType.UInt64:
-      return Number(joined(value as [number, number]));
-    case DataType.LocalizedText:
-      return (value as { text: string | null } | null)?.text ?? null;
-    default:
-      return plain(value);
-  }
+  if (dataType === DataType.Int64) return Number(BigInt.asIntN(64, joined(value as [number, number])));
+  if (dataType === DataType.UInt64) return Number(joined(value as [number, number]));
+  return dataType === DataType.LocalizedText ? ((value as { text: string | null } | null)?.text ?? null) : plain(value);
 }
 
 function plain(value: unknown): Value {
