@@ -15,6 +15,8 @@ export const DesiredSlot = z
     release: ReleaseName,
     manifestDigest: Digest,
     probation: Probation,
+    /** Limits in microseconds from request to result: windows of this deployment count what is slower, under the same names. */
+    slow: z.record(z.string().max(64), z.number().gt(0)).optional(),
   })
   .meta({ id: 'DesiredSlot' });
 export type DesiredSlot = z.infer<typeof DesiredSlot>;

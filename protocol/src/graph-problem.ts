@@ -74,6 +74,7 @@ function networksProblem(networks: Networks): string | undefined {
       (made && 'asked' in made && made.asked !== 'picture'
         ? `preprocess begins with ${stepName(preprocess[0]!)}, and a graph's networks take pictures`
         : undefined) ??
+      (preprocess.some((step) => 'tile' in step) ? 'tile is for a release of one network' : undefined) ??
       postprocessProblem(postprocess, outputs);
     if (wrong !== undefined) return `networks: ${name}: ${wrong}`;
   }

@@ -26,6 +26,8 @@ export * from './release.js';
 export * from './claim-token.js';
 export * from './device-api.js';
 export * from './duration.js';
+export * from './gate.js';
+export * from './presets.js';
 export * from './plan.js';
 export * from './written.js';
 export * from './configuration.js';

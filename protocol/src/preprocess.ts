@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { Signal, Waveform, Window, channelsOf, waveformShape, windowLength } from './signal.js';
+import { Detrend, LogMel, Scale, Spectrum, Standardise, logMelShape, spectrumShape } from './signal-steps.js';
 import type { Datatype } from './tensors.js';
+import { Tile } from './tile.js';
 
 const triple = z.tuple([z.number(), z.number(), z.number()]);
 const single = z.tuple([z.number()]);
@@ -124,6 +126,7 @@ export const PreprocessStep = z
   .union([
     z.strictObject({ decode: Decode }),
     z.strictObject({ crop: Crop }),
+    z.strictObject({ tile: Tile }),
     z.strictObject({ resize: Resize }),
     z.strictObject({ normalise: Normalise }),
     z.strictObject({ pixels: PixelsStep }),
@@ -132,6 +135,11 @@ export const PreprocessStep = z
     z.strictObject({ signal: Signal }),
     z.strictObject({ window: Window }),
     z.strictObject({ waveform: Waveform }),
+    z.strictObject({ detrend: Detrend }),
+    z.strictObject({ standardise: Standardise }),
+    z.strictObject({ scale: Scale }),
+    z.strictObject({ spectrum: Spectrum }),
+    z.strictObject({ 'log-mel': LogMel }),
   ])
   .meta({ id: 'PreprocessStep' });
 export type PreprocessStep = z.infer<typeof PreprocessStep>;
@@ -143,7 +151,7 @@ type Channels = 1 | 3;
 /** What lies between two steps, as far as it is known before the first input. */
 type Between =
   | { is: 'nothing' }
-  | { is: 'a picture'; channels: Channels }
+  | { is: 'a picture' | 'tiles'; channels: Channels }
   | { is: 'pixels'; channels: Channels; width: number; height: number }
   | { is: 'a signal'; channels: number; rate: number }
   | { is: 'a window'; channels: number; rate: number; samples: number }
@@ -155,8 +163,9 @@ const follow: { [K in StepName]: (step: OptionsOf<K>, before: Between) => Told |
   decode: ({ colour }, before) =>
     before.is === 'nothing' ? { is: 'a picture', channels: colour === 'grey-bt601' ? 1 : 3 } : undefined,
   crop: (_step, before) => (before.is === 'a picture' ? before : undefined),
+  tile: (_step, before) => (before.is === 'a picture' ? { ...before, is: 'tiles' } : undefined),
   resize: ({ width, height, fit }, before) => {
-    if (before.is !== 'a picture') return undefined;
+    if (before.is !== 'a picture' && before.is !== 'tiles') return undefined;
     const [freeWidth, freeHeight] = [fit === 'within' || fit === 'height', fit === 'within'];
     return { is: 'pixels', channels: before.channels, width: freeWidth ? -1 : width, height: freeHeight ? -1 : height };
   },
@@ -191,7 +200,20 @@ const follow: { [K in StepName]: (step: OptionsOf<K>, before: Between) => Told |
       return { problem: `waveform has the layout NT, which is for one channel, and there are ${before.channels}` };
     return { is: 'a tensor', type: 'FP32', shape: waveformShape(step, before.channels, before.samples) };
   },
+  detrend: (_step, before) => (before.is === 'a window' ? before : undefined),
+  standardise: (_step, before) => (before.is === 'a window' ? before : undefined),
+  scale: (pairs, before) => {
+    if (before.is !== 'a window') return undefined;
+    return pairs.length === 1 || pairs.length === before.channels
+      ? before
+      : { problem: `scale has ${pairs.length} pairs for ${before.channels} channels` };
+  },
+  spectrum: (step, before) => (before.is === 'a window' ? analysed(spectrumShape(step, before)) : undefined),
+  'log-mel': (step, before) => (before.is === 'a window' ? analysed(logMelShape(step, before)) : undefined),
 };
+
+const analysed = (told: { shape: number[] } | { problem: string }): Told =>
+  'problem' in told ? told : { is: 'a tensor', type: 'FP32', ...told };
 
 type AllOf<T> = T extends unknown ? keyof T : never;
 type StepName = AllOf<PreprocessStep>;
@@ -222,7 +244,7 @@ export function preprocessing(steps: readonly PreprocessStep[]): ({ asked: Asked
 const askedBy = (first: PreprocessStep): Asked => ('features' in first ? 'features' : 'signal' in first ? 'signal' : 'picture');
 
 const outOfOrder = (steps: readonly PreprocessStep[], name: string, { is }: Between) =>
-  `preprocess is ${steps.map(stepName).join(', ')}: ${name} can't follow ${is}; it must be decode, crop if any, resize, then normalise or pixels, quantize if any; or features, quantize if any; or signal, window, waveform`;
+  `preprocess is ${steps.map(stepName).join(', ')}: ${name} can't follow ${is}; it must be decode, crop if any, tile if any, resize, then normalise or pixels, quantize if any; or features, quantize if any; or signal, window, detrend, standardise or scale if any, then waveform, spectrum or log-mel, quantize if any`;
 
 /** Why the steps and the model's inputs don't go together; undefined when they do. */
 export function preprocessProblem(

@@ -43,6 +43,10 @@ export const InferenceWindow = z
     /** Top-1 scores in ten equal bins over [0, 1]. */
     scores: z.array(count).length(10),
     queueDepthMax: count,
+    /** Resident memory of the runner at the window's end. */
+    rssBytes: count.optional(),
+    /** How often the runner had to be started anew since the window before; absent for never. */
+    restarts: count.optional(),
   })
   .meta({ id: 'InferenceWindow' });
 export type InferenceWindow = z.infer<typeof InferenceWindow>;

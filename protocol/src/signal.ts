@@ -10,6 +10,8 @@ export type OnSwap = z.infer<typeof OnSwap>;
 export const Signal = strictly({
   rate: z.number().gt(0).max(10_000_000),
   channels: z.union([z.literal('mono'), z.int().min(1).max(64)]),
+  /** What becomes of a whole file with another rate: as scipy's resample_poly. Where nothing is said, and of a stream always, it is refused. */
+  resample: z.literal('scipy-poly').optional(),
 });
 export type Signal = z.infer<typeof Signal>;
 

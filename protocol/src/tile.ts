@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { stepsOverTime } from './over-time.js';
 
 /** Parts of a large picture, in its pixels, each an inference of its own; what is found is put together. `most`: more tiles are refused. */
 export const Tile = z
@@ -16,12 +17,15 @@ export type Tile = z.infer<typeof Tile>;
 
 /** What each tile is turned to by itself; the others read what all tiles came to. */
 export const tileSteps: ReadonlySet<string> = new Set(['softmax', 'sigmoid', 'ssd-boxes', 'yolo-boxes', 'areas']);
-const togetherSteps: ReadonlySet<string> = new Set(['nms', 'top-k', 'multi-label', 'anomaly']);
+const togetherSteps: ReadonlySet<string> = new Set(['nms', 'top-k', 'multi-label', 'anomaly', ...stepsOverTime]);
 const findingSteps: ReadonlySet<string> = new Set(['ssd-boxes', 'yolo-boxes', 'areas', 'top-k', 'multi-label', 'anomaly']);
 
+type Tiling = { preprocess: readonly object[]; postprocess: readonly object[]; recurrent?: readonly object[] | undefined };
+
 /** Why what the tiles find can't be put together; undefined where it can, or where there are no tiles. */
-export function tileProblem(preprocess: readonly object[], postprocess: readonly object[]): string | undefined {
+export function tileProblem({ preprocess, postprocess, recurrent = [] }: Tiling): string | undefined {
   if (!preprocess.some((step) => 'tile' in step)) return undefined;
+  if (recurrent.length > 0) return 'preprocess has tile, and recurrent inputs go from picture to picture: one of the two';
   const names = postprocess.map((step) => Object.keys(step).join());
   const stranger = names.find((name) => !tileSteps.has(name) && !togetherSteps.has(name));
   if (stranger !== undefined) return `preprocess has tile, and what ${stranger} finds in many tiles can't be put together`;

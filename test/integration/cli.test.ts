@@ -48,7 +48,7 @@ const inPhase = async (...phases: RolloutView['phase'][]) => (await rollouts()).
 async function quiet(): Promise<void> {
   for (const { id } of await inPhase('running', 'paused')) await command(id, 'cancel');
   await until(async () => (await inPhase('rolling-back')).length === 0, 'no rollout is taken back any more');
-  fleet.inferOnceCommitted(20);
+  fleet.inferOnceCommitted(250);
   await cp.api('POST', 'assignments', { release: 'product-classifier@1.0.0', slot: plan.slot, target: plan.target });
   await until(async () => {
     const { items } = (await cp.api('GET', 'devices')).body;
@@ -83,11 +83,12 @@ const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'groups remove': () => cp.api('POST', 'groups', { name: 'turin', selector: 'site=turin' }),
   'rollouts list': someRollout,
   'rollouts show': someRollout,
-  'rollouts watch': () => underWay(600),
+  'rollouts watch': () => underWay(1500),
   'rollouts create': quiet,
   'rollouts pause': () => underWay(),
   'rollouts resume': async () => command((await underWay()).id, 'pause'),
   'rollouts roll-back': () => underWay(),
+  'rollouts retry': () => underWay(),
   'rollouts cancel': () => underWay(),
   'configurations show': () => aConfiguration(),
   'configurations history': () => aConfiguration(),

@@ -4,7 +4,7 @@ import { CollectingSink } from '@flotilla/agent/gateway/fixtures/collecting-sink
 import { Folders } from '@flotilla/agent/gateway/fixtures/folders';
 import type { Captured, Outcome, Source } from '@flotilla/agent/gateway/source';
 import { videoSource } from '@flotilla/agent/gateway/sources/video';
-import { eventually } from '@flotilla/agent/runner/fixtures/eventually';
+import { eventually } from '@flotilla/agent/fixtures/eventually';
 import { VideoSource } from '@flotilla/protocol';
 import { afterEach, expect, it } from 'vitest';
 import { type Clip, makeClip } from '../support/clips.js';

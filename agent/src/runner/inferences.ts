@@ -13,7 +13,7 @@ import { headline } from './pipeline/headline.js';
 import { inputStage, payloadStage } from './pipeline/input.js';
 import type { Memory } from './pipeline/memory/memory.js';
 import { isoOf } from './pipeline/over-time/verdict.js';
-import type { Pipeline } from './pipeline/pipeline.js';
+import type { Answer as PipelineAnswer, Pipeline } from './pipeline/pipeline.js';
 import { BadOverride, type Circumstances, type Prepared } from './pipeline/prepare.js';
 import type { FeatureValues, Moment, Stage, View } from './pipeline/stages.js';
 import { stricter } from './pipeline/stricter.js';
@@ -24,6 +24,8 @@ import { type Tensor, firstNonFinite } from './tensor.js';
 export class BadPicture extends Error {
   override readonly name = 'BadPicture';
 }
+/** Another kind of input than the release takes. */
+export class OtherKind extends BadPicture {}
 /** The model threw, or its answer can't be used. */
 export class InferenceFailed extends Error {
   override readonly name = 'InferenceFailed';
@@ -45,6 +47,8 @@ type How = { counted: boolean } & Partial<{
   moment: Moment | undefined;
   uncertain: string | undefined;
   minScore: number | undefined;
+  /** Tiles of the same picture after this one. */
+  others: Prepared['others'];
 }>;
 type Answered = Findings & Pick<Prediction, 'top' | 'outputs' | 'uncertain'>;
 /** Between the model's answer and the client's reading it. */
@@ -53,6 +57,8 @@ const sendingMs = 1;
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
 export class Inferences {
   #seq = 0;
+  /** Whether it could read a frame of the slot's own source. */
+  #reads = false;
   /** Random, for `seq` begins anew in each runner of a deployment, and a board's clock may begin anew too. */
   readonly #name: string;
 
@@ -79,7 +85,7 @@ export class Inferences {
     return value;
   }
 
-  /** An encoded picture, or features. `source` is its file's name, where the slot's own source has it. */
+  /** An encoded picture, a WAV, or features. `source` is its file's name, where the slot's own source has it. */
   async predict(input: Uint8Array | FeatureValues, asked: Asked = {}): Promise<Prediction> {
     const { asked: takes = 'picture' } = this.release.pipeline;
     const asks = input instanceof Uint8Array ? takes : 'features';
@@ -116,6 +122,7 @@ export class Inferences {
       const origin = { source, stream, capturedAt: isoOf(at), inspection };
       predictions.push(await this.#predict(whole, { ...asked, ...origin, since }));
     }
+    this.#reads = true;
     return { predictions, state: memory?.written() };
   }
 
@@ -138,7 +145,9 @@ export class Inferences {
     { since = performance.now(), source, stream, capturedAt, inspection, ...submission }: Asked,
   ): Promise<Prediction> {
     const run = { inputs, since, submission, counted: how.counted };
-    const { value, computeUs, totalUs } = await this.#run(run, (outputs) => this.#answer(outputs, how));
+    const { value, computeUs, totalUs } = how.others
+      ? await this.#runTiles(run, how)
+      : await this.#run(run, (outputs) => this.#answer(outputs, how));
     const { digest, deployment } = this.served;
     const seq = this.#seq++;
     return {
@@ -155,9 +164,9 @@ export class Inferences {
     };
   }
 
-  /** What the slot's own source took. */
-  unreadable(): void {
-    this.monitor.failed();
+  /** What the slot's own source took. A stray file of another kind is nobody's fault once the release was seen to read what the source has. */
+  unreadable(fault: BadPicture): void {
+    if (!this.#reads || !(fault instanceof OtherKind)) this.monitor.failed();
   }
 
   #check<T>(value: T, outputs: readonly Tensor[], takesAny: boolean): Finished<T> {
@@ -169,23 +178,45 @@ export class Inferences {
     }
   }
 
-  #answer(outputs: readonly Tensor[], { view, moment, uncertain: window }: How): Finished<Answered> {
+  #answer(outputs: readonly Tensor[], { view, moment, uncertain }: How): Finished<Answered> {
     const { pipeline } = this.release;
-    const { memory } = moment ?? {};
-    if (memory) pipeline.feeds.keep(outputs, memory);
-    const { findings, outputs: turned } = pipeline.postprocess(outputs, view, moment);
+    if (moment?.memory) pipeline.feeds.keep(outputs, moment.memory);
+    return this.#told(pipeline.postprocess(outputs, view, moment), moment?.memory?.uncertain(uncertain));
+  }
+
+  #told({ findings, outputs: turned }: PipelineAnswer, uncertain: string | undefined): Finished<Answered> {
     const { top = [], ...others } = findings;
     const found = Object.keys(findings).length > 0;
-    const shown = turned.filter(({ name }) => !pipeline.feeds.ownOutputs.has(name));
-    const uncertain = memory?.uncertain(window);
+    const shown = turned.filter(({ name }) => !this.release.pipeline.feeds.ownOutputs.has(name));
     const value = { top, ...others, ...(uncertain && { uncertain }), ...(found ? {} : { outputs: outputValues(shown) }) };
     return { value, top: headline(findings) };
+  }
+
+  /** One tile after the other, the next being prepared while this is computed; the last one brings what all came to. */
+  async #runTiles(run: Run, { others = [], view, moment, uncertain }: How): Promise<Answer<Answered>> {
+    const { feeds, tiled } = this.release.pipeline;
+    const answer = tiled!();
+    let [computeUs, tile] = [0, { inputs: run.inputs, view }];
+    for (const following of others) {
+      const next = following();
+      const [done, prepared] = await Promise.all([
+        this.#run({ ...run, ...tile }, (outputs) => ({ value: answer.add(outputs, tile.view!), top: undefined })),
+        next,
+      ]);
+      computeUs += done.computeUs;
+      tile = { inputs: feeds.with(prepared.tensor, moment?.memory), view: prepared.view };
+    }
+    const { value, ...last } = await this.#run({ ...run, ...tile }, (outputs) => {
+      answer.add(outputs, tile.view!);
+      return this.#told(answer.finish(moment), moment?.memory?.uncertain(uncertain));
+    });
+    return { ...last, value, computeUs: computeUs + last.computeUs };
   }
 
   async #prepare({ asks, stage }: Input, circumstances: Circumstances): Promise<Prepared[]> {
     const { pipeline, name } = this.release;
     if (!pipeline.prepare || asks !== pipeline.asked)
-      throw new BadPicture(`${name} takes no ${asks === 'features' ? asks : `${asks}s`}: send ${asksFor(pipeline)}`);
+      throw new OtherKind(`${name} takes no ${asks === 'features' ? asks : `${asks}s`}: send ${asksFor(pipeline)}`);
     try {
       return await pipeline.prepare(stage(), circumstances);
     } catch (error) {
@@ -227,7 +258,7 @@ const given = (origin: Origin) => Object.fromEntries(Object.entries(origin).filt
 const asks: Readonly<Record<PipelineAsked, string>> = {
   picture: 'a JPEG, PNG or WebP',
   features: '{"features": {…}} as application/json, with its features by name',
-  signal: 'frames, or {"signal": {…}} as application/json',
+  signal: 'a WAV (audio/wav), or frames',
 };
 const asksFor = ({ asked }: Pipeline) =>
   asked === undefined ? '{"inputs": {…}} as application/json, with its tensors by name' : asks[asked];

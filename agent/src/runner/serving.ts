@@ -31,6 +31,12 @@ import { slotsRoute } from './slot-api/slot-list.js';
 import type { Prediction } from '../prediction.js';
 import type { Tensor } from './tensor.js';
 
+/** What may change while it serves. `slow`: limits that inferences are counted against. */
+type Settings = {
+  windowS: number;
+  staleAfterMs?: number | undefined;
+  slow?: Readonly<Record<string, number>> | undefined;
+};
 export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
 type Surroundings = {
   engine: Engine;
@@ -85,6 +91,7 @@ export class Serving {
     this.#windowS = order.windowS;
     this.#queue = new InferenceQueue((inputs) => this.#execute(release, inputs), queueLimitsOf(release, around.engine));
     this.#monitor = new Monitor(served);
+    this.#monitor.countSlower(order.slow ?? {});
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);
     this.#feedback = openFeedback(order, this.#predictions, around.log);
@@ -119,7 +126,8 @@ export class Serving {
     return ports;
   }
 
-  configure({ windowS, staleAfterMs }: { windowS: number; staleAfterMs?: number | undefined }): void {
+  configure({ windowS, staleAfterMs, slow = {} }: Settings): void {
+    this.#monitor.countSlower(slow);
     this.#windowS = windowS;
     if (staleAfterMs !== undefined) this.#latest.staleMs = staleAfterMs;
     if (this.#state === 'active') this.#tick();
@@ -205,7 +213,8 @@ export class Serving {
   }
 
   #cut(): void {
-    this.around.send({ type: 'window', ...this.#monitor.cut(this.#queue.takeDepthMax()) });
+    const { durationS, window } = this.#monitor.cut(this.#queue.takeDepthMax());
+    this.around.send({ type: 'window', durationS, window: { ...window, rssBytes: heldBytes(this.around.engine) } });
   }
 }
 

@@ -70,6 +70,21 @@ describe('the artifact store', () => {
     await expect(store.openRelease(digest, 'b.onnx')).resolves.toMatchObject({ manifest });
   });
 
+  it('knows the files of a variant of several networks, shared ones too', () => {
+    const of = (name: string, find: string) => ({
+      name,
+      files: { find, read: 'read.onnx' },
+      precision: 'int8',
+      providers: ['cpu'],
+    });
+    const manifest = {
+      ...aManifest(server, { 'a.onnx': 'a', 'b.onnx': 'b', 'read.onnx': 'r', 'labels.txt': 'l' }),
+      variants: [of('small', 'a.onnx'), of('large', 'b.onnx')],
+    } as Manifest;
+    expect(filesFor(manifest, ['small']).map(({ path }) => path)).toEqual(['a.onnx', 'read.onnx', 'labels.txt']);
+    expect(filesFor(manifest, ['large', 'small'])).toHaveLength(4);
+  });
+
   it('clears away a release that a power cut left unfinished', async () => {
     await mkdir(join(folder, 'releases', `${sha256('x')}.new`), { recursive: true });
     await new ArtifactStore(folder).open();

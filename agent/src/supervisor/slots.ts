@@ -29,7 +29,8 @@ import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
 import type { Limits } from './runner-orders.js';
 import { slotHandlers } from './slot-handlers.js';
-import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
+import { type RunnersOptions, SlotRunners, type WindowMessage } from './slot-runners.js';
+import { type Deadlines, usualDeadlines } from './slot-deadlines.js';
 import { Slot } from './slot.js';
 import { VariantChoice } from './variant-choice.js';
 
@@ -112,7 +113,8 @@ export class Slots {
     const named = new Map(desired.slots.map((slot) => [slot.slot, slot]));
     for (const [name, { slot, runners }] of this.#built) {
       const wanted = named.get(name);
-      runners.configure({ windowS: desired.config.windowS });
+      const slow = wanted?.slow && { deployment: wanted.deployment, limits: wanted.slow };
+      runners.configure({ windowS: desired.config.windowS, slow });
       slot.dispatch({ type: 'desired', target: wanted && targetOf(wanted) });
       named.delete(name);
     }

@@ -50,11 +50,12 @@ export class DesiredStates {
   }
 }
 
-const desiredSlot = ({ slot, deployment, digest, probation }: AssignmentRow, names: ReadonlyMap<string, string>) =>
+const desiredSlot = ({ slot, deployment, digest, probation, slow }: AssignmentRow, names: ReadonlyMap<string, string>) =>
   ({
     slot: slot as SlotName,
     deployment,
     release: names.get(digest) ?? unknownRelease(digest),
     manifestDigest: digest,
     probation,
+    ...(Object.keys(slow).length > 0 ? { slow } : {}),
   }) as DesiredSlot;

@@ -7,6 +7,7 @@ import {
   madeInputs,
   postprocessProblem,
   preprocessProblem,
+  tileProblem,
   variantFiles,
   variantName,
 } from '@flotilla/protocol';
@@ -79,7 +80,11 @@ function tensorProblems({ inputs, outputs }: Pick<Network, 'inputs' | 'outputs'>
 }
 
 const preprocessProblems = (manifest: Manifest): string[] =>
-  [preprocessProblem(manifest.preprocess, madeInputs(manifest)) ?? [], feedsProblem(manifest) ?? []].flat();
+  [
+    preprocessProblem(manifest.preprocess, madeInputs(manifest)) ?? [],
+    feedsProblem(manifest) ?? [],
+    tileProblem(manifest) ?? [],
+  ].flat();
 
 function postprocessProblems({ postprocess, outputs }: Pick<Network, 'postprocess' | 'outputs'>, manifest: Manifest): string[] {
   const classes = outputs[0]?.shape.at(-1) ?? -1;

@@ -97,7 +97,7 @@ export class ReleasesService {
     if (missing.length > 0) throw new AppError('RELEASE_INCOMPLETE', inWords(nameOf({ model, version }), missing));
   }
 
-  private async goldenProblems({ golden, files }: Manifest): Promise<string[]> {
+  private async goldenProblems({ golden, files, networks }: Manifest): Promise<string[]> {
     const path = golden && `${golden.folder}/cases.json`;
     const file = files.find((candidate) => candidate.path === path);
     if (!golden || !file) return [];
@@ -105,6 +105,11 @@ export class ReleasesService {
     const set = GoldenSet.safeParse(await this.readJson(file.sha256));
     if (!set.success) return set.error.issues.map((issue) => `${path}: ${issue.path.map(String).join('.')}: ${issue.message}`);
     const paths = new Set(files.map((candidate) => candidate.path));
+    const odd = set.data.cases.find(({ findings }) => (findings === undefined) !== (networks === undefined));
+    if (odd)
+      return [
+        `${path}: "${odd.name}" has ${odd.findings ? '"findings", which are for' : '"output", which is not for'} a release of several networks`,
+      ];
     return set.data.cases
       .filter(({ input }) => !paths.has(`${golden.folder}/${input}`))
       .map(

@@ -5,7 +5,7 @@ import { AssignmentRow, DeviceRow, SlotReportRow } from '../fleet/device.entity.
 import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
 import { OutboxRow } from '../link/outbox.entity.js';
 import { ReleaseRow } from '../models/release.entity.js';
-import { RolloutEventRow, RolloutRow, RolloutTargetRow } from '../rollouts/rollout.entity.js';
+import { RolloutEventRow, RolloutEvidenceRow, RolloutRow, RolloutTargetRow } from '../rollouts/rollout.entity.js';
 import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
 import { LeaderLeaseRow } from './leader.entity.js';
 
@@ -24,6 +24,7 @@ export const entities = [
   OutboxRow,
   ReleaseRow,
   RolloutEventRow,
+  RolloutEvidenceRow,
   RolloutRow,
   RolloutTargetRow,
   DeadLetterRow,

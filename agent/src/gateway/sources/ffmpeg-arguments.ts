@@ -51,11 +51,11 @@ const decoding = ['-threads', '2'];
 const atOnce = ['-fflags', 'nobuffer', '-flags', 'low_delay'];
 
 /** Each with its size in front. `-an`: sound is not decoded. */
-const pictures = (filter: string[]) => [
-  ...['-map', '0:v:0', '-an', '-sn', '-dn'],
-  ...filter,
-  ...['-filter_threads', '1', syncing(), 'passthrough', '-pix_fmt', 'rgb24', '-c:v', 'ppm', '-f', 'image2pipe', 'pipe:1'],
-];
+const onlyTheVideo = ['-map', '0:v:0', '-an', '-sn', '-dn'];
+const pictures = (filter: string[]) => {
+  const encoding = ['-pix_fmt', 'rgb24', '-c:v', 'ppm', '-f', 'image2pipe', 'pipe:1'];
+  return [...onlyTheVideo, ...filter, '-filter_threads', '1', syncing(), 'passthrough', ...encoding];
+};
 
 const jpegs = ['-map', '0:v:0', '-c:v', 'copy', '-f', 'image2pipe', 'pipe:1'];
 

@@ -1,6 +1,7 @@
+import { isErrno } from '../../errors.js';
 import { learnsItIsOld } from './ffmpeg-arguments.js';
 import { FfmpegChild, type FfmpegEnd } from './ffmpeg.js';
-import { isErrno, type Session, SourceTrouble } from './persistent.js';
+import { type Session, SourceTrouble } from './persistent.js';
 import { StallWatch } from './stall-watch.js';
 
 export type Reading<Piece> = {

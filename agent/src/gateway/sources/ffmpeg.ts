@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { isErrno } from './persistent.js';
+import { isErrno } from '../../errors.js';
 
 /**
  * The shell becomes ffmpeg (same pid) and leaves a watcher behind that reads from our pipe: at its end this program is gone, however it went,

@@ -12,11 +12,9 @@ const segment = (code: number, body: Uint8Array) => {
 function aJpeg(seed: number): Buffer {
   const thumbnail = Buffer.concat([marker(0xd8), marker(0xda), marker(0xd9)]);
   const scan = Buffer.of(seed, 0xff, 0x00, 1, 2, 0xff, 0xd0, 3, 0xff, 0x00);
-  return Buffer.concat([
-    ...[marker(0xd8), segment(0xe1, thumbnail), segment(0xc2, Buffer.of(8, 0, 1, 0, 1)), Buffer.of(0xff)],
-    ...[segment(0xda, Buffer.of(1)), scan, segment(0xc4, Buffer.of(0xff, 0xd9)), segment(0xda, Buffer.of(2)), scan],
-    marker(0xd9),
-  ]);
+  const head = Buffer.concat([marker(0xd8), segment(0xe1, thumbnail), segment(0xc2, Buffer.of(8, 0, 1, 0, 1)), Buffer.of(0xff)]);
+  const tables = segment(0xc4, Buffer.of(0xff, 0xd9));
+  return Buffer.concat([head, segment(0xda, Buffer.of(1)), scan, tables, segment(0xda, Buffer.of(2)), scan, marker(0xd9)]);
 }
 
 function split(stream: Buffer, chunkSizes: readonly number[], splitter = new JpegSplitter()): Buffer[] {

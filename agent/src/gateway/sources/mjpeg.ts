@@ -2,10 +2,11 @@ import { createReadStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { basename } from 'node:path';
 import type { VideoSource } from '@flotilla/protocol';
+import { isErrno } from '../../errors.js';
 import { Gap, running } from './ffmpeg-reading.js';
 import { withoutPassword } from './ffmpeg.js';
 import { JpegSplitter } from './jpeg-splitter.js';
-import { isErrno, pause, type Session, type SessionEnd, SourceTrouble, submitUntilTaken } from './persistent.js';
+import { pause, type Session, type SessionEnd, SourceTrouble, submitUntilTaken } from './persistent.js';
 import { SpanGate } from './span-gate.js';
 import { StallWatch } from './stall-watch.js';
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Backoff, backoffMs } from '../../core/backoff.js';
+import { messageOf } from '../../errors.js';
 import type { Captured, Outcome, Sink, Source, SourceState } from '../source.js';
 
 /** Why a session is over, as the state that is shown until the next one begins. */
@@ -81,24 +82,25 @@ export async function submitUntilTaken(sink: Sink, captured: Captured, signal: A
   return 'busy';
 }
 
+/** What is being inferred may still come out when the source is to stop: a file need not be asked for twice. */
+const stopGraceMs = 1000;
+
 /** A runner may take longer over a frame than a source has for its stop. */
-async function unlessStopped(submitted: Promise<Outcome>, signal: AbortSignal): Promise<Outcome> {
+export async function unlessStopped(submitted: Promise<Outcome>, signal: AbortSignal): Promise<Outcome> {
   const stopped = Promise.withResolvers<Outcome>();
-  const stop = () => stopped.resolve('busy');
+  let timer: NodeJS.Timeout | undefined;
+  const stop = () => (timer = setTimeout(() => stopped.resolve('busy'), stopGraceMs));
   signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
   try {
     return await Promise.race([submitted, stopped.promise]);
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener('abort', stop);
   }
 }
 
 function stateOf(error: unknown): SourceState {
   if (error instanceof SourceTrouble) return { state: error.state, reason: error.message };
-  return { state: 'failed', reason: reasonOf(error) };
+  return { state: 'failed', reason: messageOf(error) };
 }
-
-export const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
-export const isErrno = (error: unknown, ...codes: string[]) =>
-  error instanceof Error && codes.includes(String((error as NodeJS.ErrnoException).code));

@@ -28,6 +28,11 @@ export class Monitor {
     return this.#totals;
   }
 
+  /** Windows count what is slower than these, from the next one on. */
+  countSlower(limits: Readonly<Record<string, number>>): void {
+    this.#window.limits = limits;
+  }
+
   /** Since activation, as Prometheus wants them. */
   families(): Family[] {
     return this.#counters.families({ slot: this.served.slot });

@@ -2,13 +2,17 @@ import type { Asked } from '@flotilla/protocol';
 import { z } from 'zod';
 import type { Payload } from '../../frame.js';
 import { floatsOf } from './memory/numbers.js';
-import type { FeatureValues, Stage } from './stages.js';
+import { type Sound, readWav } from './signal/wav.js';
+import type { FeatureValues, SignalChunk, Stage } from './stages.js';
 
 const Values = z.record(z.string(), z.unknown());
 
 /** What a request or a file of the source holds, for the first step. */
 export function inputStage(asked: Asked, input: Uint8Array | FeatureValues): Stage {
-  if (asked === 'signal') throw new Error('bytes do not say at what rate a signal was sampled; send it as a frame');
+  if (asked === 'signal') {
+    if (!(input instanceof Uint8Array)) throw new Error('the release takes a signal, not features');
+    return { ...chunkOf(readWav(input)), isWhole: true };
+  }
   if (asked === 'picture') {
     if (!(input instanceof Uint8Array)) throw new Error('the release takes pictures, not features');
     return { kind: 'encoded', bytes: input };
@@ -38,11 +42,14 @@ export function payloadStage(payload: Payload, bytes: Uint8Array): { asks: Asked
 const mostSeconds = 10;
 const leastAllowed = 65_536;
 
-function chunk(bytes: Uint8Array, rate: number, channels: number): Stage {
-  const samples = bytes.byteLength / 4 / channels;
+const chunk = (bytes: Uint8Array, rate: number, channels: number) =>
+  chunkOf({ data: floatsOf(bytes, Math.floor(bytes.byteLength / 4)), rate, channels });
+
+function chunkOf({ data, rate, channels }: Sound): SignalChunk {
+  const samples = data.length / channels;
   if (samples > Math.max(leastAllowed, mostSeconds * rate))
     throw new Error(`a chunk of ${samples} samples is too long: send ${mostSeconds} seconds at most`);
-  return { kind: 'chunk', data: floatsOf(bytes, Math.floor(bytes.byteLength / 4)), rate, channels };
+  return { kind: 'chunk', data, rate, channels };
 }
 
 function valuesOf(bytes: Uint8Array): FeatureValues {

@@ -10,6 +10,7 @@ import {
   preprocessProblem,
   preprocessing,
   stepsOverTime,
+  tileProblem,
 } from '@flotilla/protocol';
 import { messageOf } from '../../errors.js';
 import type { TopClass } from '../monitor/window.js';
@@ -24,9 +25,12 @@ import { type Circumstances, type Prepared, preparing } from './prepare.js';
 import type { Answering, FeatureValues, Moment, Postprocess, SignalShape, Stage, Surroundings, View } from './stages.js';
 import { StepClock } from './step-clock.js';
 import { type Opened, openPostprocess, openPreprocess } from './steps.js';
+import { TiledAnswer } from './tiles.js';
 
 /** `outputs`: the model's own, through the softmax or sigmoid that the release declares. */
 export type Answer = { findings: Findings; outputs: readonly Tensor[] };
+
+export type Tiled = { add: (outputs: readonly Tensor[], view: View) => void; finish: (moment?: Moment) => Answer };
 
 /** What a release does around its model. */
 export type Pipeline = {
@@ -42,6 +46,8 @@ export type Pipeline = {
   recollect: (state: Uint8Array | undefined, stream: Stream) => Memory | undefined;
   /** Throws for an answer that is no number. */
   postprocess: (outputs: readonly Tensor[], view?: View, moment?: Moment) => Answer;
+  /** The same of a picture in tiles, which come one by one; absent where there are none. */
+  tiled?: () => Tiled;
   /** What an answer that goes back as tensors is counted under; none for a batch. Throws as well. */
   headline: (outputs: readonly Tensor[]) => TopClass | undefined;
   clock: Pick<StepClock, 'families'>;
@@ -52,7 +58,10 @@ export async function openPipeline(manifest: Manifest, folder: string): Promise<
   const { outputs } = manifest;
   const inputs = madeInputs(manifest);
   const problem =
-    preprocessProblem(manifest.preprocess, inputs) ?? feedsProblem(manifest) ?? postprocessProblem(manifest.postprocess, outputs);
+    preprocessProblem(manifest.preprocess, inputs) ??
+    feedsProblem(manifest) ??
+    postprocessProblem(manifest.postprocess, outputs) ??
+    tileProblem(manifest);
   if (problem) throw new Error(problem);
   const memories: AnyMemory[] = [];
   const around: Surroundings = {
@@ -75,7 +84,8 @@ export async function openPipeline(manifest: Manifest, folder: string): Promise<
   const made = preprocessing(manifest.preprocess);
   const remembered = (state: Uint8Array | undefined, stream: Stream) =>
     memories.length > 0 ? recollect(memories, state, stream) : undefined;
-  const common = { feeds, recollect: remembered, postprocess, headline: head, clock };
+  const tiled = () => tiledAnswer(after, clock);
+  const common = { feeds, recollect: remembered, postprocess, tiled, headline: head, clock };
   if (!made || 'problem' in made) return common;
   const { asked } = made;
   const prepare = preparing(before, inputs[0]!.name, clock);
@@ -90,21 +100,38 @@ function signalOf({ preprocess }: Manifest): SignalShape | undefined {
 
 function only(prepared: readonly Prepared[]): Prepared {
   const [first, ...others] = prepared;
+  if (first?.others?.length) throw new Error(`it is ${first.others.length + 1} tiles, and this is asked of one`);
   if (first && others.length === 0) return first;
   throw new Error(`it completes ${prepared.length} windows, and one answer is for one`);
 }
 
 function answerOf(first: Answering, steps: readonly Opened<Postprocess>[], clock: StepClock): Answer {
   checkNumbers(first.outputs);
-  let answering = first;
-  for (const step of steps) {
-    const since = performance.now();
-    // Steps over time come last, and go by what is found.
-    answering = step.run(stepsOverTime.has(step.name) ? withBoxes(answering) : answering);
-    clock.add(step.name, since);
-  }
+  return told(steps.reduce((before, step) => taken(step, before, clock), first));
+}
+
+function taken(step: Opened<Postprocess>, before: Answering, clock: StepClock): Answering {
+  const since = performance.now();
+  // Steps over time come last, and go by what is found.
+  const after = step.run(stepsOverTime.has(step.name) ? withBoxes(before) : before);
+  clock.add(step.name, since);
+  return after;
+}
+
+function told(answering: Answering): Answer {
   const { findings, outputs } = withBoxes(answering);
   return { findings, outputs };
+}
+
+function tiledAnswer(steps: readonly Opened<Postprocess>[], clock: StepClock): Tiled {
+  const answer = new TiledAnswer(steps, (step, before) => taken(step, before, clock));
+  return {
+    add: (outputs, view) => {
+      checkNumbers(outputs);
+      answer.add(outputs, view);
+    },
+    finish: (moment) => told(answer.finish(moment)),
+  };
 }
 
 function withBoxes(answering: Answering): Answering {

@@ -5,7 +5,10 @@ import type { StepClock } from './step-clock.js';
 import type { Opened } from './steps.js';
 
 /** A tensor for the model, and how the picture lies in it. `at`, `uncertain`: of a window of a signal. */
-export type Prepared = { tensor: Tensor; view: View | undefined } & Partial<Pick<SignalWindow, 'at' | 'uncertain'>>;
+export type Prepared = { tensor: Tensor; view: View | undefined } & Partial<Pick<SignalWindow, 'at' | 'uncertain'>> & {
+    /** The other tiles of the same picture, made when they are asked for: all at once would be too much memory. */
+    others?: readonly (() => Promise<Prepared>)[];
+  };
 /** What this device changes in the release's steps, and when and of what stream the input was taken. */
 export type Circumstances = { overrides?: PipelineOverrides | undefined; moment?: Moment | undefined };
 
@@ -35,6 +38,12 @@ export const preparing =
         }
         return prepared;
       }
+      if (stage.kind === 'tiles') {
+        // Their pixels are looked at later than this.
+        decoded = undefined;
+        const [first, ...others] = stage.tiles.map((tile) => async () => (await go(tile, rest))[0]!);
+        return [{ ...(await first!()), others }];
+      }
       const [step, ...others] = rest;
       return step ? go(await run(stage, step), others) : [preparedFrom(stage, name)];
     };
@@ -53,7 +62,7 @@ function preparedFrom(stage: Stage, name: string): Prepared {
 /** In place of the release's own crop, or before the picture is resized. */
 async function croppedInstead(steps: readonly Opened<Preprocess>[], crop: Crop): Promise<Opened<Preprocess>[]> {
   const others = steps.filter(({ name }) => name !== 'crop');
-  const at = others.findIndex(({ name }) => name === 'resize');
+  const at = others.findIndex(({ name }) => name === 'tile' || name === 'resize');
   if (at < 0) throw new BadOverride('the device cuts out a part of the picture (crop), but the release takes no pictures');
   const { openCrop } = await import('./preprocess/crop.js');
   const cut = openCrop(crop);

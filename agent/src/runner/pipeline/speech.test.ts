@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Digest } from '@flotilla/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
 import { decodeAnswer, encodeFrame, frameType } from '../../frame.js';
 import { Prediction } from '../../prediction.js';
-import { Workshop, models } from '../fixtures/orders.js';
+import { exampleNetworks, Workshop } from '../fixtures/orders.js';
 import { type Served, serve } from '../fixtures/served.js';
+import { PredictAnswer } from '../slot-api/slot-schemas.js';
+import { decodeBlob, encodeBlob } from './memory/blob.js';
 import { documented, releaseOf } from './fixtures/release.js';
 import { rate, samples, speech } from './fixtures/speech.js';
 
@@ -17,7 +18,7 @@ afterEach(async () => {
 });
 
 async function detector(digest = 'a', yaml = (text: string) => text): Promise<Served> {
-  const model = await readFile(join(models, 'networks/silero-vad-6.onnx'));
+  const model = await readFile(exampleNetworks.speech);
   const load = await releaseOf(workshop, yaml(await documented('speech-activity')), { 'model.onnx': model });
   const slot = await serve(workshop, { ...load, digest: Digest.parse(digest.repeat(64)) });
   slots.push(slot);
@@ -118,4 +119,62 @@ describe('the documented speech detector', () => {
     const response = await slot.post('/v1/slots/inspection/frames', new Uint8Array(body), frameType);
     expect([response.status, await response.text()]).toEqual([400, expect.stringContaining(reason)]);
   });
+});
+
+describe('asked without the gateway', () => {
+  const ask = async (slot: Served, body: object) => {
+    const response = await slot.post('/v1/slots/inspection/predict', JSON.stringify(body));
+    return { status: response.status, ...((await response.json()) as { state?: string; error?: string }) };
+  };
+  const window = (i: number, length = 512) => ({ samples: [...samples().slice(i * 512, i * 512 + length)], rate });
+
+  test('it answers with a state, which the next request may bring back', async () => {
+    const slot = await detector();
+    const scores: unknown[] = [];
+    let state = '';
+    for (let i = 0; i < 30; i++) {
+      const answer = await ask(slot, { signal: window(i), state });
+      const { decision, quality, uncertain } = PredictAnswer.parse(answer);
+      expect([quality, uncertain]).toEqual(i === 0 ? ['uncertain', expect.any(String)] : ['good', undefined]);
+      scores.push(decision!.score);
+      state = answer.state!;
+    }
+    expect(scores).toEqual(close(speech.scores.slice(0, 30)));
+  });
+
+  test('it begins anew with each request that brings none, and gives none back', async () => {
+    const slot = await detector();
+    const [first, second] = [await ask(slot, { signal: window(27) }), await ask(slot, { signal: window(27) })];
+    expect(first).toMatchObject({ quality: 'uncertain', uncertain: expect.stringContaining('nothing is known of the stream') });
+    expect(first.state).toBeUndefined();
+    expect(PredictAnswer.parse(second).decision!.score).toBe(PredictAnswer.parse(first).decision!.score);
+  });
+
+  test.each([
+    ['half a window', { signal: window(0, 256) }, 'the signal completes no windows'],
+    ['three windows', { signal: window(0, 1536) }, 'the signal completes 3 windows'],
+    ['a picture', { image: { base64: 'AAAA' } }, 'speech-activity@1.0.0 takes no pictures'],
+    ['tensors with a state', { inputs: {}, state: '' }, 'nothing is remembered of tensors'],
+  ])('it refuses %s', async (_what, body, reason) => {
+    expect(await ask(await detector(), body)).toMatchObject({ status: 400, error: expect.stringContaining(reason) });
+  });
+
+  test('tensors go by what they are, and nothing is uncertain', async () => {
+    const slot = await detector();
+    const inputs = { input: [Array.from({ length: 576 }, () => 0)], state: Array.from({ length: 256 }, () => 0), sr: 16000 };
+    const answer = await ask(slot, { inputs });
+    expect(answer).toMatchObject({ quality: 'good', outputs: { output: { shape: [1, 1] } } });
+    expect(PredictAnswer.parse(answer).decision).toBeUndefined();
+  });
+});
+
+test('a state that somebody made up is not held against the release', async () => {
+  const slot = await detector();
+  const answer = await hear(slot, { to: 1 });
+  const blob = decodeBlob(answer.state!);
+  const parts = blob.parts.map((part) =>
+    part.key === 'recurrent state' ? { ...part, data: bytes(new Float32Array(256).fill(Number.NaN)) } : part,
+  );
+  const { predictions } = await hear(slot, { from: 1, to: 2, state: encodeBlob({ ...blob, parts }) });
+  expect(predictions[0]!.uncertain).toContain("recurrent state began anew: the state that came can't be used: it holds NaN");
 });

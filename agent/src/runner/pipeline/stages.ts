@@ -15,6 +15,8 @@ export type Stage =
   | Raw
   /** Not decoded before its pixels are asked for: what is read and what is resized never lie whole in memory together. */
   | Picture
+  /** Each goes through the steps that follow by itself, and is an inference of its own; what they find is put together. */
+  | { kind: 'tiles'; tiles: readonly Picture[] }
   | Pixels
   | { kind: 'features'; values: FeatureValues }
   | SignalChunk
@@ -50,8 +52,8 @@ export type Pixels = {
 };
 export type Made = { kind: 'tensor'; type: Tensor['type']; shape: readonly number[]; data: TensorData; view?: View };
 
-/** As a source sends it: interleaved by channel. */
-export type SignalChunk = { kind: 'chunk'; data: Float32Array; rate: number; channels: number };
+/** As a source sends it: interleaved by channel. `isWhole`: a file of its own, nothing of which came before. */
+export type SignalChunk = { kind: 'chunk'; data: Float32Array; rate: number; channels: number; isWhole?: boolean };
 /** Each channel by itself. */
 export type Signal = { kind: 'signal'; planes: readonly Float32Array[]; rate: number };
 /** `at`: when its first sample (of the context, the one after it) was taken, in milliseconds. `uncertain`: why less can be made of it. */

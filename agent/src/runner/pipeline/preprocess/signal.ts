@@ -3,16 +3,20 @@ import { type Preprocess, expectStage } from '../stages.js';
 
 /** A chunk as it came, for a release that takes so many samples a second: each channel by itself. */
 export const openSignal =
-  ({ rate, channels }: Signal): Preprocess =>
-  (stage) => {
+  ({ rate, channels, resample }: Signal): Preprocess =>
+  async (stage) => {
     const chunk = expectStage(stage, 'chunk');
-    if (chunk.rate !== rate)
+    const fits = chunk.rate === rate;
+    if (!fits && !(resample && chunk.isWhole))
       throw new Error(`it has ${chunk.rate} samples a second, the release takes ${rate}; set the source's rate`);
     if (channels !== 'mono' && chunk.channels !== channels)
       throw new Error(`it has ${chunk.channels} channels, the release takes ${channels}`);
-    const planes = planesOf(chunk.data, chunk.channels);
-    return { kind: 'signal', planes: channels === 'mono' ? [mean(planes)] : planes, rate };
+    const given = planesOf(chunk.data, chunk.channels);
+    const planes = channels === 'mono' ? [mean(given)] : given;
+    return { kind: 'signal', planes: fits ? planes : planes.map(await resampling(chunk.rate, rate)), rate };
   };
+
+const resampling = async (from: number, to: number) => (await import('../signal/resample.js')).resampler(from, to);
 
 function planesOf(data: Float32Array, channels: number): Float32Array[] {
   const samples = data.length / channels;

@@ -1,5 +1,5 @@
 /** Interleaved, within −1 … 1. */
-export type Sound = { rate: number; channels: number; data: Float32Array<ArrayBuffer> };
+export type Sound = { rate: number; channels: number; data: Float32Array };
 type Format = { code: number; channels: number; rate: number; blockBytes: number; bits: number };
 /** Reads the sample that begins at a byte. */
 type Read = (view: DataView, at: number) => number;
