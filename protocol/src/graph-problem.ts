@@ -8,6 +8,7 @@ import {
   needsOf,
   wholePicture,
 } from './graph.js';
+import { stepsOverTime } from './over-time.js';
 import { type PostprocessStep, postprocessProblem } from './postprocess.js';
 import { type Decode, type PreprocessStep, preprocessProblem, preprocessing, stepName } from './preprocess.js';
 import { variantName } from './variant.js';
@@ -23,6 +24,8 @@ export type OfGraph = Readonly<{
   outputs?: readonly unknown[];
   preprocess?: readonly unknown[];
   postprocess?: readonly unknown[];
+  constants?: readonly unknown[] | undefined;
+  recurrent?: readonly unknown[] | undefined;
   networks?: Networks | undefined;
   graph?: Graph | undefined;
   variants: readonly Variant[];
@@ -46,7 +49,10 @@ export function graphProblem(release: OfGraph): string | undefined {
 const listed = (names: Iterable<string>) => [...names].join(', ') || 'none';
 
 function topProblem(release: OfGraph): string | undefined {
-  const taken = (['inputs', 'outputs', 'preprocess', 'postprocess'] as const).find((key) => (release[key] ?? []).length > 0);
+  const taken = (['inputs', 'outputs', 'preprocess', 'postprocess', 'constants', 'recurrent'] as const).find(
+    (key) => (release[key] ?? []).length > 0,
+  );
+  if (taken === 'constants' || taken === 'recurrent') return `${taken} is for a release of one network`;
   if (taken !== undefined) return `${taken} stands beside networks: each network has its own, under its name`;
   return release.batching === undefined ? undefined : 'batching: a graph is computed picture by picture; leave it out';
 }
@@ -74,11 +80,16 @@ function networksProblem(networks: Networks): string | undefined {
       (made && 'asked' in made && made.asked !== 'picture'
         ? `preprocess begins with ${stepName(preprocess[0]!)}, and a graph's networks take pictures`
         : undefined) ??
-      (preprocess.some((step) => 'tile' in step) ? 'tile is for a release of one network' : undefined) ??
+      aloneProblem([...preprocess, ...postprocess]) ??
       postprocessProblem(postprocess, outputs);
     if (wrong !== undefined) return `networks: ${name}: ${wrong}`;
   }
   return decodingProblem(networks);
+}
+
+function aloneProblem(steps: readonly object[]): string | undefined {
+  const alone = steps.map(stepName).find((name) => name === 'tile' || stepsOverTime.has(name));
+  return alone && `${alone} is for a release of one network`;
 }
 
 /** The colour alone is each network's own: the picture is decoded once. */
