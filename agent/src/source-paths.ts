@@ -22,31 +22,32 @@ const pipelineWith = (from: Resolve, { source, trigger, pipeline }: SlotPipeline
 
 const isUrl = (text: string) => /^[a-z][a-z0-9+.-]+:\/\//i.test(text);
 
-function sourceFrom(from: Resolve, source: SourceConfig): SourceConfig {
+const sourceFrom = (from: Resolve, source: SourceConfig): SourceConfig =>
+  placeFrom(from, { ...source, ...filesFrom(from, source) });
+
+/** What is read itself; cameras, serial lines and sound cards are devices, not files. */
+function placeFrom(from: Resolve, source: SourceConfig): SourceConfig {
   if ('directory' in source) {
     const { directory, then } = source;
     return { ...source, directory: from(directory), then: typeof then === 'object' ? { move: from(then.move) } : then };
   }
-  if ('video' in source)
-    return { ...source, ...secretsFrom(from, source), video: isUrl(source.video) ? source.video : from(source.video) };
+  if ('video' in source) return { ...source, video: isUrl(source.video) ? source.video : from(source.video) };
   if ('recording' in source) return { ...source, recording: from(source.recording) };
   if ('audio' in source) return source.kind === 'wav' ? { ...source, audio: from(source.audio) } : source;
-  if ('lines' in source) {
-    const { lines } = source;
-    return 'file' in lines ? { ...source, lines: { ...lines, file: from(lines.file) } } : source;
-  }
-  return { ...source, ...secretsFrom(from, source) };
+  if ('lines' in source && 'file' in source.lines)
+    return { ...source, lines: { ...source.lines, file: from(source.lines.file) } };
+  return source;
 }
 
 const triggerFrom = (from: Resolve, trigger: TriggerConfig): TriggerConfig => ({
   ...trigger,
-  ...(trigger.mqtt ? { mqtt: { ...trigger.mqtt, ...secretsFrom(from, trigger.mqtt) } } : {}),
+  ...(trigger.mqtt ? { mqtt: { ...trigger.mqtt, ...filesFrom(from, trigger.mqtt) } } : {}),
 });
 
-function secretsFrom(from: Resolve, written: object): { passwordFile?: string; caFile?: string } {
-  const { passwordFile, caFile } = written as { passwordFile?: string; caFile?: string };
-  return {
-    ...(passwordFile === undefined ? {} : { passwordFile: from(passwordFile) }),
-    ...(caFile === undefined ? {} : { caFile: from(caFile) }),
-  };
-}
+/** Passwords, keys and certificates: each stands in a file of its own, under a key that ends with "File". */
+const filesFrom = (from: Resolve, written: object): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(written).flatMap(([key, path]) =>
+      key.endsWith('File') && typeof path === 'string' ? [[key, from(path)] as const] : [],
+    ),
+  );

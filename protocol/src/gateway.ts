@@ -146,10 +146,17 @@ export type LinesSource = z.infer<typeof LinesSource>;
 /** Variables of an OPC UA server, by feature name. */
 export const OpcUaSource = z.strictObject({
   opcua: url(/^opc\.tcp$/, 'opc.tcp://192.168.0.10:4840'),
-  nodes: z.record(z.string().min(1).max(128), text),
+  /** Such as `ns=2;s=Press.Temperature`. */
+  nodes: z
+    .record(z.string().min(1).max(128), text)
+    .refine((nodes) => Object.keys(nodes).length > 0 && Object.keys(nodes).length <= 4096, 'must name 1 to 4096 variables'),
   /** Between two sets of features; the server samples as often. */
   everyMs: z.int().min(10).max(3_600_000).default(1000),
   security: z.enum(['none', 'sign', 'sign-and-encrypt']).default('sign-and-encrypt'),
+  /** Basic256Sha256 unless it is said. */
+  policy: z.enum(['Basic256Sha256', 'Aes128_Sha256_RsaOaep', 'Aes256_Sha256_RsaPss']).optional(),
+  /** The server's own certificate (DER or PEM), which is trusted; absent, somebody moves it from `rejected` to `trusted`. */
+  serverCertificateFile: text.optional(),
   username: text.optional(),
   passwordFile: secretFile.optional(),
 });

@@ -67,7 +67,7 @@ export class WatchedLine {
     const committed = (one: DesiredSlot) => device.told(one).some((state) => state.startsWith('committed'));
     await until(
       () => desired.every(committed),
-      () => `not committed: ${JSON.stringify(desired.map((one) => device.told(one)))}`,
+      () => `not committed: ${JSON.stringify(desired.map((one) => toldOf(device, one)))}`,
       90_000,
     );
   }
@@ -110,6 +110,11 @@ export class WatchedLine {
     }
   }
 }
+
+const toldOf = ({ reports }: FleetOfOne, { deployment }: DesiredSlot) =>
+  reports
+    .filter((r) => r.deployment === deployment)
+    .map(({ state, failure, reason }) => [state, failure, reason].filter(Boolean).join(' '));
 
 type Answer = { prediction?: { inspection?: string; top?: { label: string }[] } };
 

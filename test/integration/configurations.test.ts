@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.service';
+import { ConfigurationSpread } from '@flotilla/control-plane/fleet/configuration-spread';
+import { ConfigurationsRepository } from '@flotilla/control-plane/fleet/configurations.repository';
 import { DeviceReports } from '@flotilla/control-plane/link/device-reports';
 import { OutboxRow } from '@flotilla/control-plane/link/outbox.entity';
 import { OutboxDispatcher } from '@flotilla/control-plane/link/outbox-dispatcher';
@@ -268,6 +270,26 @@ describe('a device', () => {
     });
     await cp.api('PUT', `devices/${ids[0]}/labels`, { labels: {} });
     expect(await gatewayOf(ids[0]!)).toBeUndefined();
+  });
+
+  it('that comes into a group while its configuration changes is found all the same', async () => {
+    const { group, site } = await aGroup(1);
+    const [late] = (await enrolled(cp, aNewDevice(`racing-${site}`))) as [DeviceId];
+    const [spread, repository] = [cp.app.get(ConfigurationSpread), cp.app.get(ConfigurationsRepository)];
+    const owner = { scope: 'group' as const, name: group };
+    const reach = await db.transaction(async (tx) => {
+      const before = await spread.reach(tx, owner);
+      // It is told its orders before anybody can see the change that is about to be committed.
+      await cp.api('PUT', `devices/${late}/labels`, { labels: { site } });
+      expect(await gatewayOf(late)).toBeUndefined();
+      await repository.write(tx, owner, { slots: { label: folder('x') }, priority: 0, comment: null, actor: 'admin' });
+      await spread.raise(tx, before);
+      return before;
+    });
+    const sent = await outboxOf(late);
+    await db.transaction((tx) => spread.latecomers(tx, reach));
+    expect(await outboxOf(late)).toBe(sent + 1);
+    expect(await gatewayOf(late)).toMatchObject({ slots: { label: folder('x') } });
   });
 
   it('of a static group is reached too; the group stays while it has a configuration', async () => {

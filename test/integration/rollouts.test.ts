@@ -322,9 +322,10 @@ describe('a plan', () => {
     expect((await cp.api('POST', 'rollouts', second)).body.detail).toMatch(
       /^rollout "to-f\d+" still moves .* or say supersede: true$/,
     );
-    await started({ ...second, supersede: true });
+    const next = await started({ ...second, supersede: true });
     expect(await view(first.id)).toMatchObject({ phase: 'superseded', detail: expect.stringContaining(`again-${name}`) });
-    expect(await offered(devices)).toHaveLength(1);
+    expect((await view(next.id)).stages[0]!.counts).toMatchObject({ open: 1 });
+    expect((await offered(devices)).length).toBeGreaterThan(0);
   });
 
   it('with a preset need not say its stages and gates', async () => {
@@ -341,5 +342,36 @@ describe('a plan', () => {
     expect(phase).toBe('scheduled');
     expect(await offered(devices)).toEqual([]);
     expect((await cp.api('POST', `rollouts/${id}/commands`, { type: 'cancel' })).body.phase).toBe('cancelled');
+  });
+});
+
+describe('a hardware class on which the release fails again and again', () => {
+  it('is kept from it, and the others go on', async () => {
+    const { name, devices } = await aFleet(4);
+    const stages: RolloutPlanInput['stages'] = [
+      { name: 'first', count: 2, soak: 0, deadline: 600 },
+      { name: 'rest', percent: 100, soak: 0, deadline: 600 },
+    ];
+    const { id } = await started(plan(name, { stages, success: { committed: 0.1, coverage: 0.1 } }));
+    for (const device of await nextOffered(devices)) {
+      const { deployment, digest } = await assigned(device);
+      const failed = {
+        state: 'failed' as const,
+        failure: 'load' as const,
+        variant: 'int8.onnx',
+        committed: digestOfRelease(old),
+      };
+      await says(
+        device,
+        [anUpdate(boot, { slot, deployment: DeploymentId.parse(deployment), digest: digest as Digest, ...failed })],
+        [],
+      );
+    }
+    const detail = 'all that were left are kept from it';
+    await until(async () => (await view(id)).stages[1]!.counts.rejected === 2, detail, 20_000);
+    const { items } = (await cp.api('GET', `events?rollout=${id}&kind=rollout-quarantined`)).body;
+    expect(items).toMatchObject([
+      { message: expect.stringMatching(/keeps 2 devices from it, quarantined: int8.onnx of .* failed on 2 of 2 devices/) },
+    ]);
   });
 });

@@ -80,6 +80,10 @@ describe('a gateway', () => {
     expect(await ask('/v1/configuration')).toMatchObject({
       body: { slots: [{ slot: 'inspection', source: { push: { maxMb: 32 }, from: 'agent.yaml' } }] },
     });
+    const metrics = await (await fetch(`${base}/metrics`)).text();
+    expect(metrics).toContain('flotilla_gateway_frames_total{slot="inspection",outcome="inferred"} 1\n');
+    expect(metrics).toContain('flotilla_gateway_source_state{slot="inspection",state="running"} 1\n');
+    expect(metrics).toMatch(/flotilla_gateway_result_latency_seconds\{slot="inspection"\} 0\.\d+\n/);
   });
 
   test('tells its results to who follows them, whichever runner they come from', async () => {
@@ -185,6 +189,13 @@ describe('a trigger by HTTP', () => {
     await configure(slot({ source: { push: {} }, ...(status === 400 ? { trigger: {} } : {}) }));
     const answer = await ask('/v1/slots/inspection/inspections', { method: 'POST', headers: json, body: JSON.stringify(body) });
     expect(answer).toMatchObject({ status, body: { error: expect.stringContaining(error) } });
+  });
+
+  test('does not go with a stream of samples, and says so', async () => {
+    await configure(slot({ source: { audio: '/dev/null' }, trigger: {} }));
+    expect((await ask('/v1/slots/inspection')).body).toMatchObject({
+      source: { state: 'failed', reason: expect.stringContaining('a stream of samples') },
+    });
   });
 
   test('can be closed to HTTP, and knows no inspection that there was not', async () => {

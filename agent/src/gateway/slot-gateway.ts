@@ -93,6 +93,10 @@ export class SlotGateway {
     const { config, folder, log, open = openSource } = this.parts;
     if (!config.source) return;
     try {
+      if (config.trigger && isStream(config.source))
+        throw new Error(
+          'a trigger captures a picture or features, and this source is a stream of samples: leave one of the two out',
+        );
       const source = await open(config.source, { slot: config.slot, folder });
       if (this.#closing.signal.aborted) return;
       this.#source = source;
@@ -103,6 +107,9 @@ export class SlotGateway {
     }
   }
 }
+
+const isStream = (source: NonNullable<SlotPipeline['source']>): boolean =>
+  'audio' in source || ('lines' in source && source.as !== 'features');
 
 /** The same source has the same name over restarts, and another has another: what a release remembers of one is not taken for the other's. */
 const streamOf = (source: SlotPipeline['source']): string =>

@@ -24,6 +24,8 @@ import { type Tensor, firstNonFinite } from './tensor.js';
 export class BadPicture extends Error {
   override readonly name = 'BadPicture';
 }
+/** Another kind of input than the release takes. */
+export class OtherKind extends BadPicture {}
 /** The model threw, or its answer can't be used. */
 export class InferenceFailed extends Error {
   override readonly name = 'InferenceFailed';
@@ -55,6 +57,8 @@ const sendingMs = 1;
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
 export class Inferences {
   #seq = 0;
+  /** Whether it could read a frame of the slot's own source. */
+  #reads = false;
   /** Random, for `seq` begins anew in each runner of a deployment, and a board's clock may begin anew too. */
   readonly #name: string;
 
@@ -118,6 +122,7 @@ export class Inferences {
       const origin = { source, stream, capturedAt: isoOf(at), inspection };
       predictions.push(await this.#predict(whole, { ...asked, ...origin, since }));
     }
+    this.#reads = true;
     return { predictions, state: memory?.written() };
   }
 
@@ -159,9 +164,9 @@ export class Inferences {
     };
   }
 
-  /** What the slot's own source took. */
-  unreadable(): void {
-    this.monitor.failed();
+  /** What the slot's own source took. A stray file of another kind is nobody's fault once the release was seen to read what the source has. */
+  unreadable(fault: BadPicture): void {
+    if (!this.#reads || !(fault instanceof OtherKind)) this.monitor.failed();
   }
 
   #check<T>(value: T, outputs: readonly Tensor[], takesAny: boolean): Finished<T> {
@@ -211,7 +216,7 @@ export class Inferences {
   async #prepare({ asks, stage }: Input, circumstances: Circumstances): Promise<Prepared[]> {
     const { pipeline, name } = this.release;
     if (!pipeline.prepare || asks !== pipeline.asked)
-      throw new BadPicture(`${name} takes no ${asks === 'features' ? asks : `${asks}s`}: send ${asksFor(pipeline)}`);
+      throw new OtherKind(`${name} takes no ${asks === 'features' ? asks : `${asks}s`}: send ${asksFor(pipeline)}`);
     try {
       return await pipeline.prepare(stage(), circumstances);
     } catch (error) {

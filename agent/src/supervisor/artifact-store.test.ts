@@ -39,6 +39,16 @@ const decay = async (file: string) => {
 };
 
 describe('the artifact store', () => {
+  it('makes the folder of a release that several slots want at once, one after the other', async () => {
+    const manifest = aManifest(server, { 'a.onnx': 'a', 'labels.txt': 'labels' });
+    for (const bytes of ['a', 'labels', canonicalJson(manifest)]) await put(bytes);
+    const digest = sha256(canonicalJson(manifest));
+    const wanted = Array.from({ length: 8 }, () => store.materialise(digest, manifest.files));
+    expect(new Set((await Promise.all(wanted)).map(({ folder: made }) => made)).size).toBe(1);
+    expect(await readdir(join(folder, 'releases'))).toEqual([digest]);
+    await store.openRelease(digest, 'a.onnx');
+  });
+
   it('shows a file only once it is whole and right', async () => {
     const digest = sha256('right');
     await writeFile(store.partialOf(digest), 'wrong');

@@ -102,6 +102,14 @@ describe('a manifest', () => {
       expect.stringMatching(/^preprocess is resize, decode, normalise: resize can't follow nothing; /),
     ],
     [
+      'tiles whose findings can not be put together',
+      {
+        preprocess: [steps[0], { tile: { width: 400, height: 400, overlap: 50 } }, ...steps.slice(1)],
+        postprocess: [{ values: [{ name: 'life' }] }],
+      },
+      "preprocess has tile, and what values finds in many tiles can't be put together",
+    ],
+    [
       'two inputs for one picture',
       { inputs: [input, { ...input, name: 'more' }] },
       'preprocess makes one tensor, but there are 2 inputs',

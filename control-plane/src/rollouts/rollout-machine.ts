@@ -1,7 +1,8 @@
 import type { RolloutId } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { reduceRollout, type RolloutEvent, type RolloutState, type Step } from '../core/rollout.js';
+import { reduceRollout, type RolloutEvent, type Observation, type RolloutState, type Step } from '../core/rollout.js';
+import { quarantined } from '../core/quarantine.js';
 import { deadlineOf } from '../core/stage.js';
 import { EvidenceRepository } from './evidence.repository.js';
 import { EventsService } from '../events/events.service.js';
@@ -38,7 +39,7 @@ export class RolloutMachine {
       await guard(tx);
       await this.sweep(tx, row, at);
       await this.evidence.fold(tx, id);
-      const observation = await this.targets.observe(tx, row);
+      const observation = await this.quarantine(tx, row, await this.targets.observe(tx, row));
       const event: RolloutEvent = { type: 'observed', at: at.getTime(), observation };
       const step = reduceRollout(row.plan, row.state, event);
       if ('refused' in step) return;
@@ -72,6 +73,20 @@ export class RolloutMachine {
       message: inWords(row, state),
       data: { state, ...(event.type === 'resume' && event.accepting ? { accepting: event.accepting } : {}) },
     });
+  }
+
+  /** A class of boards on which the release fails again and again is not offered it any more, by this rollout or a later one. */
+  private async quarantine(tx: EntityManager, row: RolloutRow, seen: Observation): Promise<Observation> {
+    if (row.state.phase !== 'running' || !seen.stages.some(({ counts }) => counts.waiting > 0)) return seen;
+    const [worst] = quarantined(await this.targets.tallies(tx, row));
+    if (!worst) return seen;
+    const { variant, hardwareClass, failedArtifact, decided } = worst;
+    const reason = `quarantined: ${variant} of ${row.plan.release} failed on ${failedArtifact} of ${decided} devices of ${hardwareClass}`;
+    const kept = await this.targets.keepFrom(tx, row.id, [hardwareClass], reason);
+    if (kept === 0) return seen;
+    const message = `rollout ${row.name} keeps ${kept} devices from it, ${reason}`;
+    await this.events.append(tx, { kind: 'rollout-quarantined', actor: 'flotilla', rollout: row.id, message, data: worst });
+    return this.targets.observe(tx, row);
   }
 
   private async sweep(tx: EntityManager, row: RolloutRow, at: Date): Promise<void> {

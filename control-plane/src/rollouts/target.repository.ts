@@ -4,6 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { noCounts } from '../core/counts.js';
 import type { Baseline } from '../core/baseline.js';
 import type { Strata } from '../core/gate.js';
+import type { VariantTally } from '../core/quarantine.js';
 import type { Observation } from '../core/rollout.js';
 import { gatesOf } from '../core/stage.js';
 import { EvidenceRepository, type EvidenceOf } from './evidence.repository.js';
@@ -131,6 +132,27 @@ export class TargetRepository {
        FROM unnest($2::text[], $3::uuid[]) o(device, deployment) WHERE t.rollout = $1 AND t.device = o.device`,
       [rollout, items.map((i) => i.device), items.map((i) => i.deployment)],
     );
+  }
+
+  /** How devices fared with a release by variant and hardware class, over all rollouts of it. */
+  tallies(tx: EntityManager, { digest, slot }: Pick<RolloutRow, 'digest' | 'slot'>): Promise<VariantTally[]> {
+    return tx.query(
+      `SELECT coalesce(s.variant, '') variant, t.hardware_class "hardwareClass", count(*)::int decided,
+              (count(*) FILTER (WHERE t.state = 'failed-artifact'))::int "failedArtifact"
+       FROM rollout_target t JOIN rollout r ON r.id = t.rollout
+       LEFT JOIN slot_report s ON s.device = t.device AND s.slot = r.slot AND s.deployment = t.deployment
+       WHERE r.digest = $1 AND r.slot = $2 AND t.state IN ('committed', 'failed-artifact') GROUP BY 1, 2`,
+      [digest, slot],
+    );
+  }
+
+  /** Devices of these classes that still wait; the sum says how many there were. */
+  async keepFrom(tx: EntityManager, rollout: RolloutId, classes: readonly string[], reason: string): Promise<number> {
+    const [, kept] = await tx.query<[unknown, number]>(
+      `UPDATE rollout_target SET state = 'rejected', reason = $3 WHERE rollout = $1 AND state = 'waiting' AND hardware_class = ANY($2)`,
+      [rollout, classes, reason],
+    );
+    return kept;
   }
 
   /** Silence has deadlines: an online device that says nothing is timed out; at the stage's end an offline one is deferred; a removed one is gone. */

@@ -11,6 +11,8 @@ export type SourceContext = {
 export async function openSource(config: SourceConfig, context: SourceContext): Promise<Source> {
   if ('mqtt' in config) return new (await import('./mqtt.js')).BrokerSource(config, context);
   if ('push' in config) return new (await import('./push.js')).PushedSource(config);
+  if ('audio' in config) return (await import('./audio.js')).soundSource(config);
+  if ('opcua' in config) return (await import('./opcua.js')).opcuaSource(config, context);
   if ('lines' in config) return new (await import('./lines.js')).LineStreamSource(config);
   if ('camera' in config) return (await import('./camera.js')).cameraSource(config);
   if ('video' in config) return (await import('./video.js')).videoSource(config);

@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Digest } from '@flotilla/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
 import { decodeAnswer, encodeFrame, frameType } from '../../frame.js';
 import { Prediction } from '../../prediction.js';
-import { Workshop, models } from '../fixtures/orders.js';
+import { exampleNetworks, Workshop } from '../fixtures/orders.js';
 import { type Served, serve } from '../fixtures/served.js';
 import { PredictAnswer } from '../slot-api/slot-schemas.js';
 import { decodeBlob, encodeBlob } from './memory/blob.js';
@@ -19,7 +18,7 @@ afterEach(async () => {
 });
 
 async function detector(digest = 'a', yaml = (text: string) => text): Promise<Served> {
-  const model = await readFile(join(models, 'networks/silero-vad-6.onnx'));
+  const model = await readFile(exampleNetworks.speech);
   const load = await releaseOf(workshop, yaml(await documented('speech-activity')), { 'model.onnx': model });
   const slot = await serve(workshop, { ...load, digest: Digest.parse(digest.repeat(64)) });
   slots.push(slot);
@@ -127,7 +126,7 @@ describe('asked without the gateway', () => {
     const response = await slot.post('/v1/slots/inspection/predict', JSON.stringify(body));
     return { status: response.status, ...((await response.json()) as { state?: string; error?: string }) };
   };
-  const window = (i: number, length = 512) => ({ samples: [...samples().slice(i * 512, i * 512 + length)], rate });
+  const window = (i: number, length = 512) => ({ samples: Array.from(samples().slice(i * 512, i * 512 + length)), rate });
 
   test('it answers with a state, which the next request may bring back', async () => {
     const slot = await detector();

@@ -133,3 +133,13 @@ test('a crop of the device takes the place of the release’s, and boxes still l
   expect((await answer(pixels(halves, 16, 8, 3, { overrides: { crop } }), own)).top[0]!.label).toBe('red');
   await own.close();
 });
+
+test('a stray file of another kind counts as an error of the release only while it could read nothing else', async () => {
+  const stray: Frame = { head: { ...head, payload: { kind: 'features' } }, payload: Buffer.from('{"a": 1}') };
+  const fresh = await serve(workshop, await workshop.smallRelease('colour'));
+  expect(await refused(stray, fresh)).toContain('takes no features');
+  await answer(encoded(await picture('red')), fresh);
+  expect(await refused(stray, fresh)).toContain('takes no features');
+  await fresh.close();
+  expect([sum(fresh.sent, 'ok'), sum(fresh.sent, 'errors')]).toEqual([1, 1]);
+});

@@ -30,7 +30,7 @@ export async function inferFrame(
   } catch (error) {
     if (error instanceof BadOverride) throw new RequestError(400, error.message);
     if (!(error instanceof BadPicture)) throw error;
-    if (isNear(request.socket)) inferences.unreadable();
+    if (isNear(request.socket)) inferences.unreadable(error);
     throw new RequestError(400, error.message);
   }
 }

@@ -1,20 +1,12 @@
-/** Above it the filter alone would take megabytes. */
-const mostPhases = 20_000;
-/** Zero crossings of the filter on either side, and the shape of its taper: scipy's. */
-const [crossings, beta] = [10, 5];
+import { resampleFilter } from '../../../resample-filter.js';
 
 export type Resampler = (channel: Float32Array) => Float32Array<ArrayBuffer>;
 
 /** As scipy.signal.resample_poly with its own Kaiser filter, the whole signal at once; outside of it lies silence. Throws for rates that share too little. */
 export function resampler(from: number, to: number): Resampler {
   if (from === to) return (channel) => Float32Array.from(channel);
-  const shared = greatestShared(from, to);
-  const [up, down] = [to / shared, from / shared];
-  if (!Number.isInteger(up) || !Number.isInteger(down) || Math.max(up, down) > mostPhases)
-    throw new Error(`${from} samples a second can't be made ${to}: the two share too little`);
-  const half = crossings * Math.max(up, down);
-  const filter = lowPass(half, Math.max(up, down), up);
-  return (channel) => convolved(channel, filter, up, down);
+  const { up, down, taps } = resampleFilter(from, to);
+  return (channel) => convolved(channel, taps, up, down);
 }
 
 function convolved(channel: Float32Array, filter: Float64Array, up: number, down: number): Float32Array<ArrayBuffer> {
@@ -29,25 +21,4 @@ function convolved(channel: Float32Array, filter: Float64Array, up: number, down
     result[at] = sum;
   }
   return result;
-}
-
-function lowPass(half: number, rate: number, gain: number): Float64Array {
-  const filter = Float64Array.from({ length: 2 * half + 1 }, (_, i) => {
-    const x = (i - half) / rate;
-    const edge = (i - half) / half;
-    return (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x)) * bessel(beta * Math.sqrt(1 - edge * edge));
-  });
-  const whole = filter.reduce((sum, tap) => sum + tap, 0);
-  return filter.map((tap) => (tap * gain) / whole);
-}
-
-/** I₀, the modified Bessel function of the first kind. */
-function bessel(x: number): number {
-  let [sum, term] = [1, 1];
-  for (let k = 1; term > sum * 1e-17; k++) sum += term *= (x / (2 * k)) ** 2;
-  return sum;
-}
-
-function greatestShared(a: number, b: number): number {
-  return b === 0 ? a : greatestShared(b, a % b);
 }
