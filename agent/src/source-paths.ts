@@ -2,11 +2,12 @@ import { resolve } from 'node:path';
 import type { SlotPipeline, SourceConfig, TriggerConfig } from '@flotilla/protocol';
 
 /** Relative paths as they are meant: from the folder of the file that they are written in. */
-export function pipelineFrom(folder: string, { source, trigger, pipeline }: SlotPipeline): SlotPipeline {
+export function pipelineFrom(folder: string, { source, trigger, pipeline, record }: SlotPipeline): SlotPipeline {
   return {
     ...(source ? { source: sourceFrom((path) => resolve(folder, path), source) } : {}),
     ...(trigger ? { trigger: triggerFrom((path) => resolve(folder, path), trigger) } : {}),
     ...(pipeline ? { pipeline } : {}),
+    ...(record ? { record: { ...record, folder: resolve(folder, record.folder) } } : {}),
   };
 }
 

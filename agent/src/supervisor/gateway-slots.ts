@@ -6,12 +6,12 @@ const file = 'agent.yaml';
 
 /** What the gateway has to do by `agent.yaml`, for slots that have a socket to be fed by. */
 export const gatewaySlots = (slots: Slots): GatewaySlot[] =>
-  Object.entries(slots).flatMap(([name, { listen, source, trigger, pipeline }]) => {
+  Object.entries(slots).flatMap(([name, { listen, source, trigger, pipeline, record }]) => {
     if (listen.unix === undefined) return [];
     const from = {
       ...(source ? { source: file } : {}),
       ...(trigger ? { trigger: file } : {}),
       ...(pipeline ? { pipeline: file } : {}),
     };
-    return [{ slot: SlotName.parse(name), socket: listen.unix, source, trigger, pipeline, from }];
+    return [{ slot: SlotName.parse(name), socket: listen.unix, source, trigger, pipeline, record, from }];
   });
