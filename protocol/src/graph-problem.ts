@@ -95,11 +95,16 @@ function networksProblem(networks: Networks): string | undefined {
       (made && 'asked' in made && made.asked !== 'picture'
         ? `preprocess begins with ${stepName(preprocess[0]!)}, and a graph's networks take pictures`
         : undefined) ??
-      (preprocess.some((step) => 'tile' in step) ? 'tile is for a release of one network' : undefined) ??
+      aloneProblem([...preprocess, ...postprocess]) ??
       postprocessProblem(postprocess, outputs);
     if (wrong !== undefined) return `networks: ${name}: ${wrong}`;
   }
   return decodingProblem(networks);
+}
+
+function aloneProblem(steps: readonly object[]): string | undefined {
+  const alone = steps.map(stepName).find((name) => name === 'tile' || stepsOverTime.has(name));
+  return alone && `${alone} is for a release of one network`;
 }
 
 /** The colour alone is each network's own: the picture is decoded once. */

@@ -120,8 +120,9 @@ describe('a gateway', () => {
   test('leaves alone what is unchanged, and begins anew what is not', async () => {
     await configure(slot({ source: { push: {} } }));
     await push('red');
-    await configure(slot({ source: { push: {} } }));
+    await configure(slot({ source: { push: {} } }, { source: 'desired state, epoch 7' }));
     expect((await ask('/v1/slots/inspection/result')).body).toMatchObject({ sequence: 1 });
+    expect((await ask('/v1/configuration')).body).toMatchObject({ slots: [{ source: { from: 'desired state, epoch 7' } }] });
     await configure(slot({ source: { push: { maxMb: 1 } } }));
     expect((await ask('/v1/slots/inspection/result')).status).toBe(404);
     await configure();

@@ -30,12 +30,14 @@ export class SlotGateway {
   readonly #runner: RunnerClient;
   readonly #closing = new AbortController();
   #source: Source | undefined;
+  #from: GatewaySlot['from'];
   #opened: Promise<void> = Promise.resolve();
   #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
 
   constructor(private readonly parts: SlotPipelineParts) {
     const { config, log, onSource } = parts;
     const { slot, socket, trigger, source, pipeline } = config;
+    this.#from = config.from;
     this.results = new Results(staleAfterMs(config));
     this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
     this.inspections = trigger && new Inspections(trigger);
@@ -53,7 +55,12 @@ export class SlotGateway {
   }
 
   get config(): GatewaySlot {
-    return this.parts.config;
+    return { ...this.parts.config, from: this.#from };
+  }
+
+  /** The same work, asked for by somebody else. */
+  cameFrom(from: GatewaySlot['from']): void {
+    this.#from = from;
   }
 
   /** Undefined until it is open, and where there is none. */
