@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from './config.js';
 
@@ -54,7 +54,18 @@ describe('agent.yaml', () => {
       limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50, predictionsMb: 50, maxRunS: 30 },
       logLevel: 'info',
       engines: [],
+      remoteConfiguration: { accept: true, folders: [] },
+      folder,
     });
+  });
+
+  it.each([
+    ['accept', { accept: true, folders: [] }],
+    ['refuse', { accept: false, folders: [] }],
+    ['{ folders: [pictures, /srv/more] }', { accept: true, folders: ['pictures', '/srv/more'] }],
+  ])('takes remoteConfiguration: %s', (written, { accept, folders }) => {
+    const its = folders.map((each) => resolve(folder, each));
+    expect(load(`data: d\nremoteConfiguration: ${written}`).remoteConfiguration).toEqual({ accept, folders: its });
   });
 
   it('names engines, with what they are used for', () => {
@@ -111,7 +122,7 @@ describe('agent.yaml', () => {
     [
       'what a later version will know',
       'data: x\nslots: { a: { listen: { http: "[::1]:1", opcua: "b:1" } } }',
-      ['slots.a.listen: unknown key "opcua"'],
+      ['slots.a.listen: unknown key "opcua" here; it belongs to another part'],
     ],
     [
       'no address',

@@ -40,6 +40,13 @@ const EngineFile = z.strictObject({
   /** What it is used for; absent: all that it has but the CPU. */
   providers: z.array(ExecutionProvider).min(1).optional(),
 });
+/**
+ * Whether the control plane may say what the gateway does, and the folders that it may name files of: without one, it may name
+ * none but cameras and serial lines.
+ */
+const RemoteConfiguration = z
+  .union([z.enum(['accept', 'refuse']), z.strictObject({ folders: z.array(z.string().min(1)).max(64) })])
+  .transform((written) => ({ accept: written !== 'refuse', folders: typeof written === 'string' ? [] : written.folders }));
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
@@ -62,6 +69,7 @@ export const AgentFile = z.strictObject({
     .prefault({}),
   /** Of the process that owns sources and triggers; it is reached on this device only. */
   gateway: z.strictObject({ listen: z.strictObject({ http: Address }) }).optional(),
+  remoteConfiguration: RemoteConfiguration.prefault('accept'),
   engines: z
     .array(EngineFile)
     .max(8)
@@ -72,7 +80,8 @@ export const AgentFile = z.strictObject({
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   profile: z.string().min(1).max(64).optional(),
 });
-export type AgentConfig = Readonly<z.output<typeof AgentFile>>;
+/** `folder`: of the file, from where its relative paths are seen. */
+export type AgentConfig = Readonly<z.output<typeof AgentFile> & { folder: string }>;
 
 /** Each overrides one key of the file. */
 const overrides: Record<string, string> = {
@@ -102,7 +111,9 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   checkAddresses(file, resolved);
   const exposed = exposureComplaint(resolved) ?? gatewayComplaint(result.data.gateway?.listen.http);
   if (exposed) throw new ConfigError(`${file}: ${exposed}`);
-  return deepFreeze({ ...result.data, data: resolve(folder, result.data.data), slots: resolved });
+  const { accept, folders } = result.data.remoteConfiguration;
+  const remoteConfiguration = { accept, folders: folders.map((each) => resolve(folder, each)) };
+  return deepFreeze({ ...result.data, folder, data: resolve(folder, result.data.data), slots: resolved, remoteConfiguration });
 }
 
 function readYaml(file: string): unknown {

@@ -12,23 +12,10 @@ const score = z.number();
 const label = z.string();
 const index = z.int().min(0);
 
-/** What a release's postprocessing may find: each of its steps fills the field of its kind, and no other. */
-export const Findings = z.object({
+/** What one network may find, boxes apart: each of a release's steps fills the field of its kind, and no other. */
+const kinds = {
   top: z.array(Ranked).optional(),
   labels: z.array(Ranked).optional().describe('Every class that reached its threshold, best first (`multi-label`).'),
-  boxes: z
-    .array(
-      z.object({
-        label,
-        index,
-        score,
-        box: z
-          .object({ left: z.number(), top: z.number(), width: z.number().min(0), height: z.number().min(0) })
-          .describe('Pixels of the picture as it is seen, after EXIF; where tensors were sent, of the model’s input.'),
-      }),
-    )
-    .optional()
-    .describe('Best first (`ssd-boxes`, `yolo-boxes`).'),
   text: z.object({ value: z.string(), score }).optional().describe('What was read (`ctc`); the score is its characters’ mean.'),
   values: z.array(z.object({ name: z.string(), value: z.number(), unit: z.string().optional() })).optional(),
   areas: z
@@ -39,6 +26,48 @@ export const Findings = z.object({
     .object({ score, threshold: z.number(), found: z.boolean() })
     .optional()
     .describe('`found` from the threshold on (`anomaly`).'),
+};
+/** What a network of a graph finds apart from others, by the name of its node. */
+const named = z.record(z.string(), z.object(kinds)).optional().describe('What nodes with `apart` found, by their names.');
+const point = z.tuple([z.number(), z.number()]);
+
+const box = {
+  label,
+  index,
+  score,
+  box: z
+    .object({ left: z.number(), top: z.number(), width: z.number().min(0), height: z.number().min(0) })
+    .describe('Pixels of the picture as it is seen, after EXIF; where tensors were sent, of the model’s input.'),
+  quad: z
+    .array(point)
+    .length(4)
+    .optional()
+    .describe('Its corners, clockwise from the top left, where it may lie at an angle; `box` is then the upright one around it.'),
+};
+/** In a graph a box carries what was found in it. */
+const InnerBox = z.object({ ...box, ...kinds, named });
+const Box = z.object({ ...box, ...kinds, named, boxes: z.array(InnerBox).optional() });
+
+export const Findings = z.object({
+  ...kinds,
+  named,
+  boxes: z
+    .array(Box)
+    .optional()
+    .describe('Best first (`ssd-boxes`, `yolo-boxes`, `db-boxes`; this one line by line where it says `order: reading`).'),
+  decision: z
+    .object({
+      label,
+      score: score.optional().describe('What was read for this answer; it is not what the decision was made of alone.'),
+      since: z.iso.datetime().describe('Since when it is so, by the time at which inputs were taken.'),
+      changed: z.boolean().describe('Whether it is so from this answer on.'),
+    })
+    .optional()
+    .describe('What holds over time (`hysteresis`, `vote`, `debounce`); absent until the first one is reached.'),
+  segment: z
+    .object({ label, onset: z.iso.datetime(), end: z.iso.datetime().optional().describe('Absent while it goes on.') })
+    .optional()
+    .describe('The stretch of time that goes on, or has just ended (`segments`).'),
 });
 export type Findings = z.infer<typeof Findings>;
 

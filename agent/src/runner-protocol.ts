@@ -68,6 +68,8 @@ export const Credentials = z.object({
 });
 export type Credentials = z.infer<typeof Credentials>;
 const credentials = Credentials.optional();
+/** Limits of the gates, microseconds by name: windows count what is slower. */
+const slow = z.record(z.string(), z.number().gt(0)).optional();
 
 const drain = z.object({ type: z.literal('drain'), graceMs: z.int().min(0) });
 
@@ -86,6 +88,7 @@ export const ToRunner = z.discriminatedUnion('type', [
     ...load,
     listen: Listen.default({}),
     windowS: z.number().gt(0),
+    slow,
     /** Golden set and figures first, told as `preflighted`: where there is no memory for a runner that is thrown away. */
     prove: z.boolean().optional(),
     /** Inferences through its own handlers before `ready`: for one that takes over from another, whose clients all come at once. */
@@ -105,7 +108,7 @@ export const ToRunner = z.discriminatedUnion('type', [
   drain,
   /** New ones, for connections to come. */
   z.object({ type: z.literal('secure'), credentials: Credentials }),
-  z.object({ type: z.literal('configure'), windowS: z.number().gt(0), staleAfterMs: z.number().gt(0).optional() }),
+  z.object({ type: z.literal('configure'), windowS: z.number().gt(0), staleAfterMs: z.number().gt(0).optional(), slow }),
 ]);
 export type ToRunner = z.infer<typeof ToRunner>;
 

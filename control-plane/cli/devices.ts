@@ -1,5 +1,6 @@
-import { type DeviceSlotView, DeviceView, TokenView } from '@flotilla/protocol';
+import { DeviceConfigurationView, type DeviceSlotView, DeviceView, TokenView } from '@flotilla/protocol';
 import { Command } from 'commander';
+import { describeDeviceConfiguration } from './configuration-text.js';
 import { example, facts, labelsText, print, table } from './output.js';
 import { suggesting } from './near-names.js';
 import type { ApiClient } from './client.js';
@@ -40,7 +41,12 @@ const show = () =>
       .description('One device')
       .argument('<device>')
       .action(async (id: string, _options: unknown, command: Command) => {
-        print(command, await find(clientFor(command), id), describe);
+        const client = clientFor(command);
+        const device = await find(client, id);
+        const configuration = await client.get(`${pathOf(id)}/configuration`, DeviceConfigurationView);
+        print(command, { ...device, configuration }, (all) =>
+          [describe(all), describeDeviceConfiguration(all.configuration)].filter(Boolean).join('\n\n'),
+        );
       }),
     'flotilla devices show lyon-1',
   );

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ApiError } from './client.js';
+import { configurations } from './configurations.js';
 import { devices } from './devices.js';
 import { doctor } from './doctor.js';
 import { events } from './events.js';
@@ -11,8 +12,9 @@ import { backup, restore } from './safekeeping.js';
 import { UsageError, version } from './settings.js';
 import { status } from './status.js';
 import { tokens } from './tokens.js';
+import { WrittenFileError } from './written-file.js';
 
-const nouns = [devices, groups, releases, rollouts, tokens, events, status, doctor, backup, restore];
+const nouns = [devices, groups, releases, rollouts, configurations, tokens, events, status, doctor, backup, restore];
 
 /** After sysexits.h: the command line itself is wrong. */
 const usage = 64;
@@ -36,7 +38,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usage;
-    if (![ApiError, PlanFileError, ReleaseFolderError, UsageError].some((known) => error instanceof known)) throw error;
+    if (![ApiError, PlanFileError, ReleaseFolderError, UsageError, WrittenFileError].some((known) => error instanceof known))
+      throw error;
     console.error((error as Error).message);
     return error instanceof UsageError ? usage : 1;
   } finally {

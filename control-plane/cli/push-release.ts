@@ -12,6 +12,8 @@ import {
   ReleaseFile,
   ReleasePath,
   ReleaseView,
+  postprocessOf,
+  variantFiles,
 } from '@flotilla/protocol';
 import { parse } from 'yaml';
 import type { ApiClient } from './client.js';
@@ -62,8 +64,8 @@ function parseYaml(file: string, text: string): unknown {
 
 /** Variants, label files, the baseline and everything in the golden folder: what release.yaml names, and nothing else. */
 async function filesOf(folder: string, release: ReleaseFile): Promise<string[]> {
-  const labels = labelFiles(release.postprocess);
-  const named = [...release.variants.map((variant) => variant.file), ...labels, ...(release.baseline ? [release.baseline] : [])];
+  const labels = labelFiles(postprocessOf(release));
+  const named = [...release.variants.flatMap(variantFiles), ...labels, ...(release.baseline ? [release.baseline] : [])];
   const golden = release.golden ? await filesBelow(folder, release.golden.folder) : [];
   return [...new Set([...named, ...golden])].toSorted();
 }

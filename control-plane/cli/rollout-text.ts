@@ -3,6 +3,7 @@ import { facts, table } from './output.js';
 
 const ends: readonly RolloutView['phase'][] = [
   'completed',
+  'rejected',
   'rolled-back',
   'rollback-incomplete',
   'cancelled',
@@ -45,4 +46,9 @@ function stageRow({ name, phase, counts }: StageView) {
 }
 
 const gateRows = ({ name, gates }: StageView) =>
-  gates.map((gate) => ({ stage: name, gate: gate.metric, verdict: gate.verdict, evidence: gate.evidence }));
+  gates.map((gate) => ({
+    stage: name,
+    gate: gate.metric,
+    verdict: gate.dryRun ? `${gate.verdict} (dry run)` : gate.verdict,
+    evidence: gate.evidence,
+  }));

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describeIssues, RolloutPlan, RolloutView } from '@flotilla/protocol';
+import { describeIssues, type RolloutPlan, RolloutPlanFile, RolloutView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { parse } from 'yaml';
 import { ApiClient, ApiError } from './client.js';
@@ -20,6 +20,13 @@ export function rollouts(): Command {
     commanding('pause', 'Offer nothing more; devices in flight finish', 'flotilla rollouts pause product-classifier-1.2.0'),
   );
   noun.addCommand(resume());
+  noun.addCommand(
+    commanding(
+      'retry',
+      'Offer it again to devices of the stages so far that failed, fell silent or were left for later',
+      'flotilla rollouts retry product-classifier-1.2.0',
+    ),
+  );
   noun.addCommand(
     commanding(
       'roll-back',
@@ -107,7 +114,7 @@ const resume = () =>
     'flotilla rollouts resume product-classifier-1.2.0 --accepting "camera 3 was unplugged"',
   );
 
-const commanding = (type: 'pause' | 'roll-back' | 'cancel', description: string, line: string) =>
+const commanding = (type: 'pause' | 'retry' | 'roll-back' | 'cancel', description: string, line: string) =>
   example(
     new Command(type)
       .description(description)
@@ -138,8 +145,8 @@ async function readPlan(file: string): Promise<RolloutPlan> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new PlanFileError(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
   });
-  const result = RolloutPlan.safeParse(parseYaml(file, text));
-  if (!result.success) throw new PlanFileError(describeIssues(file, RolloutPlan, result.error));
+  const result = RolloutPlanFile.safeParse(parseYaml(file, text));
+  if (!result.success) throw new PlanFileError(describeIssues(file, RolloutPlanFile, result.error));
   return result.data;
 }
 

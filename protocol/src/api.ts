@@ -73,16 +73,31 @@ export const ReleaseView = z
   .meta({ id: 'ReleaseView' });
 export type ReleaseView = z.infer<typeof ReleaseView>;
 
+const Verdict = z.enum(['pass', 'breach', 'insufficient', 'not-applicable']);
+const Bet = z.object({
+  /** What somebody would have who had begun with 1 and bet on it, window by window. */
+  capital: z.number(),
+  needed: z.number(),
+});
+/** A gate on one hardware class: how much has been won by betting against the release, and for it. */
+export const StratumVerdict = z
+  .object({ hardwareClass: z.string(), verdict: Verdict, windows: z.int(), inferences: z.int(), breach: Bet, pass: Bet })
+  .meta({ id: 'StratumVerdict' });
+export type StratumVerdict = z.infer<typeof StratumVerdict>;
+
 /** One gate's verdict with the figures it rests on. */
 export const GateVerdict = z
   .object({
     metric: z.string(),
-    verdict: z.enum(['pass', 'breach', 'insufficient', 'not-applicable']),
+    verdict: Verdict,
     /** The figures in words ('mean compute 41 ms against 9 ms on the same device, ratio 4.6 over limit 1.5, 128 inferences'). */
     evidence: z.string(),
     inferences: z.int(),
     value: z.number().optional(),
     limit: z.number().optional(),
+    /** Shown only: it decides nothing. */
+    dryRun: z.literal(true).optional(),
+    strata: z.array(StratumVerdict),
   })
   .meta({ id: 'GateVerdict' });
 export type GateVerdict = z.infer<typeof GateVerdict>;
@@ -116,6 +131,9 @@ export type StageView = z.infer<typeof StageView>;
 
 export const RolloutPhase = z.enum([
   'draft',
+  'awaiting-approval',
+  'rejected',
+  'scheduled',
   'running',
   'paused',
   'rolling-back',
@@ -126,7 +144,7 @@ export const RolloutPhase = z.enum([
   'superseded',
 ]);
 export type RolloutPhase = z.infer<typeof RolloutPhase>;
-export const PauseReason = z.enum(['manual', 'breach', 'inconclusive', 'state-regressed']);
+export const PauseReason = z.enum(['manual', 'breach', 'inconclusive', 'window', 'metrics', 'state-regressed']);
 export type PauseReason = z.infer<typeof PauseReason>;
 
 export const RolloutView = z
@@ -143,6 +161,8 @@ export const RolloutView = z
     stage: z.int().optional(),
     stages: z.array(StageView),
     plan: RolloutPlan,
+    /** What an approval has to name: the plan as it is. */
+    planHash: Digest,
     createdAt: time,
     updatedAt: time,
   })
@@ -155,6 +175,13 @@ export const RolloutCommand = z
     z.object({ type: z.literal('resume'), accepting: z.string().min(3).max(500).optional() }),
     z.object({ type: z.literal('cancel') }),
     z.object({ type: z.literal('roll-back') }),
+    /** Devices that did not get the release, for whatever reason, are offered it again. */
+    z.object({ type: z.literal('retry') }),
+    z.object({
+      type: z.enum(['approve', 'reject', 'withdraw-approval']),
+      planHash: Digest,
+      comment: z.string().max(500).optional(),
+    }),
   ])
   .meta({ id: 'RolloutCommand' });
 export type RolloutCommand = z.infer<typeof RolloutCommand>;

@@ -15,6 +15,8 @@ export const DesiredSlot = z
     release: ReleaseName,
     manifestDigest: Digest,
     probation: Probation,
+    /** Limits in microseconds from request to result: windows of this deployment count what is slower, under the same names. */
+    slow: z.record(z.string().max(64), z.number().gt(0)).optional(),
   })
   .meta({ id: 'DesiredSlot' });
 export type DesiredSlot = z.infer<typeof DesiredSlot>;
@@ -25,6 +27,8 @@ export const DeviceConfig = z
     windowS: z.number().min(0.2).max(3600).default(10),
     uploadS: z.number().min(0.2).max(86_400).default(60),
     heartbeatS: z.number().min(1).max(3600).default(60),
+    /** A `GatewayDocument`, which is parsed apart: one that cannot be read costs none of the other orders. */
+    gateway: z.unknown().optional(),
   })
   .meta({ id: 'DeviceConfig' });
 export type DeviceConfig = z.infer<typeof DeviceConfig>;

@@ -63,14 +63,29 @@ export const RecordingSource = z.strictObject({
 });
 export type RecordingSource = z.infer<typeof RecordingSource>;
 
-export const MqttSource = z.strictObject({
-  mqtt: url(/^(mqtts?|wss?)$/, 'mqtt://127.0.0.1:1883'),
-  topic: text,
-  qos: z.union([z.literal(0), z.literal(1)]).default(1),
-  username: text.optional(),
-  passwordFile: secretFile.optional(),
-  caFile: text.optional(),
-});
+/** Messages of a broker, known by their content: a picture, a WAV, a JSON object of features. */
+export const MqttSource = z
+  .strictObject({
+    mqtt: url(/^(mqtts?|wss?)$/, 'mqtt://127.0.0.1:1883'),
+    /** `+` and `#` stand for any. */
+    topic: text,
+    /** 1: each message, acknowledged when its result is out; the broker keeps what comes meanwhile. 0: the newest. */
+    qos: z.union([z.literal(0), z.literal(1)]).default(1),
+    /** No two clients of a broker may have the same; absent, one is made once and kept. */
+    clientId: z.string().min(1).max(128).optional(),
+    username: text.optional(),
+    passwordFile: secretFile.optional(),
+    /** Whom to trust, where it isn't the system's authorities. */
+    caFile: text.optional(),
+    certFile: text.optional(),
+    keyFile: secretFile.optional(),
+    /** A larger message is passed over. */
+    maxMb: z.number().gt(0).max(64).default(32),
+  })
+  .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+    error: 'certFile and keyFile go together',
+    path: ['keyFile'],
+  });
 export type MqttSource = z.infer<typeof MqttSource>;
 
 /** `POST /v1/slots/{slot}/push` of the gateway. */
@@ -133,10 +148,17 @@ export type LinesSource = z.infer<typeof LinesSource>;
 /** Variables of an OPC UA server, by feature name. */
 export const OpcUaSource = z.strictObject({
   opcua: url(/^opc\.tcp$/, 'opc.tcp://192.168.0.10:4840'),
-  nodes: z.record(z.string().min(1).max(128), text),
+  /** Such as `ns=2;s=Press.Temperature`. */
+  nodes: z
+    .record(z.string().min(1).max(128), text)
+    .refine((nodes) => Object.keys(nodes).length > 0 && Object.keys(nodes).length <= 4096, 'must name 1 to 4096 variables'),
   /** Between two sets of features; the server samples as often. */
   everyMs: z.int().min(10).max(3_600_000).default(1000),
   security: z.enum(['none', 'sign', 'sign-and-encrypt']).default('sign-and-encrypt'),
+  /** Basic256Sha256 unless it is said. */
+  policy: z.enum(['Basic256Sha256', 'Aes128_Sha256_RsaOaep', 'Aes256_Sha256_RsaPss']).optional(),
+  /** The server's own certificate (DER or PEM), which is trusted; absent, somebody moves it from `rejected` to `trusted`. */
+  serverCertificateFile: text.optional(),
   username: text.optional(),
   passwordFile: secretFile.optional(),
 });
@@ -154,6 +176,8 @@ export const SourceConfig = z.union([
   OpcUaSource,
 ]);
 export type SourceConfig = z.infer<typeof SourceConfig>;
+/** Which kind of source one is, the first key of its schema says. */
+export const sourceKinds = SourceConfig.options.map((kind) => Object.keys(kind.shape)[0]!);
 
 /** What sets a capture off. Without one, all that the source has is inferred as it comes. */
 export const TriggerConfig = z.strictObject({

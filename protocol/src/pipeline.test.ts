@@ -87,7 +87,7 @@ describe('postprocessing', () => {
   test.each<[string, object[], RegExp]>([
     ['scores turned after they were ranked', [topK, { softmax: {} }], /^postprocess is top-k, softmax: softmax must come before/],
     ['a step twice', [topK, topK], /top-k is there twice/],
-    ['nothing to thin out', [nms], /nms must follow ssd-boxes or yolo-boxes/],
+    ['nothing to thin out', [nms], /nms must follow ssd-boxes, yolo-boxes or db-boxes/],
     ['an unknown output', [{ sigmoid: { output: 'logits' } }], /reads the output "logits"; there are scores/],
   ])('makes no sense of %s', (_what, steps, message) => {
     expect(postprocessProblem(post(...steps), outputs)).toMatch(message);

@@ -1,40 +1,43 @@
 import { z } from 'zod';
 import { Probation } from './desired.js';
 import { Duration } from './duration.js';
+import { PlanGate } from './gate.js';
+import { presets } from './presets.js';
 import { GroupName, ReleaseName, SlotName } from './ids.js';
 
 const fraction = z.number().min(0).max(1);
+/** `2026-12-01T22:00:00+01:00`, or milliseconds since 1970; parsed to these. */
+const Instant = z.union([z.int().min(0), z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))]);
 const stageName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
-const stageTimes = { soak: Duration.default(600), deadline: Duration.default(7200) };
 
-/** Who comes next: so many devices, so many percent of all targeted (cumulative), or those that a selector names. */
+const stageTimes = {
+  soak: Duration.default(600),
+  deadline: Duration.default(7200),
+  /** In place of the plan's, for this stage. */
+  gates: z.array(PlanGate).min(1).max(16).optional(),
+};
+/** Who comes next: so many devices, so many percent of all targeted (cumulative), those that a selector names, or so many times those before. */
 export const PlanStage = z.union([
   z.strictObject({ name: stageName, count: z.int().min(1), ...stageTimes }),
   z.strictObject({ name: stageName, percent: z.number().gt(0).max(100), ...stageTimes }),
   z.strictObject({ name: stageName, devices: z.string().min(1).max(1000), ...stageTimes }),
+  z.strictObject({ name: stageName, growth: z.number().gt(1).max(1000), ...stageTimes }),
 ]);
 export type PlanStage = z.infer<typeof PlanStage>;
 
-/** Mean compute CPU time against the incumbent's on the same device, or a plain limit in milliseconds. */
-export const ComputeGate = z
-  .strictObject({
-    metric: z.literal('compute.mean'),
-    ratioToIncumbent: z.number().gt(0).optional(),
-    maxMs: z.number().gt(0).optional(),
-    minInferences: z.int().min(1).default(500),
-  })
-  .refine(
-    (gate) => (gate.ratioToIncumbent === undefined) !== (gate.maxMs === undefined),
-    'needs exactly one of ratioToIncumbent and maxMs',
-  );
-/** Share of failed inferences. */
-export const ErrorsGate = z.strictObject({
-  metric: z.literal('errors'),
-  max: fraction,
-  minInferences: z.int().min(1).default(500),
+/** How sure a verdict must be. `falseAlarm` is shared out among all gates, hardware classes and stages of the rollout. */
+export const PlanEvidence = z.strictObject({
+  /** Chance that a release as good as the incumbent is stopped, over the whole rollout. */
+  falseAlarm: z.number().gt(0).max(0.5).default(0.01),
+  /** Chance that a stage passes although a gate's margin is exceeded. */
+  pass: z.number().gt(0).max(0.5).default(0.05),
+  /** How long a stage that has soaked waits for its evidence before it is inconclusive. */
+  maxWait: Duration.default(86_400),
+  /** Windows of the incumbent that a device needs to be compared with itself, and inferences for its wall time. */
+  baselineWindows: z.int().min(1).max(10_000).default(20),
+  baselineInferences: z.int().min(1).max(1_000_000).default(500),
 });
-export const PlanGate = z.union([ComputeGate, ErrorsGate]);
-export type PlanGate = z.infer<typeof PlanGate>;
+export type PlanEvidence = z.infer<typeof PlanEvidence>;
 
 export const PlanSuccess = z.strictObject({
   /** Of the decided devices, the share that must have committed. */
@@ -46,27 +49,74 @@ export const PlanSuccess = z.strictObject({
   maxDeferred: fraction.default(0.1),
   /** An offered device that stays silent this long is timed out. */
   deviceDeadline: Duration.default(1800),
+  /** Of the eligible devices, the share that may fail for reasons of the place; more pauses, and never rolls back. */
+  maxPlaceFailures: fraction.default(0.2),
 });
 
-/** A rollout as people write it (YAML or JSON): an unknown key is an error. */
+/** Whose word it takes: so many people other than the one who made the plan, before it starts and before the stages named. */
+export const PlanApproval = z.strictObject({
+  count: z.int().min(1).max(10).default(1),
+  start: z.boolean().default(true),
+  stages: z.array(stageName).max(32).default([]),
+});
+
+/** How fast devices are offered a stage; nothing said: all of it at once. */
+export const PlanPace = z.strictObject({
+  /** Devices that may be under way at a time. */
+  maxInFlight: z.int().min(1).optional(),
+  /** Devices offered a minute; `growth`: times so many after each minute. */
+  perMinute: z.number().gt(0).optional(),
+  growth: z.number().min(1).max(100).default(1),
+});
+
+const shape = {
+  apiVersion: z.literal('flotilla/v1').default('flotilla/v1'),
+  kind: z.literal('Rollout').default('Rollout'),
+  /** Fills in what the plan leaves out. */
+  preset: z.enum(['cautious', 'standard', 'emergency']).optional(),
+  name: z.string().min(1).max(128),
+  release: ReleaseName,
+  slot: SlotName,
+  /** A selector over labels and reported facts; `*` for all. */
+  target: z.string().min(1).max(1000).optional(),
+  group: GroupName.optional(),
+  stages: z.array(PlanStage).min(1).max(32),
+  gates: z.array(PlanGate).min(1, 'a rollout without a gate would advance on hope').max(16),
+  evidence: PlanEvidence.prefault({}),
+  success: PlanSuccess.prefault({}),
+  pace: PlanPace.prefault({}),
+  probation: Probation.prefault({}),
+  approval: PlanApproval.optional(),
+  /** Not before. */
+  startAt: Instant.optional(),
+  /** Ends what other rollouts still do to these devices in this slot, instead of being refused. */
+  supersede: z.boolean().default(false),
+  onBreach: z.enum(['pause', 'roll-back']).default('roll-back'),
+};
+
+/** A rollout's plan, complete: an unknown key is an error. */
 export const RolloutPlan = z
-  .strictObject({
-    apiVersion: z.literal('flotilla/v1').default('flotilla/v1'),
-    kind: z.literal('Rollout').default('Rollout'),
-    name: z.string().min(1).max(128),
-    release: ReleaseName,
-    slot: SlotName,
-    /** A selector over labels and reported facts; `*` for all. */
-    target: z.string().min(1).max(1000).optional(),
-    group: GroupName.optional(),
-    stages: z.array(PlanStage).min(1).max(32),
-    gates: z.array(PlanGate).min(1, 'a rollout without a gate would advance on hope').max(16),
-    success: PlanSuccess.prefault({}),
-    probation: Probation.prefault({}),
-    onBreach: z.enum(['pause', 'roll-back']).default('roll-back'),
-  })
+  .strictObject(shape)
   .refine((plan) => (plan.target === undefined) !== (plan.group === undefined), 'needs exactly one of target and group')
   .meta({ id: 'RolloutPlan' });
 export type RolloutPlan = z.infer<typeof RolloutPlan>;
 /** The same before defaults and durations are filled in. */
 export type RolloutPlanInput = z.input<typeof RolloutPlan>;
+
+/** A plan as people write it (YAML or JSON): with a preset, what that says may be left out. */
+export const RolloutPlanFile = z
+  .strictObject({
+    ...shape,
+    stages: shape.stages.optional(),
+    gates: shape.gates.optional(),
+    evidence: PlanEvidence.optional(),
+    success: PlanSuccess.optional(),
+    pace: PlanPace.optional(),
+    onBreach: shape.onBreach.unwrap().optional(),
+  })
+  .transform((written) => {
+    const said = Object.fromEntries(Object.entries(written).filter(([, value]) => value !== undefined));
+    return { ...(written.preset ? presets[written.preset] : {}), ...said };
+  })
+  .pipe(RolloutPlan)
+  .meta({ id: 'RolloutPlanFile' });

@@ -1,5 +1,8 @@
 import { z } from 'zod';
+import { Signal, Waveform, Window, channelsOf, waveformShape, windowLength } from './signal.js';
+import { Detrend, LogMel, Scale, Spectrum, Standardise, logMelShape, spectrumShape } from './signal-steps.js';
 import type { Datatype } from './tensors.js';
+import { Tile } from './tile.js';
 
 const triple = z.tuple([z.number(), z.number(), z.number()]);
 const single = z.tuple([z.number()]);
@@ -40,16 +43,21 @@ export const Resize = z
   .strictObject({
     width: side,
     height: side,
-    fit: z.enum(['centre-crop', 'stretch', 'letterbox']),
+    /** `within`: shrunk until it goes into width × height, never enlarged; `height`: to the height, as wide as it then is, `width` at most. */
+    fit: z.enum(['centre-crop', 'stretch', 'letterbox', 'within', 'height']),
     cropFraction: z.number().gt(0).max(1).default(1),
     reference: z.enum(['pillow-bilinear', 'pillow-bicubic', 'opencv-linear', 'opencv-area', 'nearest']),
     /** What fills a letterbox: one level, or red, green and blue. */
     pad: z.union([level, z.tuple([level, level, level])]).optional(),
+    /** Of `within`: each side to the nearest multiple, that much at least. */
+    multipleOf: side.optional(),
+    /** Of `height`: what is less wide is padded on the right. */
+    minWidth: side.optional(),
     /** Where the picture lies in its letterbox; in the middle where nothing is said. */
     place: z.enum(['centre', 'top-left']).optional(),
   })
   .check(({ value, issues }) => {
-    const wrong = letterboxProblem(value);
+    const wrong = letterboxProblem(value) ?? freeSizeProblem(value);
     if (wrong) issues.push({ code: 'custom', path: [wrong.key], message: wrong.message, input: value });
   });
 export type Resize = z.infer<typeof Resize>;
@@ -57,8 +65,19 @@ export type Resize = z.infer<typeof Resize>;
 function letterboxProblem({ fit, pad, place }: { fit: string; pad?: unknown; place?: unknown }) {
   if (fit === 'letterbox')
     return pad === undefined ? { key: 'pad', message: 'a letterbox needs a pad value, 0 to 255' } : undefined;
-  if (pad !== undefined) return { key: 'pad', message: 'only a letterbox is padded' };
+  if (pad !== undefined && fit !== 'height') return { key: 'pad', message: 'only a letterbox is padded' };
   return place === undefined ? undefined : { key: 'place', message: 'only a letterbox has room to place a picture in' };
+}
+
+type FreeSize = { fit: string; width: number; pad?: unknown; multipleOf?: number | undefined; minWidth?: number | undefined };
+
+function freeSizeProblem({ fit, width, pad, multipleOf, minWidth }: FreeSize) {
+  if (multipleOf !== undefined && fit !== 'within') return { key: 'multipleOf', message: 'only fit: within rounds its sides' };
+  if (minWidth !== undefined && fit !== 'height') return { key: 'minWidth', message: 'only fit: height has a least width' };
+  if (minWidth !== undefined && minWidth > width) return { key: 'minWidth', message: `it is above the width, ${width}` };
+  return minWidth !== undefined && pad === undefined
+    ? { key: 'pad', message: 'a least width needs a pad value, 0 to 255' }
+    : undefined;
 }
 
 /** `(pixel − mean) / std` per channel, pixels in 0…255. */
@@ -103,26 +122,39 @@ export type Feature = z.infer<typeof Feature>;
 export const Features = z.array(Feature).min(1).max(4096);
 export type Features = z.infer<typeof Features>;
 
-export const PreprocessStep = z.union([
-  z.strictObject({ decode: Decode }),
-  z.strictObject({ crop: Crop }),
-  z.strictObject({ resize: Resize }),
-  z.strictObject({ normalise: Normalise }),
-  z.strictObject({ pixels: PixelsStep }),
-  z.strictObject({ quantize: Quantize }),
-  z.strictObject({ features: Features }),
-]);
+export const PreprocessStep = z
+  .union([
+    z.strictObject({ decode: Decode }),
+    z.strictObject({ crop: Crop }),
+    z.strictObject({ tile: Tile }),
+    z.strictObject({ resize: Resize }),
+    z.strictObject({ normalise: Normalise }),
+    z.strictObject({ pixels: PixelsStep }),
+    z.strictObject({ quantize: Quantize }),
+    z.strictObject({ features: Features }),
+    z.strictObject({ signal: Signal }),
+    z.strictObject({ window: Window }),
+    z.strictObject({ waveform: Waveform }),
+    z.strictObject({ detrend: Detrend }),
+    z.strictObject({ standardise: Standardise }),
+    z.strictObject({ scale: Scale }),
+    z.strictObject({ spectrum: Spectrum }),
+    z.strictObject({ 'log-mel': LogMel }),
+  ])
+  .meta({ id: 'PreprocessStep' });
 export type PreprocessStep = z.infer<typeof PreprocessStep>;
 
 /** What a release is asked with. */
-export type Asked = 'picture' | 'features';
+export type Asked = 'picture' | 'features' | 'signal';
 type Made = { type: Datatype; shape: readonly number[] };
 type Channels = 1 | 3;
 /** What lies between two steps, as far as it is known before the first input. */
 type Between =
   | { is: 'nothing' }
-  | { is: 'a picture'; channels: Channels }
+  | { is: 'a picture' | 'tiles'; channels: Channels }
   | { is: 'pixels'; channels: Channels; width: number; height: number }
+  | { is: 'a signal'; channels: number; rate: number }
+  | { is: 'a window'; channels: number; rate: number; samples: number }
   | ({ is: 'a tensor' } & Made);
 type Told = Between | { problem: string };
 
@@ -131,8 +163,12 @@ const follow: { [K in StepName]: (step: OptionsOf<K>, before: Between) => Told |
   decode: ({ colour }, before) =>
     before.is === 'nothing' ? { is: 'a picture', channels: colour === 'grey-bt601' ? 1 : 3 } : undefined,
   crop: (_step, before) => (before.is === 'a picture' ? before : undefined),
-  resize: ({ width, height }, before) =>
-    before.is === 'a picture' ? { is: 'pixels', channels: before.channels, width, height } : undefined,
+  tile: (_step, before) => (before.is === 'a picture' ? { ...before, is: 'tiles' } : undefined),
+  resize: ({ width, height, fit }, before) => {
+    if (before.is !== 'a picture' && before.is !== 'tiles') return undefined;
+    const [freeWidth, freeHeight] = [fit === 'within' || fit === 'height', fit === 'within'];
+    return { is: 'pixels', channels: before.channels, width: freeWidth ? -1 : width, height: freeHeight ? -1 : height };
+  },
   normalise: ({ mean, std, layout: order }, before) => {
     if (before.is !== 'pixels') return undefined;
     if (mean.length !== before.channels || std.length !== before.channels)
@@ -155,7 +191,29 @@ const follow: { [K in StepName]: (step: OptionsOf<K>, before: Between) => Told |
     if (twice !== undefined) return { problem: `features has "${twice}" twice` };
     return { is: 'a tensor', type: 'FP32', shape: [1, columns.reduce((sum, column) => sum + columnsOf(column), 0)] };
   },
+  signal: (step, before) =>
+    before.is === 'nothing' ? { is: 'a signal', channels: channelsOf(step), rate: step.rate } : undefined,
+  window: (step, before) => (before.is === 'a signal' ? { ...before, is: 'a window', samples: windowLength(step) } : undefined),
+  waveform: (step, before) => {
+    if (before.is !== 'a window') return undefined;
+    if (step.layout === 'NT' && before.channels !== 1)
+      return { problem: `waveform has the layout NT, which is for one channel, and there are ${before.channels}` };
+    return { is: 'a tensor', type: 'FP32', shape: waveformShape(step, before.channels, before.samples) };
+  },
+  detrend: (_step, before) => (before.is === 'a window' ? before : undefined),
+  standardise: (_step, before) => (before.is === 'a window' ? before : undefined),
+  scale: (pairs, before) => {
+    if (before.is !== 'a window') return undefined;
+    return pairs.length === 1 || pairs.length === before.channels
+      ? before
+      : { problem: `scale has ${pairs.length} pairs for ${before.channels} channels` };
+  },
+  spectrum: (step, before) => (before.is === 'a window' ? analysed(spectrumShape(step, before)) : undefined),
+  'log-mel': (step, before) => (before.is === 'a window' ? analysed(logMelShape(step, before)) : undefined),
 };
+
+const analysed = (told: { shape: number[] } | { problem: string }): Told =>
+  'problem' in told ? told : { is: 'a tensor', type: 'FP32', ...told };
 
 type AllOf<T> = T extends unknown ? keyof T : never;
 type StepName = AllOf<PreprocessStep>;
@@ -180,11 +238,13 @@ export function preprocessing(steps: readonly PreprocessStep[]): ({ asked: Asked
     between = next;
   }
   if (between.is !== 'a tensor') return { problem: outOfOrder(steps, 'the model', between) };
-  return { asked: 'features' in steps[0]! ? 'features' : 'picture', type: between.type, shape: between.shape };
+  return { asked: askedBy(steps[0]!), type: between.type, shape: between.shape };
 }
 
+const askedBy = (first: PreprocessStep): Asked => ('features' in first ? 'features' : 'signal' in first ? 'signal' : 'picture');
+
 const outOfOrder = (steps: readonly PreprocessStep[], name: string, { is }: Between) =>
-  `preprocess is ${steps.map(stepName).join(', ')}: ${name} can't follow ${is}; it must be decode, crop if any, resize, then normalise or pixels, quantize if any; or features, quantize if any`;
+  `preprocess is ${steps.map(stepName).join(', ')}: ${name} can't follow ${is}; it must be decode, crop if any, tile if any, resize, then normalise or pixels, quantize if any; or features, quantize if any; or signal, window, detrend, standardise or scale if any, then waveform, spectrum or log-mel, quantize if any`;
 
 /** Why the steps and the model's inputs don't go together; undefined when they do. */
 export function preprocessProblem(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ConfigurationReport } from './configuration.js';
 import { BootId, DeploymentId, Digest, SlotName } from './ids.js';
 import { Sketch } from './sketch.js';
 import { FailureClass, UpdateState } from './update.js';
@@ -42,6 +43,10 @@ export const InferenceWindow = z
     /** Top-1 scores in ten equal bins over [0, 1]. */
     scores: z.array(count).length(10),
     queueDepthMax: count,
+    /** Resident memory of the runner at the window's end. */
+    rssBytes: count.optional(),
+    /** How often the runner had to be started anew since the window before; absent for never. */
+    restarts: count.optional(),
   })
   .meta({ id: 'InferenceWindow' });
 export type InferenceWindow = z.infer<typeof InferenceWindow>;
@@ -112,7 +117,15 @@ export const ReplyEvent = z
   .meta({ id: 'ReplyEvent' });
 export type ReplyEvent = z.infer<typeof ReplyEvent>;
 
+/** The gateway configuration in force changed, or a part of it was refused. */
+export const ConfigurationEvent = z
+  .object({ type: z.literal('configuration'), ...clock, uptime: seconds, ...ConfigurationReport.shape })
+  .meta({ id: 'ConfigurationEvent' });
+export type ConfigurationEvent = z.infer<typeof ConfigurationEvent>;
+
 export const TelemetryRecord = z.discriminatedUnion('type', [InferenceWindow, Vitals]).meta({ id: 'TelemetryRecord' });
 export type TelemetryRecord = z.infer<typeof TelemetryRecord>;
-export const EventRecord = z.discriminatedUnion('type', [UpdateEvent, AlarmEvent, ReplyEvent]).meta({ id: 'EventRecord' });
+export const EventRecord = z
+  .discriminatedUnion('type', [UpdateEvent, AlarmEvent, ReplyEvent, ConfigurationEvent])
+  .meta({ id: 'EventRecord' });
 export type EventRecord = z.infer<typeof EventRecord>;

@@ -1,24 +1,12 @@
 import { z } from 'zod';
 import { InputSignature } from './example.js';
+import { Graph, Networks } from './graph.js';
+import { Constant, Recurrent } from './feeds.js';
 import { Digest, ModelName, Version } from './ids.js';
 import { PostprocessStep } from './postprocess.js';
 import { PreprocessStep } from './preprocess.js';
 import { ReleasePath, TensorSignature } from './tensors.js';
-
-export const ExecutionProvider = z.enum(['cpu', 'cuda', 'tensorrt']);
-export type ExecutionProvider = z.infer<typeof ExecutionProvider>;
-export const Precision = z.enum(['fp32', 'fp16', 'int8', 'int4']);
-export type Precision = z.infer<typeof Precision>;
-
-const variant = {
-  file: ReleasePath,
-  precision: Precision,
-  providers: z.array(ExecutionProvider).min(1),
-  /** Profile ids or architectures that this variant is for; absent means all. */
-  profiles: z.array(z.string().max(64)).min(1).optional(),
-  minOrt: Version.optional(),
-  memoryMb: z.number().min(1).max(1_000_000).optional(),
-};
+import { variantFields, variantFiles, variantObstacle } from './variant.js';
 
 /** Requests computed together; every input and output needs a free first dimension. `maxDelayMs`: what one may wait for company. */
 export const Batching = z.strictObject({
@@ -32,10 +20,16 @@ const common = {
   version: Version,
   summary: z.string().max(500).optional(),
   licence: z.string().max(200).optional(),
-  inputs: z.array(InputSignature).min(1).max(32),
-  outputs: z.array(TensorSignature).min(1).max(32),
+  /** None where the release has several networks, each with its own. */
+  inputs: z.array(InputSignature).max(32).default([]),
+  outputs: z.array(TensorSignature).max(32).default([]),
   preprocess: z.array(PreprocessStep).max(16).default([]),
   postprocess: z.array(PostprocessStep).max(16).default([]),
+  /** Several networks in one release, and how what one finds goes into another. */
+  networks: Networks.optional(),
+  graph: Graph.optional(),
+  constants: z.array(Constant).min(1).max(32).optional(),
+  recurrent: z.array(Recurrent).min(1).max(32).optional(),
   requires: z
     .strictObject({ agent: z.string().max(100).optional(), memoryMb: z.number().min(1).max(1_000_000).optional() })
     .default({}),
@@ -68,16 +62,42 @@ export function batchObstacle({ inputs, outputs }: Record<'inputs' | 'outputs', 
   return text && `the input ${text.name} is BYTES, which is never batched`;
 }
 
+type Shaped = Readonly<{
+  inputs: readonly unknown[];
+  outputs: readonly unknown[];
+  networks?: unknown;
+  graph?: unknown;
+  variants: readonly Parameters<typeof variantObstacle>[0][];
+}>;
+
+/** What the schema's fields alone don't say: one network at the top, or several by name with a graph. */
+function shapeProblems(release: Shaped): { path: (string | number)[]; message: string }[] {
+  const { networks, graph, variants } = release;
+  const problems = variants.flatMap((variant, i) => {
+    const message = variantObstacle(variant);
+    return message === undefined ? [] : [{ path: ['variants', i], message }];
+  });
+  if ((networks === undefined) !== (graph === undefined)) {
+    const missing = networks === undefined ? 'networks' : 'graph';
+    return [...problems, { path: [missing], message: 'networks and graph go together' }];
+  }
+  if (networks !== undefined) return problems;
+  for (const side of ['inputs', 'outputs'] as const)
+    if (release[side].length === 0) problems.push({ path: [side], message: `a network has ${side}` });
+  return problems;
+}
+
 /** `release.yaml` as people write it: an unknown key is an error. */
 export const ReleaseFile = z
   .strictObject({
     apiVersion: z.literal('flotilla/v1'),
     kind: z.literal('Release'),
     ...common,
-    variants: z.array(z.strictObject(variant)).min(1).max(32),
+    variants: z.array(z.strictObject(variantFields)).min(1).max(32),
   })
   .check(({ value, issues }) => {
-    const obstacle = value.batching && batchObstacle(value);
+    for (const { path, message } of shapeProblems(value)) issues.push({ code: 'custom', path, message, input: value });
+    const obstacle = value.batching && !value.networks && batchObstacle(value);
     if (obstacle) issues.push({ code: 'custom', path: ['batching'], message: obstacle, input: value.batching });
   })
   .meta({ id: 'ReleaseFile' });
@@ -91,36 +111,25 @@ export const Manifest = z
   .object({
     v: z.literal(1),
     ...common,
-    variants: z.array(z.object(variant)).min(1).max(32),
+    variants: z.array(z.object(variantFields)).min(1).max(32),
     files: z.array(ManifestFile).min(1).max(4096),
+  })
+  .check(({ value, issues }) => {
+    for (const { path, message } of shapeProblems(value)) issues.push({ code: 'custom', path, message, input: value });
   })
   .meta({ id: 'Manifest' });
 export type Manifest = z.infer<typeof Manifest>;
 
 export const releaseName = (release: Pick<Manifest, 'model' | 'version'>) => `${release.model}@${release.version}`;
 
-/** One input with what must come of it, so that a preprocessing fault is told from a model fault. */
-export const GoldenCase = z.object({
-  name: z.string().min(1).max(128),
-  /** A file in the golden folder. */
-  input: ReleasePath,
-  /** Every `stride`-th element of the flattened tensor that preprocessing must give; absent where the input holds the model's tensors by name, as JSON. */
-  tensor: z
-    .object({
-      shape: z.array(z.int().min(0)),
-      stride: z.int().min(1),
-      values: z.array(z.number()),
-      tolerance: z.number().gt(0),
-    })
-    .optional(),
-  /** The float reference's raw output, and its top classes. */
-  output: z.object({
-    name: z.string(),
-    values: z.array(z.number()),
-    top: z.array(z.object({ index: z.int().min(0), label: z.string(), score: z.number() })).min(1),
-  }),
-});
-export type GoldenCase = z.infer<typeof GoldenCase>;
-/** `cases.json` in the golden folder. */
-export const GoldenSet = z.object({ v: z.literal(1), cases: z.array(GoldenCase).min(1).max(1000) }).meta({ id: 'GoldenSet' });
-export type GoldenSet = z.infer<typeof GoldenSet>;
+/** Of all its networks. */
+export const postprocessOf = ({ postprocess, networks }: Pick<Manifest, 'postprocess' | 'networks'>): PostprocessStep[] => [
+  ...postprocess,
+  ...Object.values(networks ?? {}).flatMap((network) => network.postprocess),
+];
+
+/** Bytes of a variant's ONNX files. */
+export const weightsOf = ({ files }: Pick<Manifest, 'files'>, variant: Manifest['variants'][number] | undefined): number => {
+  const own = new Set(variant && variantFiles(variant));
+  return files.reduce((sum, { path, size }) => (own.has(path) ? sum + size : sum), 0);
+};

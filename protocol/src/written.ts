@@ -7,11 +7,15 @@ type Issue = z.core.$ZodIssue;
  * `source` is the file's name; `schema` is asked for the keys that it knows.
  */
 export function describeIssues(source: string, schema: z.ZodType, error: z.ZodError): string {
-  const known = knownKeys(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
-  return error.issues
-    .flatMap((issue) => describe(issue, known))
+  return issueLines(schema, error)
     .map((line) => `${source}: ${line}`)
     .join('\n');
+}
+
+/** The same, without a name in front. */
+export function issueLines(schema: z.ZodType, error: { readonly issues: readonly Issue[] }): string[] {
+  const known = knownKeys(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
+  return error.issues.flatMap((issue) => describe(issue, known));
 }
 
 function describe(issue: Issue, known: ReadonlySet<string>): string[] {
@@ -31,7 +35,11 @@ function describeUnion(issue: Extract<Issue, { code: 'invalid_union' }>, known: 
 const weight = (issues: readonly Issue[]) =>
   issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1) / (1 + issue.path.length), 0);
 
+/** One that is known elsewhere in the file is no slip of the pen. */
 function hint(key: string, known: ReadonlySet<string>): string {
+  if (known.has(key)) return ' here; it belongs to another part';
+  const longer = key.length >= 4 ? [...known].find((k) => k.startsWith(key)) : undefined;
+  if (longer !== undefined) return `; did you mean "${longer}"?`;
   const [nearest] = [...known].map((k) => ({ k, d: distance(key, k) })).toSorted((a, b) => a.d - b.d);
   return nearest && nearest.d <= Math.max(2, key.length / 3) ? `; did you mean "${nearest.k}"?` : '';
 }

@@ -1,6 +1,7 @@
 import { answerParent } from './child.js';
 import type { LoadResult } from './load.js';
 import { closedLoop, type OpenLoop, openLoop } from './loops.js';
+import { frames } from './transports/frames.js';
 import { grpc } from './transports/grpc.js';
 import { grpcBare } from './transports/grpc-bare.js';
 import { grpcStream } from './transports/grpc-stream.js';
@@ -12,7 +13,7 @@ export type ClientQuestion =
   | { closedLoop: { ms: number; clients: number } }
   | { openLoop: OpenLoop };
 
-const transports = { rest, grpc, grpcBare, grpcStream };
+const transports = { rest, grpc, grpcBare, grpcStream, frames };
 let connections: Connection[] = [];
 
 answerParent<ClientQuestion>(async (question): Promise<LoadResult | undefined> => {

@@ -12,7 +12,7 @@ export const file = (path: string) => join(folder, path);
 /** 1.3 ms on one core of the reference machine; 196 KB in, 61 KB out. */
 export const blazeface: ModelUnderTest = {
   name: 'blazeface',
-  path: file('models/networks/blazeface-front-128.onnx'),
+  path: file('../agent/examples/presence-detector/blazeface-front-128.onnx'),
   inputs: [fp32('input:0', 1, 128, 128, 3)],
   outputs: [
     fp32('Identity:0', 1, 512, 1),

@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SlotRunners, usualDeadlines } from '@flotilla/agent/supervisor/slot-runners';
+import { usualDeadlines } from '@flotilla/agent/supervisor/slot-deadlines';
+import { SlotRunners } from '@flotilla/agent/supervisor/slot-runners';
 import { answerParent } from './child.js';
 import { blazeface, blazefaceSteps } from './models.js';
 import {

@@ -122,9 +122,10 @@ const plan = (version: string): RolloutPlanInput => ({
     { name: 'rest', percent: 100, soak: 1, deadline: 150 },
   ],
   gates: [
-    { metric: 'compute.mean', ratioToIncumbent: 1.5, minInferences: 20 },
-    { metric: 'errors', max: 0.05, minInferences: 20 },
+    { metric: 'compute.mean', ratioToIncumbent: 1.5, minInferences: 20, margin: 0.3 },
+    { metric: 'errors', max: 0.05, minInferences: 20, margin: 0.3 },
   ],
+  evidence: { pass: 0.2, baselineWindows: 5 },
   success: { deviceDeadline: 150 },
   probation: { inferences: 5, timeoutS: 60 },
 });

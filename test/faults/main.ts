@@ -1,6 +1,7 @@
 import { Flags } from '../bench/flags.js';
 import { runner } from './runner.js';
 import { story } from './story.js';
+import { pipeline } from './pipeline.js';
 import { parentKilled } from './parent-killed.js';
 
 /** One fault tried: what was done and whether the system bore it. */
@@ -11,7 +12,7 @@ export type FaultSuite = {
   run: (log: (line: string) => void, wanted: (name: string) => boolean) => Promise<Case[]>;
 };
 
-const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled, runner };
+const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled, runner, pipeline };
 
 const [name = '', ...given] = process.argv.slice(2);
 const flags = new Flags(given);

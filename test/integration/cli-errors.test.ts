@@ -291,7 +291,7 @@ describe('a plan file', () => {
     [
       'with a gate on nothing known',
       { gates: [{ metric: 'luck', max: 1 }] },
-      /yaml: gates\.0\.metric: Invalid input: expected "errors"$/,
+      /yaml: gates\.0\.metric: no such metric; there are compute\.mean, /,
     ],
     [
       'with a gate that is no number',

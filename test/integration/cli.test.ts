@@ -48,7 +48,7 @@ const inPhase = async (...phases: RolloutView['phase'][]) => (await rollouts()).
 async function quiet(): Promise<void> {
   for (const { id } of await inPhase('running', 'paused')) await command(id, 'cancel');
   await until(async () => (await inPhase('rolling-back')).length === 0, 'no rollout is taken back any more');
-  fleet.inferOnceCommitted(20);
+  fleet.inferOnceCommitted(250);
   await cp.api('POST', 'assignments', { release: 'product-classifier@1.0.0', slot: plan.slot, target: plan.target });
   await until(async () => {
     const { items } = (await cp.api('GET', 'devices')).body;
@@ -71,18 +71,29 @@ const inShell = (name: string) => join(shell.dir, name);
 const anew = (name: string) => rm(inShell(name), { recursive: true, force: true });
 const backUp = async () => existsSync(inShell('backup-today')) || cp.api('POST', 'backups', { folder: inShell('backup-today') });
 
+const aConfiguration = async (minScore = 0.5) => {
+  const slots = { inspection: { source: { directory: '/srv/pictures' }, pipeline: { minScore } } };
+  const file = { apiVersion: 'flotilla/v1', kind: 'Configuration', group: 'lyon', slots };
+  expect((await cp.api('POST', 'configurations', file)).status).toBe(200);
+};
+
 /** What must be so before a command is typed. */
 const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'groups create': () => cp.api('DELETE', 'groups/upper-cameras'),
   'groups remove': () => cp.api('POST', 'groups', { name: 'turin', selector: 'site=turin' }),
   'rollouts list': someRollout,
   'rollouts show': someRollout,
-  'rollouts watch': () => underWay(600),
+  'rollouts watch': () => underWay(1500),
   'rollouts create': quiet,
   'rollouts pause': () => underWay(),
   'rollouts resume': async () => command((await underWay()).id, 'pause'),
   'rollouts roll-back': () => underWay(),
+  'rollouts retry': () => underWay(),
   'rollouts cancel': () => underWay(),
+  'configurations show': () => aConfiguration(),
+  'configurations history': () => aConfiguration(),
+  'configurations rollback': () => aConfiguration(0.5).then(() => aConfiguration(0.6)),
+  'configurations delete': () => aConfiguration(),
   doctor: quiet,
   backup: () => anew('backup-today'),
   restore: () => Promise.all([backUp(), anew('restored-data')]),

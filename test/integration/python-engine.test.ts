@@ -17,7 +17,7 @@ import { describeWith, pythonProgram } from '../support/required.js';
 
 const file = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const program = file('agent/engines/python/flotilla_engine.py');
-const networks = file('test/models/networks');
+const networks = file('agent/examples');
 const workshop = new Workshop();
 const engines: Engine[] = [];
 afterEach(async () => {
@@ -96,8 +96,8 @@ describeWith('python', 'the Python engine', () => {
   }, 120_000);
 
   test.each([
-    ['blazeface-front-128', {}],
-    ['silero-vad-6', { input: [1, 256], state: [2, 1, 128] }],
+    ['presence-detector/blazeface-front-128', {}],
+    ['speech-activity/silero-vad-6', { input: [1, 256], state: [2, 1, 128] }],
   ])('gives what the built-in engine gives for %s, but for rounding', async (name, shapes: Record<string, number[]>) => {
     const [python, node] = [anEngine(), theBuiltIn()];
     const model = { path: `${networks}/${name}.onnx`, intraOpThreads: 1 };

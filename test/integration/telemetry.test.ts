@@ -70,30 +70,42 @@ describe("what is known of a device's telemetry", () => {
 });
 
 describe("an incumbent's baseline", () => {
-  const baseline = (device: FakeDevice, digest = aDigest()) =>
-    db.transaction((tx) => rig.get(TelemetryService).baseline(tx, { slot, devices: [{ device: device.device, digest }] }));
+  const baseline = async (device: FakeDevice, wall = false, digest = aDigest()) =>
+    (
+      await db.transaction((tx) =>
+        rig.get(TelemetryService).baselines(tx, { slot, devices: [{ device: device.device, digest }], wall }),
+      )
+    ).get(device.device);
 
-  it('is the mean compute time of its own windows on that device', async () => {
+  it('is what its own windows on that device say', async () => {
     const device = await rig.join('measured');
+    const another = aDigest('another');
     await sent(
       device,
-      aWindow(device.boot, { ok: 10, computeCpuUs: 40_000 }),
-      aWindow(device.boot, { ok: 30, computeCpuUs: 60_000 }),
-      aWindow(device.boot, { ok: 100, computeCpuUs: 9_000_000, digest: aDigest('another') }),
+      aWindow(device.boot, { ok: 10, computeCpuUs: 40_000, rssBytes: 100 }),
+      aWindow(device.boot, { ok: 30, computeCpuUs: 60_000, rssBytes: 200 }),
+      aWindow(device.boot, { ok: 100, computeCpuUs: 9_000_000, digest: another }),
+      aWindow(device.boot, { ok: 4, computeCpuUs: 9_000_000 }),
     );
-    expect(await baseline(device)).toEqual(new Map([[device.device, 2500]]));
+    const figures = { windows: 2, inferences: 40, computeMeanUs: 2500, computeP50Us: 3000, computeP95Us: 3900, rssP95Bytes: 195 };
+    expect(await baseline(device)).toEqual(figures);
+    // Bins are 5 % wide; nine of ten took 5 ms, one took 20.
+    const { wallP95Us, wallP99Us } = (await baseline(device, true))!;
+    expect(wallP95Us! / 20_000).toBeCloseTo(1, 1);
+    expect(wallP99Us! / 20_000).toBeCloseTo(1, 1);
+    expect(await baseline(device, false, another)).not.toHaveProperty('rssP95Bytes');
   });
 
-  it('does not exist below twenty inferences, nor from more than a day ago', async () => {
+  it('does not exist without a window of some size, nor from more than a day ago', async () => {
     const device = await rig.join('unmeasured');
-    await sent(device, aWindow(device.boot, { ok: 19 }));
-    expect(await baseline(device)).toEqual(new Map());
-    await sent(device, aWindow(device.boot, { ok: 1 }));
-    expect((await baseline(device)).size).toBe(1);
+    await sent(device, aWindow(device.boot, { ok: 4 }));
+    expect(await baseline(device)).toBeUndefined();
+    await sent(device, aWindow(device.boot, { ok: 5 }));
+    expect(await baseline(device)).toMatchObject({ windows: 1 });
     await db.query(`UPDATE telemetry_window SET received_at = received_at - interval '25 hours' WHERE device = $1`, [
       device.device,
     ]);
-    expect(await baseline(device)).toEqual(new Map());
+    expect(await baseline(device)).toBeUndefined();
   });
 });
 

@@ -34,6 +34,7 @@ export async function writeAgentConfig(folder: string, device: LocalDevice, serv
     slots: {
       [slot]: { listen, source: { directory: pictures, perSecond: 8, then: 'repeat' } },
     },
+    remoteConfiguration: { folders: [pictures] },
     limits: { predictionsMb: 5, storeMb: 60 },
   };
   await writeFile(

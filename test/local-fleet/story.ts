@@ -31,14 +31,16 @@ const planFor = (version: string): RolloutPlanInput => ({
   slot,
   target: 'fleet=local',
   stages: [
-    { name: 'first', count: 1, soak: 5, deadline: 300 },
-    { name: 'second', count: 2, soak: 5, deadline: 300 },
-    { name: 'rest', percent: 100, soak: 5, deadline: 300 },
+    { name: 'first', count: 1, soak: 2, deadline: 300 },
+    { name: 'second', count: 2, soak: 2, deadline: 300 },
+    { name: 'rest', percent: 100, soak: 3, deadline: 300 },
   ],
   gates: [
-    { metric: 'compute.mean', ratioToIncumbent: 1.5, minInferences: 100 },
-    { metric: 'errors', max: 0.02, minInferences: 100 },
+    { metric: 'compute.mean', ratioToIncumbent: 1.5, minInferences: 50, margin: 0.3 },
+    { metric: 'errors', max: 0.02, minInferences: 50, margin: 0.3 },
   ],
+  // Ten faultless windows of a second each are enough here; a real fleet asks for more.
+  evidence: { falseAlarm: 0.01, pass: 0.2, baselineWindows: 5, baselineInferences: 40 },
   success: { committed: 0.98, coverage: 0.9, deviceDeadline: 60 },
   probation: { inferences: 20, timeoutS: 30 },
   onBreach: 'roll-back',
@@ -83,6 +85,7 @@ export class Story {
     const rollout = await this.#roll('1.0.0');
     if (rollout.phase !== 'completed') throw new ActFailed(`act 1: 1.0.0 should reach everyone; it is ${inWords(rollout)}`);
     this.progress.line(`  1.0.0 runs on ${await this.#running(release.digest)} of ${devices.length} devices`);
+    this.#evidence(rollout);
   }
 
   /** The story was told on this data before: back to its beginning, by hand, without a gate. */
@@ -111,6 +114,7 @@ export class Story {
     if (rollout.phase !== 'rolled-back' || !breached)
       throw new ActFailed(`act 2: 1.1.0 should breach in its first stage and be rolled back; it is ${inWords(rollout)}`);
     this.progress.line(`  taken back from stage "first": ${rollout.detail}`);
+    this.#evidence(rollout);
   }
 
   async #broken(): Promise<void> {
@@ -140,7 +144,19 @@ export class Story {
       throw new ActFailed(
         `act 4: 1.2.0 should reach everyone; it is ${inWords(rollout)} and runs on ${running} of ${devices.length}`,
       );
-    this.progress.line(`  1.2.0 runs on ${running} of ${devices.length} devices: ${figures(rollout)}`);
+    this.progress.line(`  1.2.0 runs on ${running} of ${devices.length} devices`);
+    this.#evidence(rollout);
+  }
+
+  /** What each gate's verdict rests on: capital won by betting for the release, or against it. */
+  #evidence({ plan, stages }: RolloutView): void {
+    const { falseAlarm, pass } = plan.evidence;
+    this.progress.line(`  evidence (false alarm ${falseAlarm}, margin 0.3, pass ${pass}: ten faultless windows a gate):`);
+    for (const stage of stages.filter(({ phase }) => phase !== 'pending'))
+      for (const gate of stage.gates)
+        this.progress.line(
+          `    ${stage.name.padEnd(6)}  ${gate.metric.padEnd(12)}  ${gate.verdict.padEnd(14)}  ${gate.evidence}`,
+        );
   }
 
   async #push(version: string): Promise<ReleaseView> {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { program, run } from '@flotilla/control-plane/cli/program';
@@ -58,6 +58,7 @@ export async function aShell(controlPlane: TestControlPlane, plan = (example: st
   await symlink(join(checkout, 'test'), join(dir, 'test'));
   const example = await readFile(join(checkout, 'deploy/examples/rollout.yaml'), 'utf8');
   await writeFile(join(dir, 'deploy/examples/rollout.yaml'), plan(example));
+  await copyFile(join(checkout, 'deploy/examples/gateway.yaml'), join(dir, 'deploy/examples/gateway.yaml'));
   const bin = join(dir, 'bin/flotilla');
   await writeFile(bin, `#!/bin/sh\nexec '${process.execPath}' '${join(checkout, 'control-plane/bin/flotilla.js')}' "$@"\n`);
   await chmod(bin, 0o755);

@@ -9,6 +9,9 @@ import { aNewDevice } from './fleet.js';
 import { anUpdate, aWindow } from './records.js';
 import { until } from './until.js';
 
+/** Gates count windows, not inferences alone. */
+const inWindow = 10;
+
 /** Devices on a real broker that commit at once whatever they are told to run, and infer as often as a test says. */
 export class ObedientFleet {
   readonly #devices = new Map<Id, FakeDevice>();
@@ -77,8 +80,10 @@ export class ObedientFleet {
 
   #report(device: FakeDevice, { slot, deployment, manifestDigest: digest }: DesiredSlot): void {
     device.keep('event', anUpdate(device.boot, { slot, deployment, digest, committed: digest, state: 'committed' }));
-    const [ok, computeCpuUs] = [this.#inferences, this.#inferences * 4000];
-    if (ok > 0) device.keep('telemetry', aWindow(device.boot, { slot, deployment, digest, ok, computeCpuUs }));
+    const [ok, computeCpuUs] = [inWindow, inWindow * 4000];
+    const windows = Math.ceil(this.#inferences / inWindow);
+    for (let i = 0; i < windows; i++)
+      device.keep('telemetry', aWindow(device.boot, { slot, deployment, digest, ok, computeCpuUs, start: 80 + i, end: 81 + i }));
   }
 }
 

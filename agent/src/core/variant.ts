@@ -1,4 +1,4 @@
-import type { ExecutionProvider, Manifest, Precision } from '@flotilla/protocol';
+import { type ExecutionProvider, type Manifest, type Precision, variantName } from '@flotilla/protocol';
 
 /** What a device offers to a variant. `fits` and `satisfies` come from the profile and from semver. */
 export type Capability = Readonly<{
@@ -23,8 +23,10 @@ export function compatibleVariants(manifest: Pick<Manifest, 'requires' | 'varian
     return { rejected: `the release requires ${memoryMb} MB of memory, slots may use ${device.memoryMb} MB here` };
   const judged = manifest.variants.map((variant) => ({ variant, obstacle: obstacleTo(variant, device) }));
   const usable = judged.filter(({ obstacle }) => obstacle === undefined).map(({ variant }) => variant);
-  if (usable.length > 0) return { variants: byPreference(usable, device).map(({ file }) => file) };
-  return { rejected: `no variant fits: ${judged.map(({ variant, obstacle }) => `${variant.file} ${obstacle}`).join('; ')}` };
+  if (usable.length > 0) return { variants: byPreference(usable, device).map(variantName) };
+  return {
+    rejected: `no variant fits: ${judged.map(({ variant, obstacle }) => `${variantName(variant)} ${obstacle}`).join('; ')}`,
+  };
 }
 
 function obstacleTo(variant: Variant, device: Capability): string | undefined {

@@ -14,6 +14,8 @@ export type Result = {
 export type GradedResult = Result & { quality: Quality };
 /** The picture that the latest result is of. */
 export type Seen = { payload: Payload; bytes: Uint8Array };
+/** `sequence`: of the result that is of it. */
+export type SeenResult = Seen & { sequence: number };
 
 type Clock = () => number;
 
@@ -21,7 +23,7 @@ type Clock = () => number;
 export class Results {
   #sequence = 0;
   #latest: { result: Result; at: number } | undefined;
-  #seen: Seen | undefined;
+  #seen: SeenResult | undefined;
   readonly #listeners = new Set<(result: Result) => void>();
 
   /** `staleMs`: after which a result says nothing any more of what lies before the camera. `now`: a clock that never goes back. */
@@ -36,7 +38,7 @@ export class Results {
   ): Result {
     const result = { sequence: ++this.#sequence, prediction, capturedAt, latencyMs };
     this.#latest = { result, at: this.now() };
-    this.#seen = seen;
+    this.#seen = { ...seen, sequence: result.sequence };
     for (const listener of this.#listeners) listener(result);
     return result;
   }
@@ -48,7 +50,7 @@ export class Results {
     return { ...result, quality: this.now() - at > this.staleMs ? 'stale' : qualityOf(result.prediction) };
   }
 
-  get seen(): Seen | undefined {
+  get seen(): SeenResult | undefined {
     return this.#seen;
   }
 

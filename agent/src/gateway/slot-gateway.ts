@@ -3,6 +3,7 @@ import type { SlotPipeline } from '@flotilla/protocol';
 import { messageOf } from '../errors.js';
 import type { GatewaySlot } from '../gateway-protocol.js';
 import type { Logger } from '../log.js';
+import { PredictionStreams } from '../http/prediction-stream.js';
 import { staleAfterMs } from '../stale.js';
 import { Inspections } from './inspections.js';
 import { Lane } from './lane.js';
@@ -25,17 +26,22 @@ export class SlotGateway {
   readonly results: Results;
   readonly inspections: Inspections | undefined;
   readonly lane: Lane;
+  /** Who follows the results. */
+  readonly streams = new PredictionStreams();
   readonly #runner: RunnerClient;
   readonly #closing = new AbortController();
   #source: Source | undefined;
   #recorder: Recorder | undefined;
+  #from: GatewaySlot['from'];
   #opened: Promise<void> = Promise.resolve();
   #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
 
   constructor(private readonly parts: SlotPipelineParts) {
     const { config, log, onSource } = parts;
     const { slot, socket, trigger, source, pipeline } = config;
+    this.#from = config.from;
     this.results = new Results(staleAfterMs(config));
+    this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
     this.inspections = trigger && new Inspections(trigger);
     this.#runner = new RunnerClient(slot, socket);
     this.lane = new Lane({
@@ -51,7 +57,12 @@ export class SlotGateway {
   }
 
   get config(): GatewaySlot {
-    return this.parts.config;
+    return { ...this.parts.config, from: this.#from };
+  }
+
+  /** The same work, asked for by somebody else. */
+  cameFrom(from: GatewaySlot['from']): void {
+    this.#from = from;
   }
 
   /** Undefined until it is open, and where there is none. */
@@ -59,10 +70,12 @@ export class SlotGateway {
     return this.#source;
   }
 
-  start(): void {
+  /** Resolves when the source is open, or is known not to be. */
+  async start(): Promise<void> {
     this.inspections?.start();
     this.#triggered = this.#openTrigger();
     this.#opened = this.#open();
+    await this.#opened;
   }
 
   async stop(): Promise<void> {
@@ -74,6 +87,7 @@ export class SlotGateway {
     await this.#recorder?.close();
     await this.lane.close();
     this.#runner.close();
+    this.streams.end();
   }
 
   /** The lane, by way of a recorder where one is asked for. */
@@ -99,6 +113,10 @@ export class SlotGateway {
     const { config, folder, log, open = openSource } = this.parts;
     if (!config.source) return;
     try {
+      if (config.trigger && isStream(config.source))
+        throw new Error(
+          'a trigger captures a picture or features, and this source is a stream of samples: leave one of the two out',
+        );
       const source = await open(config.source, { slot: config.slot, folder });
       if (this.#closing.signal.aborted) return;
       this.#source = source;
@@ -109,6 +127,9 @@ export class SlotGateway {
     }
   }
 }
+
+const isStream = (source: NonNullable<SlotPipeline['source']>): boolean =>
+  'audio' in source || ('lines' in source && source.as !== 'features');
 
 /** The same source has the same name over restarts, and another has another: what a release remembers of one is not taken for the other's. */
 const streamOf = (source: SlotPipeline['source']): string =>

@@ -43,7 +43,7 @@ export async function runGolden(release: Proven, folder: string, engine: Engine)
   };
 }
 
-async function readGoldenSet(folder: string, goldenFolder: string): Promise<GoldenSet> {
+export async function readGoldenSet(folder: string, goldenFolder: string): Promise<GoldenSet> {
   try {
     return GoldenSet.parse(JSON.parse(await readFile(join(folder, goldenFolder, 'cases.json'), 'utf8')));
   } catch (error) {
@@ -69,7 +69,7 @@ async function inputsOf(golden: GoldenCase, folder: string, { pipeline, model }:
   const tensor = await preprocess(golden, folder, pipeline);
   const difference = tensorDifference(golden.tensor, tensor);
   if (difference) throw new ReleaseFault('golden', `preprocessing differs: ${golden.name}: ${difference}`);
-  return [tensor];
+  return pipeline.feeds.with(tensor);
 }
 
 async function preprocess(golden: GoldenCase, folder: string, pipeline: Pipeline): Promise<Tensor> {
@@ -102,6 +102,8 @@ export function tensorDifference(
 }
 
 function compare({ name, output: expected }: GoldenCase, outputs: readonly Tensor[]): Omit<CaseResult, 'outputs'> {
+  if (!expected)
+    throw new ReleaseFault('golden', `${name}: "findings" are for a release of several networks; this one needs "output"`);
   const output = outputs.find((tensor) => tensor.name === expected.name);
   const actual = output ? numbersOf(output) : [];
   if (actual.length !== expected.values.length)

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { Asked as PipelineAsked } from '@flotilla/protocol';
 import { messageOf } from '../errors.js';
-import type { PipelineOverrides } from '@flotilla/protocol';
 import type { Frame, FrameAnswer } from '../frame.js';
 import type { LoadedRelease } from './loading.js';
 import type { Monitor, Served } from './monitor/monitor.js';
@@ -10,10 +10,12 @@ import { elementsAlong } from './oip/model-config.js';
 import { outputValues } from './slot-api/output-values.js';
 import { type InferenceQueue, Overloaded, type Submission, Withdrawn } from './queue/queue.js';
 import { headline } from './pipeline/headline.js';
-import { payloadStage } from './pipeline/input.js';
-import type { Pipeline } from './pipeline/pipeline.js';
-import { BadOverride, type Prepared } from './pipeline/prepare.js';
-import type { FeatureValues, View } from './pipeline/stages.js';
+import { inputStage, payloadStage } from './pipeline/input.js';
+import type { Memory } from './pipeline/memory/memory.js';
+import { isoOf } from './pipeline/over-time/verdict.js';
+import type { Answer as PipelineAnswer, Pipeline } from './pipeline/pipeline.js';
+import { BadOverride, type Circumstances, type Prepared } from './pipeline/prepare.js';
+import type { FeatureValues, Moment, Stage, View } from './pipeline/stages.js';
 import { stricter } from './pipeline/stricter.js';
 import type { Findings, Prediction } from '../prediction.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
@@ -22,6 +24,8 @@ import { type Tensor, firstNonFinite } from './tensor.js';
 export class BadPicture extends Error {
   override readonly name = 'BadPicture';
 }
+/** Another kind of input than the release takes. */
+export class OtherKind extends BadPicture {}
 /** The model threw, or its answer can't be used. */
 export class InferenceFailed extends Error {
   override readonly name = 'InferenceFailed';
@@ -35,12 +39,26 @@ type Finished<T> = { value: T; top: TopClass | undefined; fault?: unknown };
 /** What the prediction says about where its input came from. */
 type Origin = { [K in 'source' | 'stream' | 'capturedAt' | 'inspection']?: string | undefined };
 export type Asked = Submission & Origin & { since?: number };
+/** What is asked, as preprocessing begins with it. */
+export type Input = { asks: PipelineAsked; stage: () => Stage };
+/** What an answer is made with, besides the model's outputs. `uncertain`: because of the window alone. */
+type How = { counted: boolean } & Partial<{
+  view: View | undefined;
+  moment: Moment | undefined;
+  uncertain: string | undefined;
+  minScore: number | undefined;
+  /** Tiles of the same picture after this one. */
+  others: Prepared['others'];
+}>;
+type Answered = Findings & Pick<Prediction, 'top' | 'outputs' | 'uncertain'>;
 /** Between the model's answer and the client's reading it. */
 const sendingMs = 1;
 
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
 export class Inferences {
   #seq = 0;
+  /** Whether it could read a frame of the slot's own source. */
+  #reads = false;
   /** Random, for `seq` begins anew in each runner of a deployment, and a board's clock may begin anew too. */
   readonly #name: string;
 
@@ -67,34 +85,69 @@ export class Inferences {
     return value;
   }
 
-  /** An encoded picture, or features. `source` is its file's name, where the slot's own source has it. */
-  async predict(input: Uint8Array | FeatureValues, { since = performance.now(), ...asked }: Asked = {}): Promise<Prediction> {
-    const { tensor, view } = await this.#preprocess(input);
-    return this.#predict([tensor], true, { since, ...asked }, view);
+  /** An encoded picture, a WAV, or features. `source` is its file's name, where the slot's own source has it. */
+  async predict(input: Uint8Array | FeatureValues, asked: Asked = {}): Promise<Prediction> {
+    const { asked: takes = 'picture' } = this.release.pipeline;
+    const asks = input instanceof Uint8Array ? takes : 'features';
+    return (await this.predictOne({ asks, stage: () => inputStage(asks, input) }, asked)).prediction;
   }
 
-  /** What a source took. A prediction for each; the state goes with the stream's next frame. */
-  async predictFrame({ head, payload }: Frame, asked: Asked = {}): Promise<FrameAnswer<Prediction>> {
-    const { name: source, stream, capturedAt, inspection, overrides = {} } = head;
-    const { tensor, view } = await this.#prepare(head.payload, payload, overrides);
-    const origin = { source, stream, capturedAt, inspection };
-    return { predictions: [await this.#predict([tensor], true, { ...asked, ...origin }, view, overrides.minScore)] };
+  /** One answer to one input, with what a client sent as state, and the state after it. */
+  async predictOne(input: Input, asked: Asked = {}, state?: Uint8Array): Promise<{ prediction: Prediction; state?: Uint8Array }> {
+    const since = asked.since ?? performance.now();
+    const memory = this.#recollect(state, { stream: '' });
+    const moment = { at: Date.now(), memory };
+    const [prepared, ...others] = await this.#prepare(input, { moment });
+    if (!prepared || others.length > 0)
+      throw new BadPicture(
+        `the signal completes ${prepared ? others.length + 1 : 'no'} windows, and one prediction is of one: send more or less, or frames`,
+      );
+    // What a client made up as state says nothing about the release.
+    const prediction = await this.#predict({ ...prepared, moment, counted: state === undefined }, { ...asked, since });
+    return { prediction, ...(memory ? { state: memory.written() } : {}) };
+  }
+
+  /** What a source took: a prediction, or one for each window; the state goes with the stream's next frame. `isOwn`: the slot's own source. */
+  async predictFrame({ head, payload, state }: Frame, asked: Asked = {}, isOwn = true): Promise<FrameAnswer<Prediction>> {
+    const since = asked.since ?? performance.now();
+    const { name: source, stream, capturedAt, inspection, overrides } = head;
+    const memory = this.#recollect(state, { stream, gap: head.gap });
+    const moment = { at: Date.parse(capturedAt), memory };
+    const predictions: Prediction[] = [];
+    for (const { at = moment.at, ...prepared } of await this.#prepare(payloadStage(head.payload, payload), {
+      overrides,
+      moment,
+    })) {
+      const whole = { ...prepared, moment: { at, memory }, counted: isOwn || state === undefined, minScore: overrides?.minScore };
+      const origin = { source, stream, capturedAt: isoOf(at), inspection };
+      predictions.push(await this.#predict(whole, { ...asked, ...origin, since }));
+    }
+    this.#reads = true;
+    return { predictions, state: memory?.written() };
   }
 
   /** Tensors, for an answer with the release's own postprocessing. */
   predictFrom(inputs: readonly Tensor[], asked: Asked = {}): Promise<Prediction> {
-    return this.#predict(inputs, isPlain(inputs), asked);
+    return this.#answered(inputs, { counted: isPlain(inputs) }, asked);
   }
 
-  async #predict(
+  #recollect(state: Uint8Array | undefined, stream: { stream: string; gap?: boolean | undefined }): Memory | undefined {
+    return this.release.pipeline.recollect(state, { digest: this.served.digest, ...stream });
+  }
+
+  #predict({ tensor, ...how }: Prepared & How, asked: Asked): Promise<Prediction> {
+    return this.#answered(this.release.pipeline.feeds.with(tensor, how.moment?.memory), how, asked);
+  }
+
+  async #answered(
     inputs: readonly Tensor[],
-    counted: boolean,
+    { minScore, ...how }: How,
     { since = performance.now(), source, stream, capturedAt, inspection, ...submission }: Asked,
-    view?: View,
-    minScore?: number,
   ): Promise<Prediction> {
-    const run = { inputs, since, submission, counted };
-    const { value, computeUs, totalUs } = await this.#run(run, (outputs) => this.#answer(outputs, view));
+    const run = { inputs, since, submission, counted: how.counted };
+    const { value, computeUs, totalUs } = how.others
+      ? await this.#runTiles(run, how)
+      : await this.#run(run, (outputs) => this.#answer(outputs, how));
     const { digest, deployment } = this.served;
     const seq = this.#seq++;
     return {
@@ -111,9 +164,9 @@ export class Inferences {
     };
   }
 
-  /** What the slot's own source took. */
-  unreadable(): void {
-    this.monitor.failed();
+  /** What the slot's own source took. A stray file of another kind is nobody's fault once the release was seen to read what the source has. */
+  unreadable(fault: BadPicture): void {
+    if (!this.#reads || !(fault instanceof OtherKind)) this.monitor.failed();
   }
 
   #check<T>(value: T, outputs: readonly Tensor[], takesAny: boolean): Finished<T> {
@@ -125,34 +178,49 @@ export class Inferences {
     }
   }
 
-  #answer(outputs: readonly Tensor[], view: View | undefined): Finished<Findings & Pick<Prediction, 'top' | 'outputs'>> {
-    const { findings, outputs: turned } = this.release.pipeline.postprocess(outputs, view);
+  #answer(outputs: readonly Tensor[], { view, moment, uncertain }: How): Finished<Answered> {
+    const { pipeline } = this.release;
+    if (moment?.memory) pipeline.feeds.keep(outputs, moment.memory);
+    return this.#told(pipeline.postprocess(outputs, view, moment), moment, uncertain);
+  }
+
+  #told({ findings, outputs: turned }: PipelineAnswer, moment: Moment | undefined, window?: string): Finished<Answered> {
     const { top = [], ...others } = findings;
     const found = Object.keys(findings).length > 0;
-    return { value: { top, ...others, ...(found ? {} : { outputs: outputValues(turned) }) }, top: headline(findings) };
+    // Who sends tensors feeds what comes out back in, and needs it.
+    const shown = moment ? turned.filter(({ name }) => !this.release.pipeline.feeds.ownOutputs.has(name)) : turned;
+    const uncertain = moment?.memory?.uncertain(window);
+    const value = { top, ...others, ...(uncertain && { uncertain }), ...(found ? {} : { outputs: outputValues(shown) }) };
+    return { value, top: headline(findings) };
   }
 
-  async #preprocess(input: Uint8Array | FeatureValues): Promise<Prepared> {
-    const { pipeline, name } = this.release;
-    const asked = input instanceof Uint8Array ? 'picture' : 'features';
-    if (!pipeline.preprocess || (asked !== pipeline.asked && !(input instanceof Uint8Array)))
-      throw new BadPicture(`${name} takes no ${asked === 'picture' ? 'pictures' : asked}: send ${asksFor(pipeline)}`);
-    try {
-      return await pipeline.preprocess(input);
-    } catch (error) {
-      throw new BadPicture(`the ${pipeline.asked ?? 'input'} can't be read: ${messageOf(error)}`, { cause: error });
+  /** One tile after the other, the next being prepared while this is computed; the last one brings what all came to. */
+  async #runTiles(run: Run, { others = [], view, moment, uncertain }: How): Promise<Answer<Answered>> {
+    const { feeds, tiled } = this.release.pipeline;
+    const answer = tiled!();
+    let [computeUs, tile] = [0, { inputs: run.inputs, view }];
+    for (const following of others) {
+      const next = following();
+      const [done, prepared] = await Promise.all([
+        this.#run({ ...run, ...tile }, (outputs) => ({ value: answer.add(outputs, tile.view!), top: undefined })),
+        next,
+      ]);
+      computeUs += done.computeUs;
+      tile = { inputs: feeds.with(prepared.tensor, moment?.memory), view: prepared.view };
     }
+    const { value, ...last } = await this.#run({ ...run, ...tile }, (outputs) => {
+      answer.add(outputs, tile.view!);
+      return this.#told(answer.finish(moment), moment, uncertain);
+    });
+    return { ...last, value, computeUs: computeUs + last.computeUs };
   }
 
-  async #prepare(kind: Frame['head']['payload'], bytes: Uint8Array, overrides: PipelineOverrides): Promise<Prepared> {
+  async #prepare({ asks, stage }: Input, circumstances: Circumstances): Promise<Prepared[]> {
     const { pipeline, name } = this.release;
-    const { asks, stage } = payloadStage(kind, bytes);
     if (!pipeline.prepare || asks !== pipeline.asked)
-      throw new BadPicture(
-        `${name} takes no ${asks}: its source must give ${pipeline.asked ?? 'nothing, for it takes tensors only'}`,
-      );
+      throw new OtherKind(`${name} takes no ${asks === 'features' ? asks : `${asks}s`}: send ${asksFor(pipeline)}`);
     try {
-      return await pipeline.prepare(stage(), overrides);
+      return await pipeline.prepare(stage(), circumstances);
     } catch (error) {
       if (error instanceof BadOverride) throw error;
       throw new BadPicture(`the ${asks} can't be read: ${messageOf(error)}`, { cause: error });
@@ -189,12 +257,13 @@ export class Inferences {
 
 const given = (origin: Origin) => Object.fromEntries(Object.entries(origin).filter(([, value]) => value !== undefined)) as Origin;
 
+const asks: Readonly<Record<PipelineAsked, string>> = {
+  picture: 'a JPEG, PNG or WebP',
+  features: '{"features": {…}} as application/json, with its features by name',
+  signal: 'a WAV (audio/wav), or frames',
+};
 const asksFor = ({ asked }: Pipeline) =>
-  asked === undefined
-    ? '{"inputs": {…}} as application/json, with its tensors by name'
-    : asked === 'features'
-      ? '{"features": {…}} as application/json, with its features by name'
-      : 'a JPEG, PNG or WebP';
+  asked === undefined ? '{"inputs": {…}} as application/json, with its tensors by name' : asks[asked];
 
 /** What a client's NaN or empty tensor leads to says nothing about the release, and shall not touch the answers of others. */
 const isPlain = (inputs: readonly Tensor[]) => inputs.every((tensor) => tensor.data.length > 0 && firstNonFinite(tensor) < 0);

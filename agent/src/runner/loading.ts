@@ -1,13 +1,15 @@
 import { join } from 'node:path';
-import { type Manifest, releaseName } from '@flotilla/protocol';
+import { type Manifest, releaseName, variantName } from '@flotilla/protocol';
 import type { ToRunner } from '../runner-protocol.js';
 import { type BatchingOutcome, tryBatching } from './queue/batching.js';
-import { type Engine, type LoadedModel, ModelRefused } from './engine/engine.js';
+import { type Engine, type EngineRun, type LoadedModel, ModelRefused } from './engine/engine.js';
 import { signatureMismatch } from './engine/signature.js';
 import { ReleaseFault } from './fault.js';
 import { messageOf } from '../errors.js';
+import type { LoadedNetwork } from './pipeline/graph/load-graph.js';
 import { type Pipeline, openPipeline } from './pipeline/pipeline.js';
 import { type Probed, areGuessed, probesOf } from './probe.js';
+import type { Tensor } from './tensor.js';
 
 export type LoadOrder = Extract<ToRunner, { type: 'preflight' | 'serve' }>;
 export type LoadedRelease = {
@@ -15,6 +17,10 @@ export type LoadedRelease = {
   name: string;
   model: LoadedModel;
   pipeline: Pipeline;
+  /** One inference: a run of the model, or of a graph a whole pass. */
+  run: (inputs: readonly Tensor[]) => Promise<EngineRun>;
+  /** Of a graph. */
+  networks?: readonly LoadedNetwork[];
   /** How many runs are computed at once. */
   instances: number;
   probes: readonly Probed[];
@@ -35,7 +41,9 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
     (error: unknown): never => {
       throw new ReleaseFault('load', `${name}: ${what}: ${messageOf(error)}`);
     };
-  if (!manifest.variants.some(({ file }) => file === variant)) blame(variant)('it is no variant of this release');
+  if (!manifest.variants.some((candidate) => variantName(candidate) === variant))
+    blame(variant)('it is no variant of this release');
+  if (manifest.networks) return loadNetworks(order, engine).catch(blame(`${variant} can't be used`));
   const pipeline = await openPipeline(manifest, folder).catch(blame('its pipeline is wrong'));
   const model = await loadModel(engine, order).catch(blame(`${variant} does not load`));
   const mismatch = signatureMismatch(manifest, model);
@@ -43,7 +51,18 @@ export async function loadRelease(order: LoadOrder, engine: Engine): Promise<Loa
   const probes = probesOf(manifest, model.inputs);
   const unproven = await warmUp(engine, probes).catch(blame(`${variant} fails at its first inference`));
   const batching = await tryBatching(manifest, model, engine, order.batching);
-  return { manifest, name, model, pipeline, instances: engine.concurrency, probes, unproven, batching };
+  const run = (inputs: readonly Tensor[]) => engine.run(inputs);
+  return { manifest, name, model, pipeline, run, instances: engine.concurrency, probes, unproven, batching };
+}
+
+/** Several networks, of which each is loaded by its name. */
+async function loadNetworks(order: LoadOrder, engine: Engine): Promise<LoadedRelease> {
+  const { manifest, folder, variant, intraOpThreads, workers = 1, providers = ['cpu'], engineCache: cacheFolder } = order;
+  const { loadGraph } = await import('./pipeline/graph/load-graph.js');
+  const load = { intraOpThreads, workers, providers, cacheFolder };
+  const graph = await loadGraph({ manifest, folder, variant, load }, engine);
+  const unproven = graph.networks.find((network) => network.unproven !== undefined)?.unproven;
+  return { manifest, name: releaseName(manifest), ...graph, instances: engine.concurrency, unproven };
 }
 
 /** Why that failed, where it says nothing about the model. */

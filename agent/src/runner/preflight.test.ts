@@ -151,7 +151,7 @@ describe('golden', () => {
 
   test.each([
     ['a missing picture', { 'golden/red.png': undefined }, /red.png can't be preprocessed: ENOENT/],
-    ['a broken picture', { 'golden/red.png': 'x' }, /red.png can't be preprocessed: Input buffer/],
+    ['a broken picture', { 'golden/red.png': 'x' }, /red.png can't be preprocessed: it is no picture that can be read/],
     ['cases that are no JSON', { 'golden/cases.json': '{' }, /golden\/cases.json can't be used/],
   ])('%s', async (_what, change, message) => {
     const files = Object.entries({ ...(await goldenFiles(goldenSet())), ...change }).filter(

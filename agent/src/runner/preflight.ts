@@ -3,6 +3,7 @@ import type { Engine } from './engine/engine.js';
 import { ReleaseFault } from './fault.js';
 import { runGolden } from './golden.js';
 import { type LoadOrder, type LoadedRelease, loadRelease } from './loading.js';
+import type { LoadedNetwork } from './pipeline/graph/load-graph.js';
 import { areVaried, probe } from './probe.js';
 import { type Tensor, firstNonFinite } from './tensor.js';
 
@@ -33,11 +34,11 @@ export async function prove(
   };
   try {
     // Golden first: a broken model that is slow too is broken above all.
-    const golden = await runGolden(release, order.folder, engine);
-    if (golden) Object.assign(figures, { goldenCases: golden.cases, top1: golden.top1, cosine: golden.cosine });
+    const inputs = await (release.networks
+      ? checkGraph(release, release.networks, order, engine, figures)
+      : checkModel(release, order, engine, figures));
     // What made-up inputs can't show is left to probation.
-    checkHealth(golden?.outputs ?? (release.unproven === undefined ? await probeOutputs(release, engine) : []));
-    if (release.unproven === undefined) figures.meanComputeMs = await checkComputeTime(release, engine, order.maxComputeMs);
+    if (inputs) figures.meanComputeMs = await checkComputeTime(release, inputs, order.maxComputeMs);
     figures.peakRssBytes = peakRssBytes();
     checkMemory(figures.peakRssBytes, order.maxRssBytes);
     return {
@@ -56,32 +57,65 @@ export async function prove(
   }
 }
 
-const madeUp = ({ probes }: LoadedRelease, seed: number): Tensor[] => probes.map((input) => probe(input, seed));
+/** Inputs to take the time with; undefined where there are none that say something. */
+type TimedWith = ((seed: number) => Tensor[]) | undefined;
+type Probable = Pick<LoadedRelease, 'probes' | 'run'>;
+const madeUp = ({ probes }: Pick<Probable, 'probes'>, seed: number): Tensor[] => probes.map((input) => probe(input, seed));
 
-async function probeOutputs(release: LoadedRelease, engine: Engine): Promise<Tensor[][]> {
+async function checkModel(
+  release: LoadedRelease,
+  { folder }: LoadOrder,
+  engine: Engine,
+  figures: Partial<PreflightFigures>,
+): Promise<TimedWith> {
+  const golden = await runGolden(release, folder, engine);
+  if (golden) Object.assign(figures, { goldenCases: golden.cases, top1: golden.top1, cosine: golden.cosine });
+  const isProven = release.unproven === undefined;
+  checkHealth(golden?.outputs ?? (isProven ? await probeOutputs(release) : []));
+  return isProven ? (seed) => madeUp(release, seed) : undefined;
+}
+
+/** Each network by itself, for the graph may never come to one of them with made-up pictures; the time is that of real ones, where there are any. */
+async function checkGraph(
+  release: LoadedRelease,
+  networks: readonly LoadedNetwork[],
+  { folder }: LoadOrder,
+  engine: Engine,
+  figures: Partial<PreflightFigures>,
+): Promise<TimedWith> {
+  const { runGraphGolden } = await import('./pipeline/graph/golden.js');
+  const golden = await runGraphGolden({ ...release, networks }, folder);
+  if (golden) Object.assign(figures, { goldenCases: golden.cases, top1: golden.agreeing });
+  for (const { name, probes, unproven } of networks)
+    if (unproven === undefined)
+      checkHealth(await probeOutputs({ probes, run: (inputs) => engine.run(inputs, name) }), `${name}: `);
+  return golden ? golden.picture : (seed) => madeUp(release, seed);
+}
+
+async function probeOutputs(probable: Probable): Promise<Tensor[][]> {
   const outputs: Tensor[][] = [];
-  for (const seed of [1, 2, 3]) outputs.push((await engine.run(madeUp(release, seed))).outputs);
+  for (const seed of [1, 2, 3]) outputs.push((await probable.run(madeUp(probable, seed))).outputs);
   // Made-up integers and text are always the same: a model that takes only those can't be seen to be constant.
-  return areVaried(release.probes) ? outputs : outputs.slice(0, 1);
+  return areVaried(probable.probes) ? outputs : outputs.slice(0, 1);
 }
 
 /** A model may be wrong by the golden set's lights; one that gives no numbers, or always the same ones, is ill. */
-function checkHealth(answers: readonly Tensor[][]): void {
+function checkHealth(answers: readonly Tensor[][], of = ''): void {
   for (const output of answers.flat()) {
     const index = firstNonFinite(output);
-    if (index >= 0) throw new ReleaseFault('health', `the output ${output.name} holds NaN or infinity at index ${index}`);
+    if (index >= 0) throw new ReleaseFault('health', `${of}the output ${output.name} holds NaN or infinity at index ${index}`);
   }
   const [first, ...others] = answers.map((outputs) => outputs.map(({ data }) => data.join()).join(';'));
   if (others.length > 0 && others.every((other) => other === first))
-    throw new ReleaseFault('health', `the answer is the same for each of ${answers.length} different inputs`);
+    throw new ReleaseFault('health', `${of}the answer is the same for each of ${answers.length} different inputs`);
 }
 
-async function checkComputeTime(release: LoadedRelease, engine: Engine, maxComputeMs: number): Promise<number> {
+async function checkComputeTime({ run }: LoadedRelease, inputs: NonNullable<TimedWith>, maxComputeMs: number): Promise<number> {
   let [runs, cpuMs] = [0, 0];
   // A model far too slow is known to be so before all runs are through.
   const enough = () => cpuMs > timedRuns * maxComputeMs || (runs >= timedRuns && cpuMs >= leastCpuMs) || runs >= mostRuns;
   for (; !enough(); runs++) {
-    cpuMs += (await engine.run(madeUp(release, runs))).cpuUs / 1000;
+    cpuMs += (await run(inputs(runs))).cpuUs / 1000;
   }
   const meanComputeMs = cpuMs / runs;
   if (meanComputeMs > maxComputeMs) {

@@ -4,8 +4,15 @@ import { type Tensor, type TensorData, elementsOf, emptyData } from './tensor.js
 /** An input as made-up data sees it: what the model takes, and what the release says is plausible for it. */
 export type Probed = InputSignature;
 
-export const probesOf = ({ inputs: declared }: Pick<Manifest, 'inputs'>, inputs: readonly TensorSignature[]): Probed[] =>
-  inputs.map((input) => ({ ...input, example: declared.find(({ name }) => name === input.name)?.example }));
+export const probesOf = (
+  { inputs: declared, constants = [] }: Pick<Manifest, 'inputs' | 'constants'>,
+  inputs: readonly TensorSignature[],
+): Probed[] =>
+  inputs.map((input) => {
+    const example = declared.find(({ name }) => name === input.name)?.example;
+    const constant = constants.find((one) => one.input === input.name);
+    return { ...input, example: constant ? { ...example, value: constant.value } : example };
+  });
 
 /** A free dimension beyond the first was guessed: where such an input fails, the guess may be at fault and not the model. */
 export const areGuessed = (inputs: readonly Probed[]) =>

@@ -34,7 +34,7 @@ describe('a source', () => {
     expect(await postFrame(slot.base, await picture('red'), { name: 'a-red.png' })).toMatchObject({ status: 200 });
     expect(await postFrame(slot.base, Buffer.from('no picture'), { name: 'b-broken.jpg' })).toMatchObject({
       status: 400,
-      error: expect.stringContaining('unsupported image format'),
+      error: expect.stringContaining('it is no picture that can be read'),
     });
     expect(await postFrame(slot.base, await picture('blue'), { name: 'c-blue.png' })).toMatchObject({ status: 200 });
     await slot.close();

@@ -22,7 +22,7 @@ import { oipRoutes } from './oip/rest.js';
 import { recordOf } from './slot-api/output-values.js';
 import { feedbackFile, findPrediction } from './slot-api/past-predictions.js';
 import { openApiRoute } from './openapi/route.js';
-import { PredictionStreams } from './slot-api/prediction-stream.js';
+import { PredictionStreams } from '../http/prediction-stream.js';
 import { InferenceQueue, type QueueLimits } from './queue/queue.js';
 import type { Security } from './http/security.js';
 import { type ListenWhere, type Ports, SlotListeners } from './http/slot-listeners.js';
@@ -31,6 +31,12 @@ import { slotsRoute } from './slot-api/slot-list.js';
 import type { Prediction } from '../prediction.js';
 import type { Tensor } from './tensor.js';
 
+/** What may change while it serves. `slow`: limits that inferences are counted against. */
+type Settings = {
+  windowS: number;
+  staleAfterMs?: number | undefined;
+  slow?: Readonly<Record<string, number>> | undefined;
+};
 export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
 type Surroundings = {
   engine: Engine;
@@ -85,6 +91,7 @@ export class Serving {
     this.#windowS = order.windowS;
     this.#queue = new InferenceQueue((inputs) => this.#execute(release, inputs), queueLimitsOf(release, around.engine));
     this.#monitor = new Monitor(served);
+    this.#monitor.countSlower(order.slow ?? {});
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);
     this.#feedback = openFeedback(order, this.#predictions, around.log);
@@ -119,7 +126,8 @@ export class Serving {
     return ports;
   }
 
-  configure({ windowS, staleAfterMs }: { windowS: number; staleAfterMs?: number | undefined }): void {
+  configure({ windowS, staleAfterMs, slow = {} }: Settings): void {
+    this.#monitor.countSlower(slow);
     this.#windowS = windowS;
     if (staleAfterMs !== undefined) this.#latest.staleMs = staleAfterMs;
     if (this.#state === 'active') this.#tick();
@@ -178,9 +186,9 @@ export class Serving {
   }
 
   /** Once for a batch, however many wait for it. */
-  async #execute({ model }: LoadedRelease, inputs: readonly Tensor[]): Promise<EngineRun> {
+  async #execute({ model, run }: LoadedRelease, inputs: readonly Tensor[]): Promise<EngineRun> {
     const elements = elementsAlong(model, inputs);
-    const done = await this.around.engine.run(inputs);
+    const done = await run(inputs);
     this.#monitor.executed(elements, done.wallUs);
     return done;
   }
@@ -205,7 +213,8 @@ export class Serving {
   }
 
   #cut(): void {
-    this.around.send({ type: 'window', ...this.#monitor.cut(this.#queue.takeDepthMax()) });
+    const { durationS, window } = this.#monitor.cut(this.#queue.takeDepthMax());
+    this.around.send({ type: 'window', durationS, window: { ...window, rssBytes: heldBytes(this.around.engine) } });
   }
 }
 

@@ -39,6 +39,16 @@ const decay = async (file: string) => {
 };
 
 describe('the artifact store', () => {
+  it('makes the folder of a release that several slots want at once, one after the other', async () => {
+    const manifest = aManifest(server, { 'a.onnx': 'a', 'labels.txt': 'labels' });
+    for (const bytes of ['a', 'labels', canonicalJson(manifest)]) await put(bytes);
+    const digest = sha256(canonicalJson(manifest));
+    const wanted = Array.from({ length: 8 }, () => store.materialise(digest, manifest.files));
+    expect(new Set((await Promise.all(wanted)).map(({ folder: made }) => made)).size).toBe(1);
+    expect(await readdir(join(folder, 'releases'))).toEqual([digest]);
+    await store.openRelease(digest, 'a.onnx');
+  });
+
   it('shows a file only once it is whole and right', async () => {
     const digest = sha256('right');
     await writeFile(store.partialOf(digest), 'wrong');
@@ -68,6 +78,21 @@ describe('the artifact store', () => {
     await put('b');
     await store.materialise(digest, filesFor(manifest, ['b.onnx']));
     await expect(store.openRelease(digest, 'b.onnx')).resolves.toMatchObject({ manifest });
+  });
+
+  it('knows the files of a variant of several networks, shared ones too', () => {
+    const of = (name: string, find: string) => ({
+      name,
+      files: { find, read: 'read.onnx' },
+      precision: 'int8',
+      providers: ['cpu'],
+    });
+    const manifest = {
+      ...aManifest(server, { 'a.onnx': 'a', 'b.onnx': 'b', 'read.onnx': 'r', 'labels.txt': 'l' }),
+      variants: [of('small', 'a.onnx'), of('large', 'b.onnx')],
+    } as Manifest;
+    expect(filesFor(manifest, ['small']).map(({ path }) => path)).toEqual(['a.onnx', 'read.onnx', 'labels.txt']);
+    expect(filesFor(manifest, ['large', 'small'])).toHaveLength(4);
   });
 
   it('clears away a release that a power cut left unfinished', async () => {

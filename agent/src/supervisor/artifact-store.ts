@@ -1,4 +1,4 @@
-import { Digest, Manifest } from '@flotilla/protocol';
+import { Digest, Manifest, variantFiles, variantName } from '@flotilla/protocol';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, copyFile, link, mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
@@ -14,6 +14,8 @@ export type StoredRelease = { manifest: Manifest; folder: string };
 /** Content-addressed files, each verified before it gets its name, and the releases that are made of them. */
 export class ArtifactStore {
   readonly #root: string;
+  /** Releases whose folders are being made. */
+  readonly #placing = new Map<Digest, Promise<void>>();
 
   constructor(root: string) {
     this.#root = root;
@@ -66,8 +68,17 @@ export class ArtifactStore {
     );
   }
 
-  /** Makes the release's folder out of stored files: at once whole, or not there. */
+  /** Makes the release's folder out of stored files: at once whole, or not there. Two slots may want one at the same time. */
   async materialise(digest: Digest, files: readonly Manifest['files'][number][]): Promise<StoredRelease> {
+    const before = this.#placing.get(digest) ?? Promise.resolve();
+    const placed = before.then(() => this.#materialise(digest, files));
+    const settled = placed.then(nothing, nothing);
+    this.#placing.set(digest, settled);
+    void settled.then(() => this.#placing.get(digest) === settled && this.#placing.delete(digest));
+    return placed;
+  }
+
+  async #materialise(digest: Digest, files: readonly Manifest['files'][number][]): Promise<StoredRelease> {
     const manifest = await this.manifest(digest);
     const folder = this.#folderOf(digest);
     if (!(await exists(folder))) {
@@ -192,10 +203,12 @@ export class ArtifactStore {
 
 /** What must be there to run these variants: all files but the other variants' own. */
 export function filesFor(manifest: Manifest, variants: readonly string[]): Manifest['files'] {
-  const others = new Set(manifest.variants.map(({ file }) => file).filter((file) => !variants.includes(file)));
+  const wanted = new Set(manifest.variants.filter((variant) => variants.includes(variantName(variant))).flatMap(variantFiles));
+  const others = new Set(manifest.variants.flatMap(variantFiles).filter((file) => !wanted.has(file)));
   return manifest.files.filter(({ path }) => !others.has(path));
 }
 
+const nothing = () => {};
 const missing = (digest: Digest, what: string) =>
   new UpdateFailure('load', `release ${digest} is not whole on disk: ${what} is missing`);
 

@@ -17,6 +17,7 @@ import type { Log } from './runner-process.js';
 import { exitCodes, StartError } from './start-error.js';
 import { messageOf } from '../errors.js';
 import { printStatus } from './status.js';
+import type { WrittenTryOptions } from '../try/command.js';
 
 const programOf = (name: string) => fileURLToPath(new URL(`../runner/${name}.js`, import.meta.url));
 const programs = { path: programOf('main'), stubPath: programOf('stub-main') };
@@ -29,7 +30,7 @@ interface Options {
   exitWithParent?: boolean;
 }
 
-/** `flotilla-agent run | enrol | status`. */
+/** `flotilla-agent run | enrol | engines | status | try`. */
 export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   const program = new Command('flotilla-agent')
     .description('Runs the models that the control plane asks for on this device')
@@ -63,6 +64,15 @@ export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEn
     .option('--config <file>', 'configuration', 'agent.yaml')
     .addHelpText('after', '\nExample:\n  flotilla-agent status --config agent.yaml')
     .action((options: Options) => printStatus(loadConfig(options.config, env)));
+  program
+    .command('try <example>')
+    .description('run an example on this machine, with its own input or another, without a control plane')
+    .option('--source <what>', 'a folder, a file, a device or a stream in place of its own input')
+    .option('--port <port>', 'of the page with what is found, on 127.0.0.1; 0: any that is free', '0')
+    .option('--once', 'end when the input is through')
+    .option('--json', 'print each result whole, as a line of JSON')
+    .addHelpText('after', '\nExample:\n  flotilla-agent try label-reader')
+    .action((name: string, options: WrittenTryOptions) => tryAction(name, options, env));
   try {
     await program.parseAsync(argv);
   } catch (error) {
@@ -77,6 +87,12 @@ function explain(error: unknown): number {
   }
   console.error(error);
   return exitCodes.software;
+}
+
+async function tryAction(name: string, options: WrittenTryOptions, env: NodeJS.ProcessEnv): Promise<void> {
+  const { tryCommand } = await import('../try/command.js');
+  await tryCommand(name, options, { ...programs, gatewayPath }, env);
+  process.exit(0);
 }
 
 async function enrolCommand(options: Options, env: NodeJS.ProcessEnv): Promise<void> {

@@ -69,6 +69,8 @@ describe('what engines give to a device', () => {
   it('decides who computes a variant', () => {
     const engines = new DeviceEngines([probed(small({ env: { A: 'b' } }), ['cuda', 'cpu'])], ['cuda', 'cpu']);
     expect(engines.for({ providers: ['cpu'] })).toEqual({ providers: ['cpu'] });
+    // Several networks lie together in the engine inside of the runner.
+    expect(engines.for({ providers: ['cuda', 'cpu'], files: { find: 'a.onnx' } }).engine).toBeUndefined();
     const { engine, providers } = engines.for({ providers: ['cuda'] });
     expect([engine, providers]).toEqual([{ name: 'small', command: [process.execPath, program], env: { A: 'b' } }, ['cuda']]);
   });

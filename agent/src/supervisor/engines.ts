@@ -57,7 +57,7 @@ const usedFor = ({ entry, hello }: ProbedEngine): ExecutionProvider[] | undefine
   hello?.providers.filter((provider) => entry.providers?.includes(provider) ?? provider !== 'cpu');
 const gpuProviders = (engine: ProbedEngine) => (usedFor(engine) ?? []).filter((provider) => provider !== 'cpu');
 
-type Variant = Pick<Manifest['variants'][number], 'providers'>;
+type Variant = Pick<Manifest['variants'][number], 'providers' | 'files'>;
 export type RunnerEngine = { engine?: EngineSpec; providers: readonly ExecutionProvider[] };
 
 /** Who computes a variant on this device. */
@@ -72,7 +72,9 @@ export class DeviceEngines {
   }
 
   for(variant: Variant): RunnerEngine {
-    const offered = this.#probed.map((engine) => ({ name: engine.entry.name, providers: usedFor(engine) }));
+    // An engine outside holds one network; those of a graph lie together in the one inside.
+    const able = variant.files ? [] : this.#probed;
+    const offered = able.map((engine) => ({ name: engine.entry.name, providers: usedFor(engine) }));
     const { engine: name, providers } = chooseEngine(variant.providers, this.#providers, offered);
     const entry = this.#probed.find(({ entry: { name: its } }) => its === name)?.entry;
     if (!entry) return { providers };

@@ -1,17 +1,23 @@
-import { SlotName, type SlotPipeline } from '@flotilla/protocol';
+import { SlotName } from '@flotilla/protocol';
+import type { AgentConfig } from '../config.js';
+import type { Device, Effective } from '../core/gateway-configuration.js';
 import type { GatewaySlot } from '../gateway-protocol.js';
+import { localPipelines } from './gateway-configuration.js';
+import { judgeBy } from './remote-rules.js';
 
-type Slots = Readonly<Record<string, SlotPipeline & { listen: { unix?: string | undefined } }>>;
-const file = 'agent.yaml';
+type Slots = Readonly<Record<string, { listen: { unix?: string | undefined } }>>;
 
-/** What the gateway has to do by `agent.yaml`, for slots that have a socket to be fed by. */
-export const gatewaySlots = (slots: Slots): GatewaySlot[] =>
-  Object.entries(slots).flatMap(([name, { listen, source, trigger, pipeline, record }]) => {
+/** What the gateway has to do, for slots that have a socket to be fed by. */
+export const gatewaySlots = (slots: Slots, { slots: effective }: Pick<Effective, 'slots'>): GatewaySlot[] =>
+  Object.entries(slots).flatMap(([name, { listen }]) => {
     if (listen.unix === undefined) return [];
-    const from = {
-      ...(source ? { source: file } : {}),
-      ...(trigger ? { trigger: file } : {}),
-      ...(pipeline ? { pipeline: file } : {}),
-    };
-    return [{ slot: SlotName.parse(name), socket: listen.unix, source, trigger, pipeline, record, from }];
+    return [{ slot: SlotName.parse(name), socket: listen.unix, from: {}, ...effective[name] }];
   });
+
+export const deviceOf = (config: AgentConfig): Device => ({
+  accept: config.remoteConfiguration.accept,
+  slots: localPipelines(config.slots),
+  judge: judgeBy(config),
+});
+
+export const acceptedFile = 'gateway-configuration.json';

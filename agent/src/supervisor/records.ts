@@ -1,4 +1,4 @@
-import type { BootId, ReplyEvent } from '@flotilla/protocol';
+import type { BootId, ConfigurationReport, ReplyEvent } from '@flotilla/protocol';
 import type { Outbox } from './outbox.js';
 import type { WindowMessage } from './slot-runners.js';
 import type { SlotReport } from './slots.js';
@@ -26,6 +26,11 @@ export class Records {
   update(report: SlotReport): void {
     const { outbox, boot, uptime } = this.#options;
     outbox.append({ type: 'update', boot, uptime: uptime(), ...report });
+  }
+
+  configuration(report: ConfigurationReport): void {
+    const { outbox, boot, uptime } = this.#options;
+    outbox.append({ type: 'configuration', boot, uptime: uptime(), ...report });
   }
 
   window({ durationS, window }: WindowMessage): void {

@@ -11,8 +11,9 @@ import { CurrentIdentity } from './current-identity.js';
 import { Downloads } from './downloads.js';
 import type { Hardware, Versions } from './hardware.js';
 import type { HeadStart } from './head-start.js';
+import { GatewayConfiguration } from './gateway-configuration.js';
 import { GatewayProcess } from './gateway-process.js';
-import { gatewaySlots } from './gateway-slots.js';
+import { acceptedFile, deviceOf, gatewaySlots } from './gateway-slots.js';
 import type { ListeningSocket } from './listening-socket.js';
 import { keyThumbprint, validity, type Identity } from './identity.js';
 import type { Logging } from './logger.js';
@@ -72,11 +73,13 @@ export async function run(start: Start): Promise<() => Promise<void>> {
   const slots: Slots = buildSlots(base, records, config.windowS);
   await slots.start();
   if (restored && !restored.expired) slots.apply(restored.desired);
-  const gateway = beginGateway(base);
+  const gateway = makeGateway(base);
+  const gatewayConfiguration = configureGateway(base, gateway, records);
+  gatewayConfiguration.start(restored?.desired);
   await outbox.opened;
   records.vitalsEvery(config.windowS);
 
-  const { link, session } = connect(base, records, slots, config);
+  const { link, session } = connect(base, { records, slots, gatewayConfiguration }, config);
   const renewal = new Renewal({
     key: current.key,
     identity: () => current.value,
@@ -150,8 +153,8 @@ function buildSlots(
   });
 }
 
-function beginGateway({ config, gateway: { path, http }, program, onAlarm }: Base): GatewayProcess {
-  const gateway = new GatewayProcess({
+function makeGateway({ config, gateway: { path, http }, program, onAlarm }: Base): GatewayProcess {
+  return new GatewayProcess({
     path,
     http,
     env: program.env,
@@ -160,9 +163,17 @@ function beginGateway({ config, gateway: { path, http }, program, onAlarm }: Bas
     maxRssBytes: mostGatewayMb * megabyte,
     onAlarm: (name, message) => onAlarm({ name, message }),
   });
-  gateway.configure(gatewaySlots(config.slots));
-  return gateway;
 }
+
+/** By `agent.yaml` and the desired state together. */
+const configureGateway = ({ config, logging }: Base, gateway: GatewayProcess, records: Records) =>
+  new GatewayConfiguration({
+    file: join(config.data, acceptedFile),
+    device: deviceOf(config),
+    log: logging.log,
+    onConfigured: (effective) => gateway.configure(gatewaySlots(config.slots, effective)),
+    onReport: (report) => records.configuration(report),
+  });
 
 const capabilityOf = ({ profile, facts, providers }: Hardware, { agent, onnxRuntime }: Versions) => ({
   agent,
@@ -174,8 +185,10 @@ const capabilityOf = ({ profile, facts, providers }: Hardware, { agent, onnxRunt
   satisfies: (version: string, range: string) => satisfies(version, range, { includePrerelease: true }),
 });
 
+type Parts = { records: Records; slots: Slots; gatewayConfiguration: GatewayConfiguration };
 /** Link, session and uplink, which know each other. */
-function connect(base: Base, records: Records, slots: Slots, config: DeviceConfig): { link: MqttLink; session: Session } {
+function connect(base: Base, parts: Parts, config: DeviceConfig): { link: MqttLink; session: Session } {
+  const { records, slots } = parts;
   const { current, outbox, trust, boot, clock, onAlarm, logging, hardware, versions } = base;
   const { log } = logging;
   const sessionFile = join(base.config.data, 'session.json');
@@ -213,7 +226,7 @@ function connect(base: Base, records: Records, slots: Slots, config: DeviceConfi
     saveSession: (number) => saveSession(sessionFile, number),
     about: () => ({ boot, agent: versions.agent, profile: profile.id, hardwareClass, notes, slots: slots.reported() }),
     onServerTime: (serverTime) => clock.told(serverTime),
-    onDesired: (desired) => obey(desired, { slots, records, uplink, session }),
+    onDesired: (desired) => obey(desired, { ...parts, uplink, session }),
     onCommand: (command) => reply(command, base, records, () => diagnose(base, slots, session)),
     heartbeatS: config.heartbeatS,
   });
@@ -224,9 +237,10 @@ function connect(base: Base, records: Records, slots: Slots, config: DeviceConfi
   return { link, session };
 }
 
-type Obedient = { slots: Slots; records: Records; uplink: Uplink; session: Session };
-function obey(desired: DesiredState, { slots, records, uplink, session }: Obedient): void {
+type Obedient = Parts & { uplink: Uplink; session: Session };
+function obey(desired: DesiredState, { slots, records, gatewayConfiguration, uplink, session }: Obedient): void {
   slots.apply(desired);
+  gatewayConfiguration.apply(desired);
   records.vitalsEvery(desired.config.windowS);
   uplink.uploadEvery(desired.config.uploadS);
   session.heartbeatEvery(desired.config.heartbeatS);

@@ -1,4 +1,4 @@
-import type { Digest, Manifest } from '@flotilla/protocol';
+import type { Digest } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
@@ -8,32 +8,14 @@ import type { EngineSpec, FromRunner, PreflightFigures, SlotAddress } from '../r
 import type { StoredRelease } from './artifact-store.js';
 import type { CredentialFiles } from './credential-files.js';
 import { messageOf } from '../errors.js';
+import { oversightOf, preflightOf } from './preflight.js';
 import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';
-import { type Oversight, RunnerProcess } from './runner-process.js';
+import { RunnerProcess } from './runner-process.js';
+import type { Deadlines } from './slot-deadlines.js';
 import type { SlotSockets } from './slot-sockets.js';
 import { Stub } from './stub.js';
+import { UntoldDeaths } from './untold-deaths.js';
 
-export type Deadlines = {
-  readyMs: number;
-  activatedMs: number;
-  heartbeatMs: number;
-  preflightMs: number;
-  /** For an incumbent to answer what came. */
-  graceMs: number;
-  /** For which clients may wait in the backlog while nothing serves: then a stub tells them. */
-  standInMs: number;
-  /** For which one that loads or is measured leaves the processor to what serves. */
-  givesWayMs: number;
-};
-export const usualDeadlines: Deadlines = {
-  readyMs: 120_000,
-  activatedMs: 10_000,
-  heartbeatMs: 10_000,
-  preflightMs: 600_000,
-  graceMs: 5000,
-  standInMs: 500,
-  givesWayMs: 15_000,
-};
 export type WindowMessage = Extract<FromRunner, { type: 'window' }>;
 export type RunnersOptions = OrderParts & {
   sockets?: SlotSockets | undefined;
@@ -56,8 +38,10 @@ export type RunnersOptions = OrderParts & {
   onWindow: (window: WindowMessage) => void;
 };
 type Runner = Committed & { run: number; process: RunnerProcess; leaving: boolean; rssBytes: number };
+/** What a deployment's inferences are counted against. */
+export type SlowLimits = { deployment: string; limits: Record<string, number> };
 /** What may change while a runner serves. */
-type Settings = { windowS: number; staleAfterMs: number | undefined };
+type Settings = { windowS: number; staleAfterMs: number | undefined; slow?: SlowLimits | undefined };
 type Launched = { runner: Runner; figures: PreflightFigures | undefined };
 /** `note`: how long nothing served, where the incumbent had to go first. `figures`: of a candidate that was to prove itself. */
 export type Activation =
@@ -68,6 +52,7 @@ export type Activation =
 export class SlotRunners {
   readonly #options: RunnersOptions;
   #settings: Settings;
+  readonly #deaths = new UntoldDeaths();
   #active: Runner | undefined;
   /** Beside what serves. */
   #candidate: RunnerProcess | undefined;
@@ -95,7 +80,8 @@ export class SlotRunners {
 
   configure(settings: Partial<Settings>): void {
     this.#settings = { ...this.#settings, ...settings };
-    this.#active?.process.send({ type: 'configure', ...this.#settings });
+    const active = this.#active;
+    active?.process.send({ type: 'configure', ...this.#settings, slow: this.#slowOf(active) });
   }
 
   /** What serves takes the new certificate and tokens; what comes later finds them. */
@@ -111,23 +97,8 @@ export class SlotRunners {
   }
 
   /** Figures of one variant, measured in a runner that is thrown away. */
-  async preflight(release: Committed, signal: AbortSignal, onProgress: (told: string) => void): Promise<PreflightFigures> {
-    const { load, engine } = await orderFor(this.#options, release);
-    const process = new RunnerProcess(programWith(this.#options.program, engine), {
-      givesWayMs: this.#options.deadlines.givesWayMs,
-    });
-    process.oversee({
-      ...this.#oversight(load.manifest),
-      onProgress: (progress) => onProgress(inWords(progress, release.variant)),
-    });
-    try {
-      process.send({ type: 'preflight', ...load });
-      const { figures } = await process.expect('preflighted', this.#options.deadlines.preflightMs, signal);
-      await process.leave();
-      return figures;
-    } finally {
-      process.end('crash', 'preflight is over');
-    }
+  preflight(release: Committed, signal: AbortSignal, onProgress: (told: string) => void): Promise<PreflightFigures> {
+    return preflightOf(this.#options, release, signal, onProgress);
   }
 
   /** Loads the candidate beside the incumbent, or after it where both do not fit, then swaps. `prove`: golden set and figures come first. */
@@ -224,12 +195,6 @@ export class SlotRunners {
     return note;
   }
 
-  #oversight({ limits: asked }: Manifest): Oversight {
-    const { limits, deadlines } = this.#options;
-    const maxRunMs = Math.min(limits.maxRunMs ?? Infinity, asked?.maxRunMs ?? Infinity);
-    return { ...limits, maxRunMs, heartbeatMs: deadlines.heartbeatMs };
-  }
-
   async #launch(run: number, release: Committed, signal: AbortSignal, prove = false): Promise<Launched> {
     const { predictions, deadlines, program, slot, sockets, addresses: slots } = this.#options;
     const { load, engine } = await orderFor(this.#options, release);
@@ -237,11 +202,15 @@ export class SlotRunners {
     const runner: Runner = { ...release, run, leaving: false, rssBytes: 0, process: undefined! };
     runner.process = this.#candidate = this.#begunOrNew(engine);
     runner.process.oversee({
-      ...this.#oversight(load.manifest),
+      ...oversightOf(this.#options, load.manifest),
       onProgress: (progress) => program.log.info({ slot }, inWords(progress, release.variant)),
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
-      onWindow: (m) => this.#options.onWindow({ ...m, window: { ...m.window, deployment: runner.deployment } }),
+      onWindow: (m) =>
+        this.#options.onWindow({
+          ...m,
+          window: { ...m.window, deployment: runner.deployment, ...this.#deaths.tell(runner.deployment) },
+        }),
     });
     try {
       const { listen = {} } = sockets ?? {};
@@ -249,6 +218,7 @@ export class SlotRunners {
       const { windowS, staleAfterMs } = this.#settings;
       const order = {
         prove,
+        slow: this.#slowOf(release),
         rehearse: this.#active !== undefined,
         listen,
         windowS,
@@ -299,6 +269,11 @@ export class SlotRunners {
     return note;
   }
 
+  #slowOf({ deployment }: Committed): Record<string, number> | undefined {
+    const { slow } = this.#settings;
+    return slow?.deployment === deployment ? slow.limits : undefined;
+  }
+
   #dismiss(runner: Runner, graceMs: number): void {
     runner.leaving = true;
     const gone = runner.process.drain(graceMs);
@@ -314,6 +289,7 @@ export class SlotRunners {
   #ended(runner: Runner, death: Death): void {
     if (this.#active === runner) this.#active = undefined;
     if (runner.leaving) return;
+    this.#deaths.add(runner.deployment);
     // There is nobody left to give way to.
     this.#candidate?.claimShare();
     this.#standInSoon(`restarting: ${death.reason}`);

@@ -5,6 +5,8 @@ import {
   type ReportedSlot,
   SlotName,
   type SlotPipeline,
+  variantName,
+  weightsOf,
 } from '@flotilla/protocol';
 import { join } from 'node:path';
 import type { Committed, Report, SlotState, Target } from '../core/slot-state.js';
@@ -27,7 +29,8 @@ import { ReleaseFetch } from './release-fetch.js';
 import type { RunnerProgram } from './runner-process.js';
 import type { Limits } from './runner-orders.js';
 import { slotHandlers } from './slot-handlers.js';
-import { type Deadlines, type RunnersOptions, SlotRunners, usualDeadlines, type WindowMessage } from './slot-runners.js';
+import { type RunnersOptions, SlotRunners, type WindowMessage } from './slot-runners.js';
+import { type Deadlines, usualDeadlines } from './slot-deadlines.js';
 import { Slot } from './slot.js';
 import { VariantChoice } from './variant-choice.js';
 
@@ -110,7 +113,8 @@ export class Slots {
     const named = new Map(desired.slots.map((slot) => [slot.slot, slot]));
     for (const [name, { slot, runners }] of this.#built) {
       const wanted = named.get(name);
-      runners.configure({ windowS: desired.config.windowS });
+      const slow = wanted?.slow && { deployment: wanted.deployment, limits: wanted.slow };
+      runners.configure({ windowS: desired.config.windowS, slow });
       slot.dispatch({ type: 'desired', target: wanted && targetOf(wanted) });
       named.delete(name);
     }
@@ -190,12 +194,12 @@ export class Slots {
     const { swap = {}, limits, threads } = this.#options;
     const { mode = 'auto', budgetBytes = Infinity, availableBytes: available = availableBytes } = swap;
     const { digest, variant: file } = candidate;
-    const variant = manifest.variants.find((its) => its.file === file);
+    const variant = manifest.variants.find((its) => variantName(its) === file);
     const memoryMb = variant?.memoryMb ?? manifest.requires.memoryMb;
     const need = {
       peak: choice.peakBytes(digest, file),
       declared: memoryMb === undefined ? undefined : memoryMb * 2 ** 20,
-      weights: manifest.files.find(({ path }) => path === file)?.size ?? 0,
+      weights: weightsOf(manifest, variant),
       workers: threads?.[slot]?.workers ?? 1,
     };
     const others = [...this.#built].reduce(
@@ -226,7 +230,7 @@ export class Slots {
         batching: choice.batching(digest, variant),
       }),
       engineFor: ({ manifest }, file) =>
-        this.#engines.for(manifest.variants.find((its) => its.file === file) ?? { providers: ['cpu'] }),
+        this.#engines.for(manifest.variants.find((its) => variantName(its) === file) ?? { providers: ['cpu'] }),
       engineCache: (digest) => this.#engineCache.for(digest),
       plan: (release, candidate, incumbent) => this.#planSwap(slot, choice, release, candidate, incumbent),
     };

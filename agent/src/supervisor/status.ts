@@ -1,5 +1,7 @@
 import type { SlotName } from '@flotilla/protocol';
 import type { AgentConfig } from '../config.js';
+import { effectiveConfiguration } from './gateway-configuration.js';
+import { acceptedFile, deviceOf } from './gateway-slots.js';
 import { isLocked } from './data-lock.js';
 import { loadIdentity, validity } from './identity.js';
 import { readIfThere } from './durable-file.js';
@@ -23,10 +25,27 @@ export function printStatus(config: AgentConfig): void {
     ...Object.entries(config.slots).map(
       ([name, slot]) => [`slot ${name}`, `${addressOf(slot)}, ${slotLine(config.data, name)}`] as [string, string],
     ),
+    ...configurationLines(config),
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   for (const [label, value] of lines) console.log(`${label.padEnd(width)}  ${value}`);
 }
+
+/** Of each slot, what the gateway is to do and who says so. */
+function configurationLines(config: AgentConfig): [string, string][] {
+  const { slots, refused } = effectiveConfiguration(join(config.data, acceptedFile), deviceOf(config), silent);
+  const sections = Object.entries(slots).flatMap(([slot, { from, ...pipeline }]) =>
+    Object.entries(pipeline).map(([section, value]): [string, string] => [
+      `${slot} ${section}`,
+      `${JSON.stringify(value)}, from ${from[section as keyof typeof from]}`,
+    ]),
+  );
+  return [
+    ...sections,
+    ...refused.map(({ slot, reason }): [string, string] => ['refused', slot === undefined ? reason : `${slot}: ${reason}`]),
+  ];
+}
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Each slot has its own: a client asks the one that it means, without a hop between. */
 function addressOf({ listen, expose }: AgentConfig['slots'][SlotName]): string {

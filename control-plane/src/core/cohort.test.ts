@@ -22,6 +22,15 @@ describe('stages', () => {
     expect(sizes(fleet(6), [first, stage({ name: 'b', count: 2 }), rest])).toEqual([1, 2, 3]));
   it('read percent as cumulative and round up', () =>
     expect(sizes(fleet(6), [stage({ name: 'a', percent: 1 }), stage({ name: 'b', percent: 50 }), rest])).toEqual([1, 2, 3]));
+  it('grow by a factor over those before', () =>
+    expect(
+      sizes(fleet(20), [
+        stage({ name: 'a', growth: 3 }),
+        stage({ name: 'b', growth: 3 }),
+        stage({ name: 'c', growth: 1.5 }),
+        rest,
+      ]),
+    ).toEqual([1, 3, 6, 10]));
   it('take whom a selector names', () => {
     const map = assignStages(
       fleet(6),

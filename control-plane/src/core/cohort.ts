@@ -32,6 +32,7 @@ function take(
   if ('count' in stage) return free.slice(0, stage.count);
   // Percent is cumulative: 10, 50, 100. Rounded up, so that one percent of six devices is one device.
   if ('percent' in stage) return free.slice(0, Math.max(0, Math.ceil((total * stage.percent) / 100) - placed));
+  if ('growth' in stage) return free.slice(0, Math.max(1, Math.ceil(placed * stage.growth)));
   return free.filter((device) => matches(stage.devices, device));
 }
 

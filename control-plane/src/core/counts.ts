@@ -24,6 +24,9 @@ export const eligible = (c: Counts) =>
 /** Only a commit or a failure of the artifact says something about the release. */
 export const decided = (c: Counts) => c.committed + c.failedArtifact;
 
+/** An outage, a full disk, a device that fell silent: nothing about the release. */
+export const placeFailures = (c: Counts) => c.failedPlace + c.timedOut + c.rejected;
+
 /** committed / decided; an undecided stage has no success to speak of. */
 export const success = (c: Counts) => (decided(c) === 0 ? undefined : c.committed / decided(c));
 

@@ -1,101 +1,64 @@
-import type { GateVerdict, PlanGate } from '@flotilla/protocol';
+import type { GateVerdict, PlanEvidence, PlanGate, StratumVerdict } from '@flotilla/protocol';
+import { isRelative } from './baseline.js';
+import { logCapital } from './betting.js';
+import { addEvidence, noEvidence, type GateEvidence } from './evidence.js';
+import { evidenceInWords, figuresInWords } from './gate-words.js';
 
-/** What a stage's devices did with the candidate since they activated it, summed over devices. */
-export type Evidence = Readonly<{
-  /** Inferences that succeeded and that failed. */
-  ok: number;
-  errors: number;
-  /** Compute CPU time over `ok`, microseconds. */
-  computeCpuUs: number;
-  /** The same over devices whose incumbent has a baseline; `expectedCpuUs` is what the incumbent would have needed on each of them. */
-  paired: { devices: number; ok: number; computeCpuUs: number; expectedCpuUs: number };
-}>;
+/** Evidence of one gate by hardware class. */
+export type Strata = Readonly<Record<string, GateEvidence>>;
+/** How large a capital must have grown to say something. */
+export type Odds = Readonly<{ breach: number; pass: number }>;
 
-export const noEvidence: Evidence = {
-  ok: 0,
-  errors: 0,
-  computeCpuUs: 0,
-  paired: { devices: 0, ok: 0, computeCpuUs: 0, expectedCpuUs: 0 },
-};
-
-/** A gate that compares with the incumbent says nothing where there is none, so every plan needs one that does not. */
-export const isAbsolute = (gate: PlanGate) => gate.metric === 'errors' || gate.maxMs !== undefined;
-
-/** Judges one gate. A breach is called as soon as the evidence suffices; a mean over no inference is never computed. */
-export function judgeGate(gate: PlanGate, evidence: Evidence): GateVerdict {
-  switch (gate.metric) {
-    case 'errors':
-      return judgeErrors(gate, evidence);
-    case 'compute.mean':
-      return gate.ratioToIncumbent === undefined
-        ? judgeAbsoluteCompute(gate.metric, gate.maxMs!, gate.minInferences, evidence)
-        : judgeComputeRatio(gate.metric, gate.ratioToIncumbent, gate.minInferences, evidence);
-  }
-}
-
-function judgeErrors(gate: Extract<PlanGate, { metric: 'errors' }>, { ok, errors }: Evidence): GateVerdict {
-  const inferences = ok + errors;
-  if (inferences < gate.minInferences) return insufficient(gate.metric, inferences, gate.minInferences);
-  const value = errors / inferences;
-  return verdict(
-    gate.metric,
-    value,
-    gate.max,
-    inferences,
-    `${errors} of ${inferences} inferences failed (${percent(value)})`,
-    percent,
-  );
-}
-
-function judgeAbsoluteCompute(metric: string, maxMs: number, minInferences: number, evidence: Evidence): GateVerdict {
-  if (evidence.ok < minInferences) return insufficient(metric, evidence.ok, minInferences);
-  const value = evidence.computeCpuUs / evidence.ok / 1000;
-  return verdict(metric, value, maxMs, evidence.ok, `mean compute ${ms(value)}, ${evidence.ok} inferences`, ms);
-}
-
-function judgeComputeRatio(metric: string, limit: number, minInferences: number, { paired }: Evidence): GateVerdict {
-  if (paired.devices === 0) return { metric, verdict: 'not-applicable', evidence: 'no incumbent to compare with', inferences: 0 };
-  if (paired.ok < minInferences) return insufficient(metric, paired.ok, minInferences);
-  // Weighted by the candidate's inferences on each device, so that every device is its own control.
-  const value = paired.computeCpuUs / paired.expectedCpuUs;
-  const [candidate, incumbent] = [paired.computeCpuUs / paired.ok / 1000, paired.expectedCpuUs / paired.ok / 1000];
-  const where = paired.devices === 1 ? 'the same device' : `the same ${paired.devices} devices`;
-  const side = value > limit ? 'over' : 'within';
-  return {
-    metric,
-    verdict: value > limit ? 'breach' : 'pass',
-    evidence: `mean compute ${ms(candidate)} against ${ms(incumbent)} on ${where}, ratio ${value.toFixed(2)} ${side} limit ${limit}, ${paired.ok} inferences`,
-    inferences: paired.ok,
-    value,
-    limit,
-  };
-}
-
-function verdict(
-  metric: string,
-  value: number,
-  limit: number,
-  inferences: number,
-  fact: string,
-  unit: (n: number) => string,
-): GateVerdict {
-  const breach = value > limit;
-  return {
-    metric,
-    verdict: breach ? 'breach' : 'pass',
-    evidence: `${fact}, ${breach ? 'over' : 'within'} limit ${unit(limit)}`,
-    inferences,
-    value,
-    limit,
-  };
-}
-
-const insufficient = (metric: string, inferences: number, needed: number): GateVerdict => ({
-  metric,
-  verdict: 'insufficient',
-  evidence: `${inferences} of ${needed} inferences needed`,
-  inferences,
+/** The false alarms that a plan allows are shared out evenly: any gate, in any class, in any stage might raise one. */
+export const oddsOf = (evidence: PlanEvidence, alarms: number): Odds => ({
+  breach: Math.max(1, alarms) / evidence.falseAlarm,
+  pass: 1 / evidence.pass,
 });
 
-const ms = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
-const percent = (value: number) => `${(value * 100).toFixed(2)} %`;
+/** A gate that compares with the incumbent says nothing where there is none, so every plan needs one that does not. */
+export const isAbsolute = (gate: PlanGate) => !isRelative(gate) && !gate.dryRun;
+
+/** One verdict over all hardware classes: any may breach it, none may be left without an answer. */
+export function judgeGate(gate: PlanGate, strata: Strata, odds: Odds): GateVerdict {
+  const judged = Object.entries(strata).map(([name, evidence]) => judgeStratum(gate, name, evidence, odds));
+  const deciding =
+    (['breach', 'insufficient', 'pass'] as const).flatMap((verdict) => judged.filter((s) => s.verdict === verdict))[0] ??
+    judged[0] ??
+    judgeStratum(gate, '', noEvidence, odds);
+  const whole = deciding.verdict === 'pass' ? Object.values(strata).reduce(addEvidence, noEvidence) : undefined;
+  const figures = figuresInWords(gate, whole ?? strata[deciding.hardwareClass] ?? noEvidence);
+  const where = judged.length > 1 && !whole ? `on ${deciding.hardwareClass}: ` : '';
+  return {
+    metric: gate.metric,
+    verdict: deciding.verdict,
+    evidence: where + evidenceInWords(gate, deciding, figures.text),
+    inferences: judged.reduce((sum, s) => sum + s.inferences, 0),
+    ...(figures.value === undefined ? {} : { value: figures.value }),
+    ...(figures.limit === undefined ? {} : { limit: figures.limit }),
+    ...(gate.dryRun ? { dryRun: true } : {}),
+    strata: judged,
+  };
+}
+
+function judgeStratum(gate: PlanGate, hardwareClass: string, evidence: GateEvidence, odds: Odds): StratumVerdict {
+  const { windows, inferences } = evidence;
+  const [breach, pass] = [logCapital(evidence.breach), logCapital(evidence.pass)];
+  return {
+    hardwareClass,
+    verdict: verdictOf(gate, evidence, breach, pass, odds),
+    windows,
+    inferences,
+    breach: { capital: shown(breach), needed: odds.breach },
+    pass: { capital: shown(pass), needed: odds.pass },
+  };
+}
+
+function verdictOf(gate: PlanGate, evidence: GateEvidence, breach: number, pass: number, odds: Odds): GateVerdict['verdict'] {
+  if (breach >= Math.log(odds.breach)) return 'breach';
+  if (evidence.devices > 0 && evidence.paired === 0) return 'not-applicable';
+  if (evidence.inferences < gate.minInferences || pass < Math.log(odds.pass)) return 'insufficient';
+  return 'pass';
+}
+
+/** JSON knows no infinity, and nobody reads on after a billion. */
+const shown = (log: number) => Math.min(1e9, Math.exp(log));

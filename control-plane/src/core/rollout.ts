@@ -1,69 +1,84 @@
 import type { PauseReason, RolloutPlan } from '@flotilla/protocol';
-import type { Counts } from './counts.js';
-import type { Evidence } from './gate.js';
-import { judgeStage, type Accepted } from './stage.js';
+import { ask, hear, needsApproval } from './approval.js';
+import { allowance, offeredOf } from './pace.js';
+import { judgeStage } from './stage.js';
+import {
+  refuse,
+  submittedOf,
+  to,
+  type Accepted,
+  type Observation,
+  type RolloutEvent,
+  type RolloutState,
+  type StageProgress,
+  type StateOf,
+  type Step,
+  type Time,
+} from './rollout-state.js';
 
-/** Milliseconds since 1970; time comes in events, the reducer has no clock. */
-export type Time = number;
-
-/** A stage under way: `activating` until enough devices decided, then `soaking`, then `analysing` until the gates have their evidence. */
-export type StageProgress = Readonly<{
-  stage: number;
-  stagePhase: 'activating' | 'soaking' | 'analysing';
-  openedAt: Time;
-  soakingSince?: Time;
-  /** Failures and gates that somebody chose to live with, by a recorded reason. */
-  accepted?: Accepted;
-}>;
-
-export type RolloutState =
-  | { phase: 'draft' }
-  | ({ phase: 'running' } & StageProgress)
-  | ({ phase: 'paused'; reason: PauseReason; detail: string; failedMetrics: string[] } & StageProgress)
-  | { phase: 'rolling-back'; stage: number; since: Time; detail: string }
-  | { phase: 'rolled-back' | 'rollback-incomplete'; stage: number; since: Time; detail: string }
-  | { phase: 'completed'; detail: string }
-  | { phase: 'cancelled'; detail: string };
-
-/** One look at the rollout: counts and evidence of each stage, read in one transaction. `rollingBack`: devices that were told to return and have not yet. */
-export type Observation = Readonly<{ stages: readonly { counts: Counts; evidence: Evidence }[]; rollingBack: number }>;
-
-export type RolloutEvent =
-  | { type: 'start'; at: Time }
-  | { type: 'pause'; at: Time; reason: PauseReason; detail: string }
-  | { type: 'resume'; at: Time; accepting?: string | undefined }
-  | { type: 'cancel'; at: Time }
-  | { type: 'roll-back'; at: Time; detail: string }
-  | { type: 'observed'; at: Time; observation: Observation };
-
-/** Effects name sets of devices ('the devices of stage 2'); one SQL statement moves them. */
-export type RolloutEffect = { type: 'offer-stage'; stage: number } | { type: 'roll-back' };
-export type Step = { state: RolloutState; effects: RolloutEffect[] } | { refused: string };
+export type {
+  Accepted,
+  Observation,
+  RolloutEffect,
+  RolloutEvent,
+  RolloutState,
+  StageProgress,
+  Step,
+  Time,
+} from './rollout-state.js';
 
 /** The rollout machine (DESIGN section 7), over counts and evidence, never over a map of devices. */
 export function reduceRollout(plan: RolloutPlan, state: RolloutState, event: RolloutEvent): Step {
   switch (event.type) {
     case 'start':
-      return state.phase === 'draft' ? openStage(0, event.at) : refuse(state, event);
-    case 'pause':
-      return state.phase === 'running' ? pause(state, event.reason, event.detail, []) : refuse(state, event);
-    case 'resume':
-      return state.phase === 'paused' ? resume(plan, state, event) : refuse(state, event);
-    case 'cancel':
-      return state.phase === 'draft' || isUnderWay(state)
-        ? to({ phase: 'cancelled', detail: 'cancelled; devices keep what they have' })
+      return state.phase === 'draft' ? submit(plan, event) : refuse(state, event);
+    case 'approve':
+    case 'withdraw-approval':
+    case 'reject':
+      return state.phase === 'awaiting-approval'
+        ? (hear(plan, state, event) ?? approved(plan, state, event.at))
         : refuse(state, event);
+    case 'pause':
+      return state.phase === 'running' ? pause(state, event.reason, event.detail) : refuse(state, event);
+    case 'resume':
+      return state.phase === 'paused' ? resume(state, event) : refuse(state, event);
+    case 'release':
+      return state.phase === 'paused' && state.reason === event.reason
+        ? goOn(state, event.at, state.accepted)
+        : refuse(state, event);
+    case 'retry':
+      return isUnderWay(state) ? to(state, { type: 'retry-failed', upTo: state.stage }) : refuse(state, event);
+    case 'cancel':
+      return mayEnd(state) ? end(state, 'cancelled', 'cancelled; devices keep what they have') : refuse(state, event);
+    case 'supersede':
+      return mayEnd(state) ? end(state, 'superseded', event.detail) : refuse(state, event);
     case 'roll-back':
-      return isUnderWay(state) || state.phase === 'completed'
-        ? rollBack(stageOf(plan, state), event.at, event.detail)
+      return isUnderWay(state) || state.phase === 'completed' || (state.phase === 'awaiting-approval' && state.stage > 0)
+        ? rollBack(state, stageOf(plan, state), event.at, event.detail)
         : refuse(state, event);
     case 'observed':
       return observe(plan, state, event.at, event.observation);
   }
 }
 
+function submit(plan: RolloutPlan, { at, planHash, author }: Extract<RolloutEvent, { type: 'start' }>): Step {
+  const submitted = planHash === undefined || author === undefined ? {} : { submitted: { planHash, author } };
+  return needsApproval(plan, 0) ? ask(plan, 0, submitted) : begin(plan, submitted, at);
+}
+
+function approved(plan: RolloutPlan, state: StateOf<'awaiting-approval'>, at: Time): Step {
+  return state.stage === 0 ? begin(plan, submittedOf(state), at) : openStage(plan, state, state.stage, at);
+}
+
+function begin(plan: RolloutPlan, submitted: Pick<RolloutState, 'submitted'>, at: Time): Step {
+  const { startAt = at } = plan;
+  return startAt > at ? to({ phase: 'scheduled', startAt, ...submitted }) : openStage(plan, submitted, 0, at);
+}
+
 function observe(plan: RolloutPlan, state: RolloutState, at: Time, observation: Observation): Step {
   switch (state.phase) {
+    case 'scheduled':
+      return at >= state.startAt ? openStage(plan, submittedOf(state), 0, at) : to(state);
     case 'running':
       return judge(plan, state, at, observation);
     case 'rolling-back':
@@ -72,65 +87,80 @@ function observe(plan: RolloutPlan, state: RolloutState, at: Time, observation: 
       // A device that was offline came back and returned after all.
       return observation.rollingBack === 0 ? to({ ...state, phase: 'rolled-back' }) : to(state);
     case 'draft':
+    case 'awaiting-approval':
     case 'paused':
     case 'rolled-back':
+    case 'rejected':
     case 'completed':
     case 'cancelled':
+    case 'superseded':
       return to(state);
   }
 }
 
-function judge(plan: RolloutPlan, state: Extract<RolloutState, { phase: 'running' }>, at: Time, observation: Observation): Step {
+function judge(plan: RolloutPlan, state: StateOf<'running'>, at: Time, observation: Observation): Step {
   const verdict = judgeStage(plan, state, at, observation);
   switch (verdict.type) {
     case 'breach':
-      if (plan.onBreach === 'roll-back') return rollBack(state.stage, at, verdict.detail);
-      return pause({ ...state, accepted: verdict.toAccept }, 'breach', verdict.detail, verdict.metrics);
+      if (plan.onBreach === 'roll-back') return rollBack(state, state.stage, at, verdict.detail);
+      return pause(state, 'breach', verdict.detail, verdict.toAccept);
+    case 'place-breach':
+      return pause(state, 'breach', verdict.detail, verdict.toAccept);
     case 'inconclusive':
-      return pause(state, 'inconclusive', verdict.detail, verdict.metrics);
+      return pause(state, 'inconclusive', verdict.detail, verdict.toAccept);
     case 'passed':
-      if (state.stage + 1 < plan.stages.length) return openStage(state.stage + 1, at);
-      return to({ phase: 'completed', detail: verdict.detail });
+      return advance(plan, state, at, verdict.detail);
     case 'covered':
-      return to({ ...state, stagePhase: 'soaking', soakingSince: at });
+      return offerMore(plan, { ...state, stagePhase: 'soaking', soakingSince: at }, at, observation);
     case 'soaked':
-      return to({ ...state, stagePhase: 'analysing' });
+      return offerMore(plan, { ...state, stagePhase: 'analysing', analysingSince: at }, at, observation);
     case 'waiting':
-      return to(state);
+      return offerMore(plan, state, at, observation);
   }
 }
 
-function resume(
-  plan: RolloutPlan,
-  state: Extract<RolloutState, { phase: 'paused' }>,
-  event: Extract<RolloutEvent, { type: 'resume' }>,
-): Step {
-  const { reason, detail: _, failedMetrics, phase: __, accepted, ...progress } = state;
+/** Only a rollout that was just looked at, and found in no breach, comes here: a breach always precedes the next offer. */
+function offerMore(plan: RolloutPlan, state: StateOf<'running'>, at: Time, { stages }: Observation): Step {
+  const { counts } = stages[state.stage]!;
+  if (counts.waiting === 0) return to(state);
+  const pace = state.pace ?? { since: at, before: offeredOf(counts) };
+  const inFlight = stages.reduce((sum, stage) => sum + stage.counts.open, 0);
+  const most = allowance(plan.pace, pace, at, counts, inFlight);
+  return to({ ...state, pace }, ...(most > 0 ? [{ type: 'offer-stage' as const, stage: state.stage, most }] : []));
+}
+
+function advance(plan: RolloutPlan, state: StateOf<'running'>, at: Time, detail: string): Step {
+  const next = state.stage + 1;
+  if (next >= plan.stages.length) return to({ phase: 'completed', detail, ...submittedOf(state) });
+  const kept = { ...submittedOf(state), ...acceptedOf(state) };
+  return needsApproval(plan, next) ? ask(plan, next, kept) : openStage(plan, kept, next, at);
+}
+
+function resume(state: StateOf<'paused'>, event: Extract<RolloutEvent, { type: 'resume' }>): Step {
+  const { reason, accepted, toAccept } = state;
   // Going on after a breach is a decision that somebody must own.
   if (reason === 'breach' && !event.accepting) return { refused: `a breach is resumed only with a reason (${state.detail})` };
   if (reason === 'inconclusive' && !event.accepting)
     return { refused: `an inconclusive stage is resumed only with a reason (${state.detail})` };
-  const waived = event.accepting
-    ? { accepted: { failed: accepted?.failed ?? 0, metrics: failedMetrics, coverage: reason === 'inconclusive' } }
-    : accepted
-      ? { accepted }
-      : {};
-  // Time stood still for the stage: its deadline starts anew.
+  return goOn(state, event.at, event.accepting ? (toAccept ?? accepted) : accepted);
+}
+
+/** Time stood still for the stage: its deadlines and its soak start anew, and its pace saved nothing up. */
+function goOn(state: StateOf<'paused'>, at: Time, accepted: Accepted | undefined): Step {
+  const { stage, stagePhase, soakingSince, analysingSince } = state;
   return to({
     phase: 'running',
-    ...progress,
-    ...waived,
-    openedAt: event.at,
-    ...(progress.soakingSince === undefined ? {} : { soakingSince: event.at }),
+    stage,
+    stagePhase,
+    openedAt: at,
+    ...(soakingSince === undefined ? {} : { soakingSince: at }),
+    ...(analysingSince === undefined ? {} : { analysingSince: at }),
+    ...(accepted ? { accepted } : {}),
+    ...submittedOf(state),
   });
 }
 
-function watchRollBack(
-  plan: RolloutPlan,
-  state: Extract<RolloutState, { phase: 'rolling-back' }>,
-  at: Time,
-  rollingBack: number,
-): Step {
+function watchRollBack(plan: RolloutPlan, state: StateOf<'rolling-back'>, at: Time, rollingBack: number): Step {
   if (rollingBack === 0) return to({ ...state, phase: 'rolled-back' });
   const late = at - state.since > plan.success.deviceDeadline * 1000;
   return late
@@ -138,22 +168,37 @@ function watchRollBack(
     : to(state);
 }
 
-const openStage = (stage: number, at: Time): Step =>
-  to({ phase: 'running', stage, stagePhase: 'activating', openedAt: at }, { type: 'offer-stage', stage });
-const rollBack = (stage: number, at: Time, detail: string): Step =>
-  to({ phase: 'rolling-back', stage, since: at, detail }, { type: 'roll-back' });
-const pause = (progress: StageProgress, reason: PauseReason, detail: string, failedMetrics: string[]): Step =>
-  to({ ...progressOf(progress), phase: 'paused', reason, detail, failedMetrics });
-const progressOf = ({ stage, stagePhase, openedAt, soakingSince, accepted }: StageProgress): StageProgress => ({
-  stage,
-  stagePhase,
-  openedAt,
-  ...(soakingSince === undefined ? {} : { soakingSince }),
-  ...(accepted === undefined ? {} : { accepted }),
-});
-const isUnderWay = (state: RolloutState) => state.phase === 'running' || state.phase === 'paused';
+type Kept = Pick<RolloutState, 'submitted'> & Pick<StageProgress, 'accepted'>;
+
+/** With a pace the first devices are offered at the next look, which knows how many there are. */
+function openStage(plan: RolloutPlan, { submitted, accepted }: Kept, stage: number, at: Time): Step {
+  const paced = plan.pace.maxInFlight !== undefined || plan.pace.perMinute !== undefined;
+  const state: StateOf<'running'> = {
+    phase: 'running',
+    stage,
+    stagePhase: 'activating',
+    openedAt: at,
+    ...(accepted ? { accepted } : {}),
+    ...(submitted ? { submitted } : {}),
+  };
+  return to(state, ...(paced ? [] : [{ type: 'offer-stage' as const, stage }]));
+}
+
+function rollBack(state: RolloutState, stage: number, at: Time, detail: string): Step {
+  return to({ phase: 'rolling-back', stage, since: at, detail, ...submittedOf(state) }, { type: 'roll-back' });
+}
+
+function pause(state: StateOf<'running'>, reason: PauseReason, detail: string, toAccept?: Accepted): Step {
+  const { pace: _, ...progress } = state;
+  return to({ ...progress, phase: 'paused', reason, detail, ...(toAccept ? { toAccept } : {}) });
+}
+
+const end = (state: RolloutState, phase: 'cancelled' | 'superseded', detail: string): Step =>
+  to({ phase, detail, ...submittedOf(state) });
+/** A thin coverage was accepted for one stage; what failed there stays accepted. */
+const acceptedOf = ({ accepted }: StageProgress) => (accepted ? { accepted: { ...accepted, coverage: false } } : {});
+const isUnderWay = (state: RolloutState): state is StateOf<'running'> | StateOf<'paused'> =>
+  state.phase === 'running' || state.phase === 'paused';
+const mayEnd = (state: RolloutState) =>
+  isUnderWay(state) || state.phase === 'draft' || state.phase === 'awaiting-approval' || state.phase === 'scheduled';
 const stageOf = (plan: RolloutPlan, state: RolloutState) => ('stage' in state ? state.stage : plan.stages.length - 1);
-const to = (state: RolloutState, ...effects: RolloutEffect[]): Step => ({ state, effects });
-const refuse = (state: RolloutState, event: RolloutEvent): Step => ({
-  refused: `cannot ${event.type} a rollout that is ${state.phase}`,
-});

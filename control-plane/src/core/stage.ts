@@ -1,113 +1,158 @@
-import type { GateVerdict, RolloutPlan } from '@flotilla/protocol';
-import { addCounts, bestSuccess, coverage, decided, eligible, noCounts, success, type Counts } from './counts.js';
-import { isAbsolute, judgeGate, noEvidence, type Evidence } from './gate.js';
-import type { Observation, StageProgress, Time } from './rollout.js';
-
-/** What somebody accepted when resuming: so many failed devices, these gates, a thin coverage. */
-export type Accepted = Readonly<{ failed: number; metrics: readonly string[]; coverage: boolean }>;
+import type { GateVerdict, PlanGate, RolloutPlan } from '@flotilla/protocol';
+import { addCounts, bestSuccess, coverage, decided, eligible, noCounts, placeFailures, success, type Counts } from './counts.js';
+import { isAbsolute, judgeGate, oddsOf } from './gate.js';
+import { shareBy } from './pace.js';
+import type { Accepted, Observation, StageProgress, Time } from './rollout-state.js';
 
 export type StageVerdict =
-  | { type: 'breach'; detail: string; metrics: string[]; toAccept: Accepted }
-  | { type: 'inconclusive'; detail: string; metrics: string[] }
+  | { type: 'breach'; detail: string; toAccept: Accepted }
+  | { type: 'place-breach'; detail: string; toAccept: Accepted }
+  | { type: 'inconclusive'; detail: string; toAccept: Accepted }
   | { type: 'passed'; detail: string }
   | { type: 'covered' | 'soaked' | 'waiting' };
 
+export const gatesOf = (plan: RolloutPlan, stage: number): readonly PlanGate[] => plan.stages[stage]!.gates ?? plan.gates;
+
+/** How many tests might raise a false alarm: each deciding gate, in each hardware class of its stage. `classes`: by stage. */
+export const alarmsOf = (plan: RolloutPlan, classes: readonly number[]): number =>
+  plan.stages.reduce(
+    (sum, _, stage) =>
+      sum +
+      gatesOf(plan, stage)
+        .filter((gate) => !gate.dryRun)
+        // Devices with an unsteady incumbent are judged apart by the gate on compute time.
+        .reduce((tests, { metric }) => tests + Math.max(1, classes[stage] ?? 1) * (metric === 'compute.mean' ? 2 : 1), 0),
+    0,
+  );
+
 /** Verdicts of a stage's gates as they stand. */
-export const judgeGates = (plan: RolloutPlan, evidence: Evidence): GateVerdict[] =>
-  plan.gates.map((gate) => judgeGate(gate, evidence));
+export function judgeGates(plan: RolloutPlan, stage: number, { stages, alarms }: Observation): GateVerdict[] {
+  const odds = oddsOf(plan.evidence, alarms);
+  return gatesOf(plan, stage).map((gate, index) => judgeGate(gate, stages[stage]?.gates[index] ?? {}, odds));
+}
 
 /** The order matters: a breach always speaks first, and nothing advances on silence. */
 export function judgeStage(plan: RolloutPlan, progress: StageProgress, at: Time, observation: Observation): StageVerdict {
   const counts = observation.stages[progress.stage]?.counts ?? noCounts;
-  const gates = judgeGates(plan, observation.stages[progress.stage]?.evidence ?? noEvidence).filter(
-    (gate) => !progress.accepted?.metrics.includes(gate.metric),
-  );
+  const breach = breachOf(plan, progress, observation);
+  if (breach) return breach;
   if (eligible(counts) === 0 && counts.already > 0)
     return { type: 'passed', detail: 'every device of the stage was on the release already' };
-  return (
-    breachOf(plan, progress, observation, gates) ??
-    (isCovered(plan, progress, counts)
-      ? judgeEvidence(plan, progress, at, gates, counts)
-      : judgeCoverage(plan, progress, at, counts))
-  );
+  return isCovered(plan, progress, counts)
+    ? judgeEvidence(plan, progress, at, observation)
+    : judgeCoverage(plan, progress, at, counts);
 }
 
-function breachOf(
-  plan: RolloutPlan,
-  progress: StageProgress,
-  observation: Observation,
-  gates: GateVerdict[],
-): StageVerdict | undefined {
-  const counts = observation.stages[progress.stage]?.counts ?? noCounts;
+/** What came of a stage after it passed counts on: its failures against the rollout, its evidence against its gates. */
+function breachOf(plan: RolloutPlan, progress: StageProgress, observation: Observation): StageVerdict | undefined {
   const opened = observation.stages.slice(0, progress.stage + 1).map((s) => s.counts);
-  const failures =
-    failureOf(plan, progress, counts, 'of the stage') ??
-    failureOf(plan, progress, opened.reduce(addCounts, noCounts), 'of the rollout so far');
-  const breached = gates.filter((gate) => gate.verdict === 'breach');
-  if (!failures && breached.length === 0) return undefined;
-  return {
-    type: 'breach',
-    detail: [...(failures ? [failures] : []), ...breached.map((gate) => gate.evidence)].join('; '),
-    metrics: breached.map((gate) => gate.metric),
-    toAccept: {
-      failed: opened.reduce(addCounts, noCounts).failedArtifact,
-      metrics: breached.map((gate) => gate.metric),
-      coverage: false,
-    },
+  const all = opened.reduce(addCounts, noCounts);
+  const counts = opened[progress.stage] ?? noCounts;
+  const { stage, accepted } = progress;
+  const artifact =
+    failureOf(plan, counts, accepted?.failed[stage] ?? 0, 'of the stage') ??
+    failureOf(plan, all, sum(accepted?.failed), 'of the rollout so far');
+  const breached = opened.flatMap((_, i) => breachedGates(plan, i, progress, observation));
+  const toAccept: Accepted = {
+    failed: opened.map((c) => c.failedArtifact),
+    place: opened.map(placeFailures),
+    metrics: [...(accepted?.metrics ?? []), ...breached.map((b) => b.key)],
+    coverage: accepted?.coverage ?? false,
   };
+  if (artifact || breached.length > 0)
+    return { type: 'breach', detail: [...(artifact ? [artifact] : []), ...breached.map((b) => b.evidence)].join('; '), toAccept };
+  const place = placeOf(plan, counts, accepted?.place[stage] ?? 0);
+  return place === undefined ? undefined : { type: 'place-breach', detail: place, toAccept };
+}
+
+function breachedGates(plan: RolloutPlan, stage: number, { accepted }: StageProgress, observation: Observation) {
+  return judgeGates(plan, stage, observation)
+    .map((gate) => ({ ...gate, key: `${stage}/${gate.metric}` }))
+    .filter((gate) => gate.verdict === 'breach' && !gate.dryRun && !accepted?.metrics.includes(gate.key));
 }
 
 /** Certain already: even if all others commit, success cannot be reached. */
-function failureOf(plan: RolloutPlan, { accepted }: StageProgress, counts: Counts, whose: string): string | undefined {
-  const failed = Math.max(0, counts.failedArtifact - (accepted?.failed ?? 0));
+function failureOf(plan: RolloutPlan, counts: Counts, accepted: number, whose: string): string | undefined {
+  const failed = Math.max(0, counts.failedArtifact - accepted);
   if (failed === 0 || bestSuccess({ ...counts, failedArtifact: failed }) >= plan.success.committed) return undefined;
   return `${failed} of ${eligible(counts)} devices ${whose} failed on the release; ${percent(plan.success.committed)} must commit`;
 }
 
-function isCovered(plan: RolloutPlan, { accepted }: StageProgress, counts: Counts): boolean {
+/** An outage is no fault of the release, but no time to go on either. One device alone is left to coverage. */
+function placeOf(plan: RolloutPlan, counts: Counts, accepted: number): string | undefined {
+  const failed = placeFailures(counts) - accepted;
+  if (failed < 2 || failed / eligible(counts) <= plan.success.maxPlaceFailures) return undefined;
+  return `${failed} of ${eligible(counts)} devices of the stage failed for reasons of the place, ${percent(plan.success.maxPlaceFailures)} may (${counts.failedPlace} failed, ${counts.timedOut} timed out, ${counts.rejected} rejected); nothing is taken back`;
+}
+
+function isCovered(plan: RolloutPlan, { stage, accepted }: StageProgress, counts: Counts): boolean {
   const { committed, coverage: needed, minDecided, maxDeferred } = plan.success;
-  const judged = { ...counts, failedArtifact: Math.max(0, counts.failedArtifact - (accepted?.failed ?? 0)) };
+  const judged = { ...counts, failedArtifact: Math.max(0, counts.failedArtifact - (accepted?.failed[stage] ?? 0)) };
   if (accepted?.coverage) return counts.waiting + counts.open === 0 || coverage(counts) >= needed;
   const enough = decided(counts) >= minDecided && coverage(counts) >= needed;
   const all = eligible(counts);
   return enough && all > 0 && (success(judged) ?? 0) >= committed && counts.deferred / all <= maxDeferred;
 }
 
-/** Covered: soak, then wait for the gates' evidence until the stage's deadline. */
-function judgeEvidence(plan: RolloutPlan, progress: StageProgress, at: Time, gates: GateVerdict[], counts: Counts): StageVerdict {
-  const stage = plan.stages[progress.stage]!;
-  if (progress.stagePhase === 'activating') return { type: 'covered' };
-  if (progress.stagePhase === 'soaking')
-    return at - progress.soakingSince! >= stage.soak * 1000 ? { type: 'soaked' } : { type: 'waiting' };
-  const missing = gates.filter((gate) => gate.verdict === 'insufficient');
-  if (missing.length === 0) return { type: 'passed', detail: passedInWords(counts, gates) };
-  if (at < deadlineOf(plan, progress)) return { type: 'waiting' };
+/** Covered: soak, then wait for the gates' evidence until the stage's deadline, or as long as the plan waits for evidence. */
+function judgeEvidence(plan: RolloutPlan, progress: StageProgress, at: Time, observation: Observation): StageVerdict {
+  const { stage, stagePhase, accepted } = progress;
+  if (stagePhase === 'activating') return { type: 'covered' };
+  if (stagePhase === 'soaking')
+    return at - progress.soakingSince! >= plan.stages[stage]!.soak * 1000 ? { type: 'soaked' } : { type: 'waiting' };
+  const gates = judgeGates(plan, stage, observation).filter((gate) => !gate.dryRun);
+  const missing = gates.filter((g) => g.verdict === 'insufficient' && !accepted?.metrics.includes(`${stage}/${g.metric}`));
+  if (missing.length === 0) return { type: 'passed', detail: passedInWords(observation.stages[stage]!.counts, gates) };
+  if (at < deadlineOf(plan, progress) && at < evidenceDeadlineOf(plan, progress)) return { type: 'waiting' };
   return {
     type: 'inconclusive',
     detail: missing.map((gate) => `${gate.metric}: ${gate.evidence}`).join('; '),
-    metrics: missing.map((gate) => gate.metric),
+    toAccept: {
+      ...(accepted ?? nothingAccepted),
+      metrics: [...(accepted?.metrics ?? []), ...missing.map((g) => `${stage}/${g.metric}`)],
+      coverage: true,
+    },
   };
 }
 
 function judgeCoverage(plan: RolloutPlan, progress: StageProgress, at: Time, counts: Counts): StageVerdict {
   if (counts.waiting + counts.open > 0 && at < deadlineOf(plan, progress)) return { type: 'waiting' };
-  return { type: 'inconclusive', detail: uncoveredInWords(counts), metrics: [] };
+  return {
+    type: 'inconclusive',
+    detail: uncoveredInWords(counts),
+    toAccept: { ...(progress.accepted ?? nothingAccepted), coverage: true },
+  };
 }
+
+const nothingAccepted: Accepted = { failed: [], place: [], metrics: [], coverage: false };
 
 export const deadlineOf = (plan: RolloutPlan, progress: StageProgress): Time =>
   progress.openedAt + plan.stages[progress.stage]!.deadline * 1000;
+const evidenceDeadlineOf = (plan: RolloutPlan, progress: StageProgress): Time =>
+  progress.analysingSince! + plan.evidence.maxWait * 1000;
 
 /** A plan that could never progress, or whose every gate might not apply, is refused when it is made. */
 export function planProblems(plan: RolloutPlan, stageSizes: readonly number[]): string[] {
-  const problems = stageSizes.flatMap((size, i) => (size === 0 ? [`stage "${plan.stages[i]!.name}" would have no device`] : []));
-  if (!plan.gates.some(isAbsolute))
-    problems.push('no gate holds without an incumbent: add one on errors, or compute.mean with maxMs');
   const { minDecided } = plan.success;
-  stageSizes.forEach((size, i) => {
-    if (size > 0 && size < minDecided)
-      problems.push(`stage "${plan.stages[i]!.name}" has ${size} devices but minDecided is ${minDecided}`);
-  });
-  return problems;
+  return [
+    ...stageSizes.flatMap((size, i) => {
+      const name = `stage "${plan.stages[i]!.name}"`;
+      if (size === 0) return [`${name} would have no device`];
+      const inTime = shareBy(plan.pace, { since: 0, before: 0 }, plan.stages[i]!.deadline * 1000);
+      return [
+        ...(size < minDecided ? [`${name} has ${size} devices but minDecided is ${minDecided}`] : []),
+        ...(inTime < size
+          ? [`${name} could offer ${inTime} of its ${size} devices within its deadline: raise perMinute or deadline`]
+          : []),
+      ];
+    }),
+    ...(plan.stages.every((_, stage) => gatesOf(plan, stage).some(isAbsolute))
+      ? []
+      : ['no gate holds without an incumbent: add one on errors, or compute.mean with maxMs']),
+    ...(plan.approval?.stages ?? []).flatMap((name) =>
+      plan.stages.some((stage) => stage.name === name) ? [] : [`approval names a stage "${name}", which the plan has not`],
+    ),
+  ];
 }
 
 const passedInWords = (counts: Counts, gates: GateVerdict[]) =>
@@ -120,3 +165,4 @@ const uncoveredInWords = (c: Counts) =>
     ? 'no device is left in the stage'
     : `${decided(c)} of ${eligible(c)} devices decided (${c.open} open, ${c.unproven} unproven, ${c.failedPlace} failed for reasons of the place, ${c.timedOut} timed out, ${c.rejected} rejected, ${c.deferred} offline)`;
 const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
+const sum = (numbers: readonly number[] | undefined) => (numbers ?? []).reduce((a, b) => a + b, 0);

@@ -7,6 +7,7 @@ export interface NewAssignment {
   device: DeviceId;
   deployment: string;
   digest: Digest;
+  slow?: Readonly<Record<string, number>>;
 }
 export interface Ownership {
   slot: SlotName;
@@ -60,11 +61,11 @@ export class AssignmentsRepository {
   ): Promise<void> {
     if (items.length === 0) return;
     await tx.query(
-      `INSERT INTO assignment (device, slot, deployment, digest, owner, priority, probation, assigned_at)
-       SELECT item.device, $1, item.deployment, item.digest, $2, $3, $4::jsonb, now()
-       FROM unnest($5::text[], $6::uuid[], $7::text[]) AS item (device, deployment, digest)
+      `INSERT INTO assignment (device, slot, deployment, digest, owner, priority, probation, slow, assigned_at)
+       SELECT item.device, $1, item.deployment, item.digest, $2, $3, $4::jsonb, item.slow::jsonb, now()
+       FROM unnest($5::text[], $6::uuid[], $7::text[], $8::text[]) AS item (device, deployment, digest, slow)
        ON CONFLICT (device, slot) DO UPDATE SET deployment = excluded.deployment, digest = excluded.digest, owner = excluded.owner,
-         priority = excluded.priority, probation = excluded.probation, assigned_at = excluded.assigned_at`,
+         priority = excluded.priority, probation = excluded.probation, slow = excluded.slow, assigned_at = excluded.assigned_at`,
       [slot, owner, priority, JSON.stringify(probation), ...columns(items)],
     );
   }
@@ -115,4 +116,5 @@ const columns = (items: readonly NewAssignment[]) => [
   items.map((item) => item.device),
   items.map((item) => item.deployment),
   items.map((item) => item.digest),
+  items.map((item) => JSON.stringify(item.slow ?? {})),
 ];

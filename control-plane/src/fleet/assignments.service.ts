@@ -12,6 +12,8 @@ export interface AssignmentItem {
   device: DeviceId;
   /** Null: the slot is to be stopped. */
   digest: Digest | null;
+  /** What the device is to count its inferences against, microseconds by name. */
+  slow?: Readonly<Record<string, number>>;
 }
 export interface AssignmentTerms {
   slot: SlotName;
@@ -117,12 +119,16 @@ export class AssignmentsService {
   }
 }
 
-type Placed = { what: 'place'; device: DeviceId; deployment: string; digest: Digest };
+type Placed = { what: 'place'; device: DeviceId; deployment: string; digest: Digest; slow: Readonly<Record<string, number>> };
 type Decision = Placed | { what: 'keep'; device: DeviceId; deployment: string } | { what: 'stop' | 'nothing'; device: DeviceId };
 
-function decide({ device, digest }: AssignmentItem, current: AssignmentRow | undefined, ended: ReadonlySet<string>): Decision {
+function decide(
+  { device, digest, slow = {} }: AssignmentItem,
+  current: AssignmentRow | undefined,
+  ended: ReadonlySet<string>,
+): Decision {
   if (digest === null) return { what: current ? 'stop' : 'nothing', device };
   if (current?.digest === digest && !ended.has(current.deployment))
     return { what: 'keep', device, deployment: current.deployment };
-  return { what: 'place', device, deployment: randomUUID(), digest };
+  return { what: 'place', device, deployment: randomUUID(), digest, slow };
 }

@@ -1,11 +1,11 @@
 import { type DesiredSlot, type DesiredState, type DeviceId, digestOf, type SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import type { ControlPlaneConfig } from '../config.js';
 import { ReleasesService } from '../models/releases.service.js';
 import { AppError } from '../platform/errors.js';
-import { CLOCK, type Clock, CONFIG } from '../platform/tokens.js';
+import { CLOCK, type Clock } from '../platform/tokens.js';
 import { AssignmentsRepository } from './assignments.repository.js';
+import { DeviceConfigs } from './device-configs.js';
 import type { AssignmentRow, DeviceRow } from './device.entity.js';
 import { unknownRelease } from './device-view.js';
 
@@ -17,14 +17,14 @@ export class DesiredStates {
   constructor(
     @Inject(AssignmentsRepository) private readonly assignments: AssignmentsRepository,
     @Inject(ReleasesService) private readonly releases: ReleasesService,
-    @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'device'>,
+    @Inject(DeviceConfigs) private readonly configs: DeviceConfigs,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /** Unsigned. One epoch never names two contents: where the settings changed since it was issued, it rises. */
   async issue(tx: EntityManager, device: DeviceId): Promise<{ state: DesiredState; row: DeviceRow }> {
     const row = await this.lock(tx, device);
-    const content = { slots: await this.slots(tx, device), config: this.config.device };
+    const content = { slots: await this.slots(tx, device), config: await this.configs.of(tx, row) };
     const desiredHash = digestOf(content);
     const epoch = row.desiredHash === null || row.desiredHash === desiredHash ? row.epoch : row.epoch + 1;
     if (epoch !== row.epoch || row.desiredHash === null) await this.assignments.issued(tx, device, epoch, desiredHash);
@@ -50,11 +50,12 @@ export class DesiredStates {
   }
 }
 
-const desiredSlot = ({ slot, deployment, digest, probation }: AssignmentRow, names: ReadonlyMap<string, string>) =>
+const desiredSlot = ({ slot, deployment, digest, probation, slow }: AssignmentRow, names: ReadonlyMap<string, string>) =>
   ({
     slot: slot as SlotName,
     deployment,
     release: names.get(digest) ?? unknownRelease(digest),
     manifestDigest: digest,
     probation,
+    ...(Object.keys(slow).length > 0 ? { slow } : {}),
   }) as DesiredSlot;

@@ -108,6 +108,7 @@ export class DeviceLifecycle {
     message: string,
   ): Promise<void> {
     await this.devices.update(tx, row.id, { ...change, status: 'revoked', online: false });
+    await this.devices.forgetReport(tx, row.id);
     await this.devices.dropSession(tx, row.id);
     await this.events.append(tx, { kind, actor: 'admin', device: row.id, message });
     // Last: a revoked certificate with an active row is a device that cannot connect; the other way round it could.

@@ -62,6 +62,8 @@ export interface AssignmentRow {
   owner: string;
   priority: number;
   probation: Probation;
+  /** Limits in microseconds by name: the device counts what is slower. */
+  slow: Record<string, number>;
   assignedAt: Date;
 }
 export const AssignmentRow = new EntitySchema<AssignmentRow>({
@@ -74,6 +76,7 @@ export const AssignmentRow = new EntitySchema<AssignmentRow>({
     owner: { type: 'text' },
     priority: { type: 'int' },
     probation: { type: 'jsonb' },
+    slow: { type: 'jsonb', default: {} },
     assignedAt: { type: 'timestamptz', name: 'assigned_at' },
   },
   indices: [{ name: 'assignment_digest', columns: ['digest'] }],

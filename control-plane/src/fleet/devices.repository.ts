@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In } from 'typeorm';
 import { AppError } from '../platform/errors.js';
 import { OutboxRow } from '../link/outbox.entity.js';
+import { ConfigurationReportRow, ConfigurationRow } from './configuration.entity.js';
 import { AssignmentRow, DeviceRow, SlotReportRow } from './device.entity.js';
 import { GroupMemberRow } from './group.entity.js';
 
@@ -97,6 +98,22 @@ export class DevicesRepository {
     await tx.delete(AssignmentRow, { device });
     await tx.delete(SlotReportRow, { device });
     await tx.delete(GroupMemberRow, { device });
+    await tx.query(
+      `INSERT INTO configuration_version (scope, name, version, priority, comment, actor, at)
+       SELECT scope, name, version + 1, priority, 'the device was removed', 'admin', now()
+       FROM configuration WHERE scope = 'device' AND name = $1`,
+      [device],
+    );
+    await tx.delete(ConfigurationRow, { scope: 'device', name: device });
+  }
+
+  /** What the board in its place will say is another thing. */
+  async forgetReport(tx: EntityManager, device: DeviceId): Promise<void> {
+    await tx.delete(ConfigurationReportRow, { device });
+  }
+
+  async sendDesired(tx: EntityManager, device: DeviceId): Promise<void> {
+    await tx.insert(OutboxRow, { effect: { type: 'send-desired', device } });
   }
 
   async dropSession(tx: EntityManager, device: DeviceId): Promise<void> {

@@ -68,11 +68,18 @@ export class DevicesService {
     return this.devices.activeAmong(tx, ids);
   }
 
+  /** Names of the slots that any of these devices has reported. */
+  async reportedSlots(ids: readonly DeviceId[]): Promise<ReadonlySet<string>> {
+    return new Set((await this.devices.slots(ids)).reports.map(({ slot }) => slot));
+  }
+
   async setLabels(id: DeviceId, labels: Record<string, string>): Promise<DeviceView> {
     checkLabels(labels);
     await this.devices.transaction(async (tx) => {
       await this.devices.mustLock(tx, id);
       await this.devices.update(tx, id, { labels });
+      // Labels decide on groups, and groups on configuration: where that is another now, the epoch rises as it is sent.
+      await this.devices.sendDesired(tx, id);
       const message = `labels of ${id} are now ${inWords(labels)}`;
       await this.events.append(tx, { kind: 'device-labelled', actor: 'admin', device: id, message, data: { labels } });
     });

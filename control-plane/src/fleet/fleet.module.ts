@@ -4,7 +4,13 @@ import { ModelsModule } from '../models/models.module.js';
 import { AssignmentsController } from './assignments.controller.js';
 import { AssignmentsRepository } from './assignments.repository.js';
 import { AssignmentsService } from './assignments.service.js';
+import { ConfigurationSpread } from './configuration-spread.js';
+import { ConfigurationsController } from './configurations.controller.js';
+import { ConfigurationsRepository } from './configurations.repository.js';
+import { ConfigurationsService } from './configurations.service.js';
 import { DesiredStates } from './desired-states.js';
+import { DeviceConfigs } from './device-configs.js';
+import { DeviceConfigurations } from './device-configurations.js';
 import { DeviceLifecycle } from './device-lifecycle.js';
 import { DevicesController } from './devices.controller.js';
 import { DevicesRepository } from './devices.repository.js';
@@ -18,11 +24,16 @@ import { SlotReportsService } from './slot-reports.service.js';
 /** Devices, groups, and which release each slot should run. */
 @Module({
   imports: [EventsModule, ModelsModule],
-  controllers: [AssignmentsController, DevicesController, GroupsController],
+  controllers: [AssignmentsController, ConfigurationsController, DevicesController, GroupsController],
   providers: [
     AssignmentsRepository,
     AssignmentsService,
+    ConfigurationSpread,
+    ConfigurationsRepository,
+    ConfigurationsService,
     DesiredStates,
+    DeviceConfigs,
+    DeviceConfigurations,
     DeviceLifecycle,
     DevicesRepository,
     DevicesService,
@@ -31,6 +42,6 @@ import { SlotReportsService } from './slot-reports.service.js';
     ManualAssignmentsService,
     SlotReportsService,
   ],
-  exports: [AssignmentsService, DevicesService, SlotReportsService],
+  exports: [AssignmentsService, DeviceConfigurations, DevicesService, SlotReportsService],
 })
 export class FleetModule {}

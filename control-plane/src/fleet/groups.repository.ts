@@ -2,6 +2,7 @@ import type { DeviceId, GroupName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In } from 'typeorm';
 import { AppError } from '../platform/errors.js';
+import { ConfigurationRow } from './configuration.entity.js';
 import { DeviceRow } from './device.entity.js';
 import { GroupMemberRow, GroupRow } from './group.entity.js';
 
@@ -48,6 +49,10 @@ export class GroupsRepository {
 
   async addMembers(tx: EntityManager, group: GroupName, devices: readonly DeviceId[]): Promise<void> {
     await tx.query(`INSERT INTO group_member (group_name, device) SELECT $1, unnest($2::text[])`, [group, devices]);
+  }
+
+  hasConfiguration(tx: EntityManager, name: GroupName): Promise<boolean> {
+    return tx.existsBy(ConfigurationRow, { scope: 'group', name });
   }
 
   async remove(tx: EntityManager, name: GroupName): Promise<void> {

@@ -51,6 +51,11 @@ export class GroupsService {
   async remove(name: GroupName): Promise<void> {
     await this.groups.transaction(async (tx) => {
       await this.groups.byName(name, tx);
+      if (await this.groups.hasConfiguration(tx, name))
+        throw new AppError(
+          'GROUP_IN_USE',
+          `group ${name} has a configuration: delete that first with \`flotilla configurations delete group/${name}\``,
+        );
       await this.groups.remove(tx, name);
       await this.events.append(tx, { kind: 'group-removed', actor: 'admin', message: `removed group ${name}` });
     });

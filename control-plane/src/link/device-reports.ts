@@ -1,7 +1,16 @@
-import type { AlarmEvent, DeviceId, EventRecord, InferenceWindow, ReplyEvent, UpdateEvent } from '@flotilla/protocol';
+import type {
+  AlarmEvent,
+  ConfigurationEvent,
+  DeviceId,
+  EventRecord,
+  InferenceWindow,
+  ReplyEvent,
+  UpdateEvent,
+} from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { EventsService, type NewEvent } from '../events/events.service.js';
+import { DeviceConfigurations } from '../fleet/device-configurations.js';
 import { SlotReportsService } from '../fleet/slot-reports.service.js';
 import { RolloutReports } from '../rollouts/rollout-reports.js';
 
@@ -14,6 +23,7 @@ export class DeviceReports {
   constructor(
     @Inject(SlotReportsService) private readonly slots: SlotReportsService,
     @Inject(RolloutReports) private readonly rollouts: RolloutReports,
+    @Inject(DeviceConfigurations) private readonly configurations: DeviceConfigurations,
     @Inject(EventsService) private readonly log: EventsService,
   ) {}
 
@@ -27,7 +37,12 @@ export class DeviceReports {
     const updates = told.flatMap(({ device, event }): Update[] => (event.type === 'update' ? [{ device, event }] : []));
     if (updates.length > 0) await this.slots.record(tx, updates);
     if (updates.length > 0 || windows.length > 0) await this.rollouts.record(tx, { updates, windows });
+    const news = await this.configurations.record(
+      tx,
+      told.flatMap(({ device, event }) => (event.type === 'configuration' ? [{ device, event }] : [])),
+    );
     for (const { device, event } of told) {
+      if (event.type === 'configuration' && !news.has(event)) continue;
       const entry = entryOf(device, event);
       if (entry) await this.log.append(tx, { actor: 'device', device, ...entry });
     }
@@ -45,6 +60,8 @@ function entryOf(device: DeviceId, event: EventRecord): Entry | undefined {
       return alarmEntry(device, event);
     case 'reply':
       return replyEntry(device, event);
+    case 'configuration':
+      return configurationEntry(device, event);
   }
 }
 
@@ -79,3 +96,13 @@ const replyEntry = (device: DeviceId, { nonce, ok, detail }: ReplyEvent): Entry 
   message: `${device} ${ok ? 'did what it was told' : 'could not do what it was told'}`,
   data: { nonce, ok, detail },
 });
+
+function configurationEntry(device: DeviceId, { epoch, digest, slots, refused }: ConfigurationEvent): Entry {
+  const why = refused.map(({ slot, reason }) => (slot === undefined ? reason : `slot ${slot}: ${reason}`)).join('; ');
+  const message =
+    refused.length === 0
+      ? `${device} goes by its configuration of epoch ${epoch}`
+      : `${device} does not do all that its configuration of epoch ${epoch} says: ${why}`;
+  const kind = refused.length === 0 ? 'configuration-applied' : 'configuration-refused';
+  return { kind, message, data: { epoch, digest, slots, refused } };
+}

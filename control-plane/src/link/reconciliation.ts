@@ -21,7 +21,8 @@ export class Reconciliation {
   async born(tx: EntityManager, row: DeviceRow, birth: Birth): Promise<number> {
     await this.slots.recordBirth(tx, row.id, birth.slots);
     const standing = standingOf(row, birth);
-    if (standing === 'behind') await sendDesired(tx, row);
+    // Facts decide on groups, and groups on configuration.
+    if (standing === 'behind' || (standing === 'current' && isAnother(row, birth))) await sendDesired(tx, row);
     if (standing !== 'regressed') return row.epoch;
     await this.assignments.adopt(tx, row.id, birth.slots, birth.epoch);
     return birth.epoch + 1;
@@ -43,6 +44,9 @@ export function standingOf(row: Pick<DeviceRow, 'epoch' | 'desiredHash'>, report
   if (reported.epoch === 0 || reported.desiredHash === row.desiredHash) return 'current';
   return reported.desiredHash === undefined ? 'behind' : 'regressed';
 }
+
+const isAnother = (row: DeviceRow, { agent, profile, hardwareClass }: Birth) =>
+  row.agent !== agent || row.profile !== profile || row.hardwareClass !== hardwareClass;
 
 async function sendDesired(tx: EntityManager, { id }: DeviceRow): Promise<void> {
   await tx.insert(OutboxRow, { effect: { type: 'send-desired', device: id } });

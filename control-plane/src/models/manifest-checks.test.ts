@@ -17,6 +17,7 @@ const steps = [
   { resize: { width: 224, height: 224, fit: 'centre-crop', reference: 'pillow-bilinear' } },
   { normalise: { mean: [127, 127, 127], std: [128, 128, 128], layout: 'NHWC' } },
 ];
+const ofNetworks = { name: 'int8', files: { name: 'model.int8.onnx' }, precision: 'int8', providers: ['cpu'] };
 const variant = { file: 'model.int8.onnx', precision: 'int8', providers: ['cpu'] };
 
 const aManifest = (change: Record<string, unknown> = {}) =>
@@ -101,6 +102,14 @@ describe('a manifest', () => {
       expect.stringMatching(/^preprocess is resize, decode, normalise: resize can't follow nothing; /),
     ],
     [
+      'tiles whose findings can not be put together',
+      {
+        preprocess: [steps[0], { tile: { width: 400, height: 400, overlap: 50 } }, ...steps.slice(1)],
+        postprocess: [{ values: [{ name: 'life' }] }],
+      },
+      "preprocess has tile, and what values finds in many tiles can't be put together",
+    ],
+    [
       'two inputs for one picture',
       { inputs: [input, { ...input, name: 'more' }] },
       'preprocess makes one tensor, but there are 2 inputs',
@@ -137,5 +146,55 @@ describe('a manifest', () => {
     ],
     ['a baseline that is missing', { baseline: 'base.json' }, "baseline: base.json is not among the release's files"],
     ['a strange agent range', { requires: { agent: 'new' } }, 'requires.agent: "new" is not a version range such as >=0.1.0'],
+    [
+      'files of networks for one network',
+      { variants: [ofNetworks] },
+      'variants: int8 names files of networks, and the release has no networks',
+    ],
   ])('with %s is refused', (_name, change, problem) => expect(problems(change)).toEqual([problem]));
+
+  const network = {
+    inputs: [input],
+    outputs: [{ name: 'scores', type: 'FP32', shape: [1, 1000] }],
+    preprocess: steps,
+    postprocess: [{ 'top-k': { k: 5, labels: 'labels.txt' } }],
+  };
+  const graph = {
+    inputs: [],
+    outputs: [],
+    preprocess: [],
+    postprocess: [],
+    networks: { name: network },
+    graph: { kind: { run: 'name', on: 'picture' } },
+    variants: [ofNetworks],
+  };
+  it.each<[string, Record<string, unknown>, string[]]>([
+    ['as it is', {}, []],
+    [
+      'with a variant whose file is missing',
+      { variants: [{ ...ofNetworks, files: { name: 'x.onnx' } }] },
+      ["variants: x.onnx is not among the release's files; add the file or remove the variant"],
+    ],
+    [
+      'with an unknown network',
+      { graph: { kind: { run: 'nam', on: 'picture' } } },
+      ['graph: kind runs "nam"; the networks are name'],
+    ],
+    [
+      'with labels of a network missing',
+      {
+        networks: {
+          name: {
+            ...network,
+            outputs: [{ name: 'scores', type: 'FP32', shape: [1, 10] }],
+            postprocess: [{ 'top-k': { k: 1000, labels: 'names.txt' } }],
+          },
+        },
+      },
+      [
+        "networks: name: postprocess: labels names.txt is not among the release's files",
+        'networks: name: postprocess: top 1000 of 10 classes',
+      ],
+    ],
+  ])('of several networks %s', (_name, change, found) => expect(problems({ ...graph, ...change })).toEqual(found));
 });

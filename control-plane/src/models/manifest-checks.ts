@@ -1,4 +1,16 @@
-import { type Manifest, labelFiles, postprocessProblem, preprocessProblem } from '@flotilla/protocol';
+import {
+  type Manifest,
+  type Network,
+  feedsProblem,
+  graphProblem,
+  labelFiles,
+  madeInputs,
+  postprocessProblem,
+  preprocessProblem,
+  tileProblem,
+  variantFiles,
+  variantName,
+} from '@flotilla/protocol';
 import semver from 'semver';
 
 const GiB = 1024 ** 3;
@@ -12,7 +24,8 @@ export function manifestProblems(manifest: Manifest, boards: ReadonlySet<string>
     ...variantProblems(manifest, boards),
     ...tensorProblems(manifest),
     ...preprocessProblems(manifest),
-    ...postprocessProblems(manifest),
+    ...postprocessProblems(manifest, manifest),
+    ...networksProblems(manifest),
     ...companionProblems(manifest),
     ...requirementProblems(manifest),
   ];
@@ -38,16 +51,18 @@ const gib = (bytes: number) => `${(bytes / GiB).toFixed(2)} GiB`;
 function variantProblems(manifest: Manifest, boards: ReadonlySet<string>): string[] {
   const { variants } = manifest;
   return [
-    ...repeated(variants.map((variant) => variant.file)).map((file) => `variants: ${file} is named twice`),
-    ...variants.flatMap(({ file, profiles = [] }) => [
+    ...repeated(variants.map(variantName)).map((name) => `variants: ${name} is named twice`),
+    ...[...new Set(variants.flatMap(variantFiles))].flatMap((file) => [
       ...(listed(manifest, file)
         ? []
         : [`variants: ${file} is not among the release's files; add the file or remove the variant`]),
       ...(file.endsWith('.onnx') ? [] : [`variants: ${file} must be an .onnx file`]),
-      ...unknownBoards(profiles, boards).map(
-        (board) => `variants: ${file} is for "${board}", which is no known profile (${[...boards].join(', ')})`,
-      ),
     ]),
+    ...variants.flatMap((variant) =>
+      unknownBoards(variant.profiles ?? [], boards).map(
+        (board) => `variants: ${variantName(variant)} is for "${board}", which is no known profile (${[...boards].join(', ')})`,
+      ),
+    ),
   ];
 }
 
@@ -55,7 +70,7 @@ function variantProblems(manifest: Manifest, boards: ReadonlySet<string>): strin
 const unknownBoards = (profiles: readonly string[], boards: ReadonlySet<string>) =>
   profiles.flatMap((entry) => entry.split('+')).filter((term) => (term.includes('-') || term === '') && !boards.has(term));
 
-function tensorProblems({ inputs, outputs }: Manifest): string[] {
+function tensorProblems({ inputs, outputs }: Pick<Network, 'inputs' | 'outputs'>): string[] {
   return Object.entries({ inputs, outputs }).flatMap(([side, tensors]) => [
     ...repeated(tensors.map((tensor) => tensor.name)).map((name) => `${side}: "${name}" is named twice`),
     ...tensors
@@ -64,10 +79,14 @@ function tensorProblems({ inputs, outputs }: Manifest): string[] {
   ]);
 }
 
-const preprocessProblems = ({ preprocess, inputs }: Manifest): string[] => [preprocessProblem(preprocess, inputs) ?? []].flat();
+const preprocessProblems = (manifest: Manifest): string[] =>
+  [
+    preprocessProblem(manifest.preprocess, madeInputs(manifest)) ?? [],
+    feedsProblem(manifest) ?? [],
+    tileProblem(manifest) ?? [],
+  ].flat();
 
-function postprocessProblems(manifest: Manifest): string[] {
-  const { postprocess, outputs } = manifest;
+function postprocessProblems({ postprocess, outputs }: Pick<Network, 'postprocess' | 'outputs'>, manifest: Manifest): string[] {
   const classes = outputs[0]?.shape.at(-1) ?? -1;
   return [
     ...[postprocessProblem(postprocess, outputs) ?? []].flat(),
@@ -80,6 +99,15 @@ function postprocessProblems(manifest: Manifest): string[] {
         : [],
     ),
   ];
+}
+
+/** What the graph says of all its networks together, then what is wrong with the files of each. */
+function networksProblems(manifest: Manifest): string[] {
+  const wrong = graphProblem(manifest);
+  if (wrong !== undefined) return [wrong];
+  return Object.entries(manifest.networks ?? {}).flatMap(([name, network]) =>
+    [...tensorProblems(network), ...postprocessProblems(network, manifest)].map((problem) => `networks: ${name}: ${problem}`),
+  );
 }
 
 function companionProblems(manifest: Manifest): string[] {

@@ -1,4 +1,14 @@
-import { canonicalJson, digestOf, GoldenSet, Manifest, releaseName, type Digest, type ReleaseView } from '@flotilla/protocol';
+import {
+  canonicalJson,
+  digestOf,
+  GoldenSet,
+  Manifest,
+  releaseName,
+  variantName,
+  weightsOf,
+  type Digest,
+  type ReleaseView,
+} from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { EventsService } from '../events/events.service.js';
@@ -87,7 +97,7 @@ export class ReleasesService {
     if (missing.length > 0) throw new AppError('RELEASE_INCOMPLETE', inWords(nameOf({ model, version }), missing));
   }
 
-  private async goldenProblems({ golden, files }: Manifest): Promise<string[]> {
+  private async goldenProblems({ golden, files, networks }: Manifest): Promise<string[]> {
     const path = golden && `${golden.folder}/cases.json`;
     const file = files.find((candidate) => candidate.path === path);
     if (!golden || !file) return [];
@@ -95,6 +105,11 @@ export class ReleasesService {
     const set = GoldenSet.safeParse(await this.readJson(file.sha256));
     if (!set.success) return set.error.issues.map((issue) => `${path}: ${issue.path.map(String).join('.')}: ${issue.message}`);
     const paths = new Set(files.map((candidate) => candidate.path));
+    const odd = set.data.cases.find(({ findings }) => (findings === undefined) !== (networks === undefined));
+    if (odd)
+      return [
+        `${path}: "${odd.name}" has ${odd.findings ? '"findings", which are for' : '"output", which is not for'} a release of several networks`,
+      ];
     return set.data.cases
       .filter(({ input }) => !paths.has(`${golden.folder}/${input}`))
       .map(
@@ -157,11 +172,11 @@ const viewOf = ({ digest, manifest, pushedAt }: ReleaseRow): ReleaseView => ({
   name: releaseName(manifest),
   digest,
   ...(manifest.summary !== undefined && { summary: manifest.summary }),
-  variants: manifest.variants.map(({ file, precision, providers }) => ({
-    file,
-    precision,
-    providers,
-    size: manifest.files.find((candidate) => candidate.path === file)?.size ?? 0,
+  variants: manifest.variants.map((variant) => ({
+    file: variantName(variant),
+    precision: variant.precision,
+    providers: variant.providers,
+    size: weightsOf(manifest, variant),
   })),
   sizeBytes: manifest.files.reduce((sum, file) => sum + file.size, 0),
   pushedAt: pushedAt.toISOString(),

@@ -55,6 +55,8 @@ const tones = {
     'committed-unproven',
     'superseded',
     'cancelled',
+    'scheduled',
+    'awaiting-approval',
     'rolling-back',
     'not-applicable',
   ],
@@ -104,7 +106,8 @@ function countsInWords(counts) {
   return words.length > 0 ? words.join(', ') : 'nothing yet';
 }
 
-const gate = (verdict) => element('li', {}, badge(verdict.verdict), ` ${verdict.metric}: ${verdict.evidence}`);
+const gate = (verdict) =>
+  element('li', {}, badge(verdict.verdict), ` ${verdict.metric}${verdict.dryRun ? ' (dry run)' : ''}: ${verdict.evidence}`);
 
 function rolloutRows(rollout) {
   const name = [element('strong', {}, rollout.name), faint(`${rollout.release} in slot ${rollout.slot}`)];

@@ -1,10 +1,11 @@
 import { ClaimTokenRow } from '../access/claim-token.entity.js';
 import { EventRow } from '../events/event.entity.js';
+import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } from '../fleet/configuration.entity.js';
 import { AssignmentRow, DeviceRow, SlotReportRow } from '../fleet/device.entity.js';
 import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
 import { OutboxRow } from '../link/outbox.entity.js';
 import { ReleaseRow } from '../models/release.entity.js';
-import { RolloutEventRow, RolloutRow, RolloutTargetRow } from '../rollouts/rollout.entity.js';
+import { RolloutEventRow, RolloutEvidenceRow, RolloutRow, RolloutTargetRow } from '../rollouts/rollout.entity.js';
 import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
 import { LeaderLeaseRow } from './leader.entity.js';
 
@@ -13,6 +14,9 @@ export const entities = [
   ClaimTokenRow,
   EventRow,
   AssignmentRow,
+  ConfigurationReportRow,
+  ConfigurationRow,
+  ConfigurationVersionRow,
   DeviceRow,
   SlotReportRow,
   GroupMemberRow,
@@ -20,6 +24,7 @@ export const entities = [
   OutboxRow,
   ReleaseRow,
   RolloutEventRow,
+  RolloutEvidenceRow,
   RolloutRow,
   RolloutTargetRow,
   DeadLetterRow,

@@ -1,11 +1,23 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, StandardSchemaValidationPipe } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { issueLines } from '@flotilla/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import { AppError, type ErrorCode, httpStatus } from './errors.js';
 import type { Logger } from './logger.js';
 
+/** In our own words, with the nearest known key for an unknown one. */
+class SayingPipe extends StandardSchemaValidationPipe {
+  protected override async validate<T>(...[value, schema, options]: Parameters<Validate>) {
+    const result = await super.validate<T>(value, schema, options);
+    if (!result.issues || !(schema instanceof z.ZodType)) return result;
+    return { issues: issueLines(schema, { issues: result.issues as z.core.$ZodIssue[] }).map((message) => ({ message })) };
+  }
+}
+type Validate = StandardSchemaValidationPipe['validate'];
+
 /** Global: what a controller receives through `@Body({ schema })`, `@Param`, `@Query` has been parsed, or was refused by path. */
-export const validation = new StandardSchemaValidationPipe({
+export const validation = new SayingPipe({
   exceptionFactory: (issues) =>
     new AppError('INVALID_REQUEST', issues.map(({ path, message }) => [...at(path), message].join(': ')).join('; ')),
 });

@@ -1,8 +1,10 @@
 import type { RolloutId } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { reduceRollout, type RolloutEvent, type RolloutState } from '../core/rollout.js';
+import { reduceRollout, type RolloutEvent, type Observation, type RolloutState, type Step } from '../core/rollout.js';
+import { quarantined } from '../core/quarantine.js';
 import { deadlineOf } from '../core/stage.js';
+import { EvidenceRepository } from './evidence.repository.js';
 import { EventsService } from '../events/events.service.js';
 import { AppError } from '../platform/errors.js';
 import { RolloutEffects } from './rollout-effects.js';
@@ -18,6 +20,7 @@ export class RolloutMachine {
     @Inject(TargetRepository) private readonly targets: TargetRepository,
     @Inject(RolloutEffects) private readonly effects: RolloutEffects,
     @Inject(EventsService) private readonly events: EventsService,
+    @Inject(EvidenceRepository) private readonly evidence: EvidenceRepository,
   ) {}
 
   /** An operator's command, or the start; refused commands throw. */
@@ -35,26 +38,55 @@ export class RolloutMachine {
     await this.rollouts.locked(id, async (tx, row) => {
       await guard(tx);
       await this.sweep(tx, row, at);
-      const observation = await this.targets.observe(tx, id, row.plan.stages.length);
-      const step = reduceRollout(row.plan, row.state, { type: 'observed', at: at.getTime(), observation });
-      if ('refused' in step || JSON.stringify(step.state) === JSON.stringify(row.state)) return;
-      await this.apply(tx, row, { type: 'observed', at: at.getTime(), observation }, 'flotilla');
+      await this.evidence.fold(tx, id);
+      const observation = await this.quarantine(tx, row, await this.targets.observe(tx, row));
+      const event: RolloutEvent = { type: 'observed', at: at.getTime(), observation };
+      const step = reduceRollout(row.plan, row.state, event);
+      if ('refused' in step) return;
+      if (JSON.stringify(step.state) !== JSON.stringify(row.state)) return this.take(tx, row, event, step, 'flotilla');
+      // More devices of the stage under way: nothing that the history would have to tell.
+      for (const effect of step.effects) await this.effects.perform(tx, row, effect, at);
     });
   }
 
   async apply(tx: EntityManager, row: RolloutRow, event: RolloutEvent, actor: string): Promise<void> {
     const step = reduceRollout(row.plan, row.state, event);
     if ('refused' in step) throw new AppError('ROLLOUT_REFUSED', step.refused);
+    await this.take(tx, row, event, step, actor);
+  }
+
+  private async take(
+    tx: EntityManager,
+    row: RolloutRow,
+    event: RolloutEvent,
+    { state, effects }: Exclude<Step, { refused: string }>,
+    actor: string,
+  ): Promise<void> {
     const at = new Date(event.at);
-    await this.rollouts.save(tx, row.id, { state: step.state, event, actor, at });
-    for (const effect of step.effects) await this.effects.perform(tx, row, effect, at);
+    await this.rollouts.save(tx, row.id, { state, event, actor, at });
+    for (const effect of effects) await this.effects.perform(tx, row, effect, at);
+    if (inWords(row, state) === inWords(row, row.state) && event.type === 'observed') return;
     await this.events.append(tx, {
-      kind: `rollout-${step.state.phase}`,
+      kind: `rollout-${state.phase}`,
       actor,
       rollout: row.id,
-      message: inWords(row, step.state),
-      data: { state: step.state, ...(event.type === 'resume' && event.accepting ? { accepting: event.accepting } : {}) },
+      message: inWords(row, state),
+      data: { state, ...(event.type === 'resume' && event.accepting ? { accepting: event.accepting } : {}) },
     });
+  }
+
+  /** A class of boards on which the release fails again and again is not offered it any more, by this rollout or a later one. */
+  private async quarantine(tx: EntityManager, row: RolloutRow, seen: Observation): Promise<Observation> {
+    if (row.state.phase !== 'running' || !seen.stages.some(({ counts }) => counts.waiting > 0)) return seen;
+    const [worst] = quarantined(await this.targets.tallies(tx, row));
+    if (!worst) return seen;
+    const { variant, hardwareClass, failedArtifact, decided } = worst;
+    const reason = `quarantined: ${variant} of ${row.plan.release} failed on ${failedArtifact} of ${decided} devices of ${hardwareClass}`;
+    const kept = await this.targets.keepFrom(tx, row.id, [hardwareClass], reason);
+    if (kept === 0) return seen;
+    const message = `rollout ${row.name} keeps ${kept} devices from it, ${reason}`;
+    await this.events.append(tx, { kind: 'rollout-quarantined', actor: 'flotilla', rollout: row.id, message, data: worst });
+    return this.targets.observe(tx, row);
   }
 
   private async sweep(tx: EntityManager, row: RolloutRow, at: Date): Promise<void> {
@@ -79,10 +111,16 @@ function inWords({ name, plan }: RolloutRow, state: RolloutState): string {
       return `rollout ${name} paused in ${stage} (${state.reason}): ${state.detail}`;
     case 'rolling-back':
       return `rollout ${name} is taken back from ${stage}: ${state.detail}`;
+    case 'awaiting-approval':
+      return `rollout ${name} waits: ${state.detail}`;
+    case 'scheduled':
+      return `rollout ${name} starts at ${new Date(state.startAt).toISOString()}`;
     case 'rolled-back':
     case 'rollback-incomplete':
+    case 'rejected':
     case 'completed':
     case 'cancelled':
+    case 'superseded':
       return `rollout ${name} ${state.phase}: ${state.detail}`;
   }
 }

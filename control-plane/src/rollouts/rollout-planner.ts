@@ -5,7 +5,7 @@ import type { EntityManager } from 'typeorm';
 import { randomUUID } from 'node:crypto';
 import { assignStages } from '../core/cohort.js';
 import { incompatibility } from '../core/compatibility.js';
-import { planProblems } from '../core/stage.js';
+import { alarmsOf, planProblems } from '../core/stage.js';
 import type { DeviceRow } from '../fleet/device.entity.js';
 import { DevicesService } from '../fleet/devices.service.js';
 import { ReleasesService } from '../models/releases.service.js';
@@ -24,16 +24,27 @@ export class RolloutPlanner {
 
   async draft(tx: EntityManager, plan: RolloutPlan, at: Date): Promise<RolloutRow> {
     const release = await this.releases.byName(plan.release);
-    const members = await this.devices.match(tx, plan.group === undefined ? { target: plan.target! } : { group: plan.group });
+    const members = await this.members(tx, plan);
     if (members.length === 0)
       throw new AppError('INVALID_PLAN', `no active device matches ${plan.group ? `group "${plan.group}"` : `"${plan.target}"`}`);
     const salt = randomUUID();
     const stageOf = await this.place(tx, plan, members, salt);
-    await this.refuseProblems(tx, plan, stageOf);
+    refuseProblems(plan, stageOf);
+    await this.refuseRivals(tx, plan, stageOf);
     const targets = members.flatMap((device): NewTarget[] => {
       const stage = stageOf.get(device.id);
       const reason = incompatibility(release.manifest, device.agent, satisfies) ?? null;
-      return stage === undefined ? [] : [{ device: device.id, stage, state: reason === null ? 'waiting' : 'rejected', reason }];
+      return stage === undefined
+        ? []
+        : [
+            {
+              device: device.id,
+              stage,
+              state: reason === null ? 'waiting' : 'rejected',
+              reason,
+              hardwareClass: device.hardwareClass,
+            },
+          ];
     });
     const row: RolloutRow = {
       id: RolloutId.parse(randomUUID()),
@@ -42,6 +53,7 @@ export class RolloutPlanner {
       slot: plan.slot,
       plan,
       salt,
+      alarms: alarmsOf(plan, classesOf(plan, targets)),
       state: { phase: 'draft' },
       phase: 'draft',
       createdAt: at,
@@ -49,6 +61,10 @@ export class RolloutPlanner {
     };
     await this.rollouts.insert(tx, row, targets);
     return row;
+  }
+
+  members(tx: EntityManager, { group, target }: RolloutPlan): Promise<DeviceRow[]> {
+    return this.devices.match(tx, group === undefined ? { target: target! } : { group });
   }
 
   private async place(
@@ -66,14 +82,23 @@ export class RolloutPlanner {
     return assignStages(cohort, plan.stages, salt, (selector, device) => chosen.get(selector)!.has(device));
   }
 
-  private async refuseProblems(tx: EntityManager, plan: RolloutPlan, stageOf: ReadonlyMap<DeviceId, number>): Promise<void> {
-    const sizes = plan.stages.map((_, index) => [...stageOf.values()].filter((stage) => stage === index).length);
-    const problems = planProblems(plan, sizes);
-    const rival = await this.rollouts.overlapping(tx, plan.slot, [...stageOf.keys()]);
-    if (rival)
-      problems.push(
-        `rollout "${rival.name}" still moves ${rival.device} in slot "${plan.slot}": finish, cancel or roll it back first`,
-      );
-    if (problems.length > 0) throw new AppError('INVALID_PLAN', problems.join('; '));
+  private async refuseRivals(tx: EntityManager, plan: RolloutPlan, stageOf: ReadonlyMap<DeviceId, number>): Promise<void> {
+    if (plan.supersede) return;
+    const [rival] = await this.rollouts.overlapping(tx, plan.slot, [...stageOf.keys()]);
+    if (!rival) return;
+    throw new AppError(
+      'INVALID_PLAN',
+      `rollout "${rival.name}" still moves ${rival.device} in slot "${plan.slot}": finish, cancel or roll it back first, or say supersede: true`,
+    );
   }
 }
+
+function refuseProblems(plan: RolloutPlan, stageOf: ReadonlyMap<DeviceId, number>): void {
+  const sizes = plan.stages.map((_, index) => [...stageOf.values()].filter((stage) => stage === index).length);
+  const problems = planProblems(plan, sizes);
+  if (problems.length > 0) throw new AppError('INVALID_PLAN', problems.join('; '));
+}
+
+/** Hardware classes of each stage: each is judged for itself, and so may raise a false alarm of its own. */
+const classesOf = (plan: RolloutPlan, targets: readonly NewTarget[]) =>
+  plan.stages.map((_, stage) => new Set(targets.filter((t) => t.stage === stage).map((t) => t.hardwareClass)).size);

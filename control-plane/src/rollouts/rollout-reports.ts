@@ -1,8 +1,9 @@
 import type { DeviceId, FailureClass, InferenceWindow, UpdateEvent } from '@flotilla/protocol';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { targetStateOf } from '../core/target.js';
 import type { TargetState } from './rollout.entity.js';
+import { WindowEvidence } from './window-evidence.js';
 
 type Reports = {
   updates: readonly { device: DeviceId; event: UpdateEvent }[];
@@ -17,9 +18,11 @@ const undecided: readonly TargetState[] = ['waiting', 'open', 'timed-out', 'defe
 /** Takes what devices report into the rollouts, in the transaction that also stores the records. */
 @Injectable()
 export class RolloutReports {
+  constructor(@Inject(WindowEvidence) private readonly evidence: WindowEvidence) {}
+
   async record(tx: EntityManager, { updates, windows }: Reports): Promise<void> {
     if (updates.length > 0) await this.move(tx, updates);
-    if (windows.length > 0) await this.addEvidence(tx, windows);
+    if (windows.length > 0) await this.evidence.gather(tx, windows);
   }
 
   private async move(tx: EntityManager, updates: Reports['updates']): Promise<void> {
@@ -47,24 +50,6 @@ export class RolloutReports {
         moves.map((m) => m.state),
         moves.map((m) => m.failure),
         moves.map((m) => m.reason),
-      ],
-    );
-  }
-
-  /** Sums per deployment; a device that was told to return adds nothing more. */
-  private async addEvidence(tx: EntityManager, windows: Reports['windows']): Promise<void> {
-    await tx.query(
-      `UPDATE rollout_target t SET inferences = t.inferences + w.ok, errors = t.errors + w.errors, compute_cpu_us = t.compute_cpu_us + w.cpu
-       FROM (SELECT device, deployment, sum(ok) ok, sum(errors) errors, sum(cpu) cpu
-             FROM unnest($1::text[], $2::uuid[], $3::int8[], $4::int8[], $5::int8[]) x(device, deployment, ok, errors, cpu)
-             GROUP BY device, deployment) w
-       WHERE t.deployment = w.deployment AND t.device = w.device AND t.state NOT IN ('rolling-back', 'rolled-back')`,
-      [
-        windows.map((w) => w.device),
-        windows.map((w) => w.window.deployment),
-        windows.map((w) => w.window.ok),
-        windows.map((w) => w.window.errors),
-        windows.map((w) => w.window.computeCpuUs),
       ],
     );
   }

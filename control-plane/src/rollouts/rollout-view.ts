@@ -1,4 +1,4 @@
-import { ReleaseName, SlotName, Digest, type RolloutView, type StageView } from '@flotilla/protocol';
+import { Digest, digestOf, ReleaseName, SlotName, type RolloutView, type StageView } from '@flotilla/protocol';
 import type { Observation, RolloutState } from '../core/rollout.js';
 import { judgeGates } from '../core/stage.js';
 import type { RolloutRow } from './rollout.entity.js';
@@ -20,9 +20,10 @@ export function viewOf(row: RolloutRow, observation: Observation): RolloutView {
       name: stage.name,
       phase: phaseOf(state, index),
       counts: observation.stages[index]!.counts,
-      gates: judgeGates(row.plan, observation.stages[index]!.evidence),
+      gates: judgeGates(row.plan, index, observation),
     })),
     plan: row.plan,
+    planHash: digestOf(row.plan),
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };
@@ -33,6 +34,8 @@ function phaseOf(state: RolloutState, index: number): StageView['phase'] {
   if (!('stage' in state) || index > state.stage) return 'pending';
   if (index < state.stage) return 'passed';
   switch (state.phase) {
+    case 'awaiting-approval':
+      return 'pending';
     case 'running':
       return state.stagePhase;
     case 'paused':

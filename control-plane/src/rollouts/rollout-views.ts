@@ -28,6 +28,6 @@ export class RolloutViews {
   }
 
   private async view(row: RolloutRow): Promise<RolloutView> {
-    return viewOf(row, await this.targets.observe(this.db.manager, row.id, row.plan.stages.length));
+    return viewOf(row, await this.targets.observe(this.db.manager, row));
   }
 }

@@ -1,7 +1,9 @@
 import type { DeviceId, FailureClass, RolloutId, RolloutPlan } from '@flotilla/protocol';
 import { EntitySchema } from 'typeorm';
 import { int8 } from '../platform/number-column.js';
+import type { Baseline } from '../core/baseline.js';
 import type { RolloutState } from '../core/rollout.js';
+import type { Sample } from '../core/sample.js';
 
 export interface RolloutRow {
   id: RolloutId;
@@ -11,6 +13,8 @@ export interface RolloutRow {
   plan: RolloutPlan;
   /** Membership is hash(salt, device). */
   salt: string;
+  /** How many tests could raise a false alarm; fixed when the devices were placed. */
+  alarms: number;
   state: RolloutState;
   /** Copy of state.phase, for lists and their index. */
   phase: string;
@@ -26,6 +30,7 @@ export const RolloutRow = new EntitySchema<RolloutRow>({
     slot: { type: 'text' },
     plan: { type: 'jsonb' },
     salt: { type: 'text' },
+    alarms: { type: 'int', default: 1 },
     state: { type: 'jsonb' },
     phase: { type: 'text' },
     createdAt: { type: 'timestamptz', name: 'created_at' },
@@ -49,7 +54,7 @@ export type TargetState =
   | 'rolling-back'
   | 'rolled-back';
 
-/** One device of a rollout; moved in sets. Evidence counts since activation, for this deployment. */
+/** One device of a rollout; moved in sets. */
 export interface RolloutTargetRow {
   rollout: RolloutId;
   device: DeviceId;
@@ -60,11 +65,11 @@ export interface RolloutTargetRow {
   failure: FailureClass | null;
   reason: string | null;
   offeredAt: Date | null;
-  inferences: number;
-  errors: number;
-  computeCpuUs: number;
-  /** Mean compute CPU time per inference of the incumbent on this device, microseconds; null: no baseline. */
-  baselineUs: number | null;
+  hardwareClass: string;
+  /** Of the incumbent on this device, taken when the release was offered; null: too little is known of it. */
+  baseline: Baseline | null;
+  /** Windows too small to speak of, until there is enough. */
+  kept: Sample | null;
 }
 export const RolloutTargetRow = new EntitySchema<RolloutTargetRow>({
   name: 'rollout_target',
@@ -78,15 +83,56 @@ export const RolloutTargetRow = new EntitySchema<RolloutTargetRow>({
     failure: { type: 'text', nullable: true },
     reason: { type: 'text', nullable: true },
     offeredAt: { type: 'timestamptz', name: 'offered_at', nullable: true },
-    inferences: { type: 'int8', default: 0, transformer: int8 },
-    errors: { type: 'int8', default: 0, transformer: int8 },
-    computeCpuUs: { type: 'int8', name: 'compute_cpu_us', default: 0, transformer: int8 },
-    baselineUs: { type: 'double precision', name: 'baseline_us', nullable: true },
+    hardwareClass: { type: 'text', name: 'hardware_class', default: '' },
+    baseline: { type: 'jsonb', nullable: true },
+    kept: { type: 'jsonb', nullable: true },
   },
   indices: [
     { name: 'rollout_target_stage', columns: ['rollout', 'stage', 'state'] },
     { name: 'rollout_target_deployment', columns: ['deployment'] },
   ],
+});
+
+/**
+ * Evidence of one gate (by its place among the stage's) in one stratum: what one transaction added. Sums are what counts, so that
+ * replicas never wait for each other's row; the leader puts rows together.
+ */
+export interface RolloutEvidenceRow {
+  id: number;
+  rollout: RolloutId;
+  stage: number;
+  gate: number;
+  stratum: string;
+  devices: number;
+  paired: number;
+  windows: number;
+  inferences: number;
+  /** Sum of the fractions that were bet on. */
+  exceeded: number;
+  value: number;
+  reference: number;
+  breach: number[];
+  pass: number[];
+}
+export const RolloutEvidenceRow = new EntitySchema<RolloutEvidenceRow>({
+  name: 'rollout_evidence',
+  columns: {
+    id: { type: 'int8', primary: true, generated: 'increment', transformer: int8 },
+    rollout: { type: 'uuid' },
+    stage: { type: 'int' },
+    gate: { type: 'int' },
+    stratum: { type: 'text' },
+    devices: { type: 'int' },
+    paired: { type: 'int' },
+    windows: { type: 'int8', transformer: int8 },
+    inferences: { type: 'int8', transformer: int8 },
+    exceeded: { type: 'double precision' },
+    value: { type: 'double precision' },
+    reference: { type: 'double precision' },
+    breach: { type: 'double precision', array: true },
+    pass: { type: 'double precision', array: true },
+  },
+  indices: [{ name: 'rollout_evidence_rollout', columns: ['rollout'] }],
 });
 
 /** Append-only history of one rollout: replaying the events gives the state. */

@@ -1,12 +1,14 @@
-import type { DeviceId, RolloutId } from '@flotilla/protocol';
+import { RolloutPlan, type DeviceId, type RolloutId } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource, In, type EntityManager } from 'typeorm';
 import type { RolloutEvent, RolloutState } from '../core/rollout.js';
+import { restored } from '../core/stored-state.js';
 import { AppError } from '../platform/errors.js';
 import { RolloutEventRow, RolloutRow, RolloutTargetRow } from './rollout.entity.js';
 
-export type NewTarget = Pick<RolloutTargetRow, 'device' | 'stage' | 'state' | 'reason'>;
-const underWay = ['running', 'paused', 'rolling-back'];
+export type NewTarget = Pick<RolloutTargetRow, 'device' | 'stage' | 'state' | 'reason' | 'hardwareClass'>;
+/** Rollouts that have devices to themselves. */
+const underWay = ['awaiting-approval', 'scheduled', 'running', 'paused', 'rolling-back'];
 
 @Injectable()
 export class RolloutRepository {
@@ -17,7 +19,7 @@ export class RolloutRepository {
     return this.transaction(async (tx) => {
       const row = await tx.findOne(RolloutRow, { where: { id }, lock: { mode: 'pessimistic_write' } });
       if (!row) throw notFound(id);
-      return work(tx, row);
+      return work(tx, asOfNow(row));
     });
   }
 
@@ -34,14 +36,15 @@ export class RolloutRepository {
   async insert(tx: EntityManager, rollout: RolloutRow, targets: readonly NewTarget[]): Promise<void> {
     await tx.insert(RolloutRow, rollout);
     await tx.query(
-      `INSERT INTO rollout_target (rollout, device, stage, state, reason)
-       SELECT $1, * FROM unnest($2::text[], $3::int[], $4::text[], $5::text[])`,
+      `INSERT INTO rollout_target (rollout, device, stage, state, reason, hardware_class)
+       SELECT $1, * FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[])`,
       [
         rollout.id,
         targets.map((t) => t.device),
         targets.map((t) => t.stage),
         targets.map((t) => t.state),
         targets.map((t) => t.reason),
+        targets.map((t) => t.hardwareClass),
       ],
     );
   }
@@ -71,42 +74,54 @@ export class RolloutRepository {
   async get(id: RolloutId): Promise<RolloutRow> {
     const row = await this.db.manager.findOneBy(RolloutRow, { id });
     if (!row) throw notFound(id);
-    return row;
+    return asOfNow(row);
   }
 
-  list(limit: number, before: string | undefined): Promise<RolloutRow[]> {
+  async list(limit: number, before: string | undefined): Promise<RolloutRow[]> {
     const query = this.db.manager.createQueryBuilder(RolloutRow, 'r').orderBy('r.createdAt', 'DESC').take(limit);
     if (before) query.where('r.createdAt < :before', { before: new Date(before) });
-    return query.getMany();
+    return (await query.getMany()).map(asOfNow);
   }
 
   /** Ids of the rollouts that a tick has to look at. */
   async active(): Promise<RolloutId[]> {
-    const phases = ['running', 'rolling-back', 'rollback-incomplete'];
+    const phases = ['scheduled', 'running', 'rolling-back', 'rollback-incomplete'];
     const rows = await this.db.query<{ id: RolloutId }[]>(`SELECT id FROM rollout WHERE phase = ANY($1) ORDER BY created_at`, [
       phases,
     ]);
     return rows.map((row) => row.id);
   }
 
-  lockedIn(tx: EntityManager, phase: RolloutState['phase']): Promise<RolloutRow[]> {
-    return tx.find(RolloutRow, { where: { phase }, order: { createdAt: 'ASC' }, lock: { mode: 'pessimistic_write' } });
+  async lockedIn(tx: EntityManager, phase: RolloutState['phase']): Promise<RolloutRow[]> {
+    const lock = { mode: 'pessimistic_write' } as const;
+    return (await tx.find(RolloutRow, { where: { phase }, order: { createdAt: 'ASC' }, lock })).map(asOfNow);
   }
 
-  /** A rollout that still moves one of these devices in this slot: two at once would fight over it. */
-  async overlapping(
+  async lockedById(tx: EntityManager, ids: readonly string[]): Promise<RolloutRow[]> {
+    const lock = { mode: 'pessimistic_write' } as const;
+    return (await tx.find(RolloutRow, { where: { id: In(ids as RolloutId[]) }, order: { id: 'ASC' }, lock })).map(asOfNow);
+  }
+
+  /** Rollouts that still move some of these devices in this slot: two at once would fight over them. */
+  overlapping(
     tx: EntityManager,
     slot: string,
     devices: readonly DeviceId[],
-  ): Promise<{ name: string; device: string } | undefined> {
-    const [row] = await tx.query<{ name: string; device: string }[]>(
-      `SELECT r.name, t.device FROM rollout_target t JOIN rollout r ON r.id = t.rollout
-       WHERE r.slot = $1 AND r.phase = ANY($2) AND t.state IN ('waiting', 'open', 'rolling-back') AND t.device = ANY($3) LIMIT 1`,
+  ): Promise<{ id: RolloutId; name: string; device: string }[]> {
+    return tx.query(
+      `SELECT r.id, r.name, min(t.device) device FROM rollout_target t JOIN rollout r ON r.id = t.rollout
+       WHERE r.slot = $1 AND r.phase = ANY($2) AND t.state IN ('waiting', 'open', 'rolling-back') AND t.device = ANY($3)
+       GROUP BY r.id, r.name, r.created_at ORDER BY r.created_at`,
       [slot, underWay, devices],
     );
-    return row;
   }
 }
 
+/** Plans and states were written by this version or an earlier one. */
+const asOfNow = (row: RolloutRow): RolloutRow => ({
+  ...row,
+  plan: RolloutPlan.parse(row.plan),
+  state: restored(row.state),
+});
 const notFound = (id: string) => new AppError('ROLLOUT_NOT_FOUND', `no rollout ${id}; \`flotilla rollouts list\` names them`);
 const isDeadlock = (error: unknown) => ['40P01', '40001'].includes((error as { code?: string }).code ?? '');

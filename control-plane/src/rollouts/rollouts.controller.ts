@@ -1,4 +1,4 @@
-import { pageOf, RolloutCommand, RolloutId, RolloutPlan, RolloutView } from '@flotilla/protocol';
+import { pageOf, RolloutCommand, RolloutId, type RolloutPlan, RolloutPlanFile, RolloutView } from '@flotilla/protocol';
 import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
@@ -31,7 +31,7 @@ export class RolloutsController {
 
   @Post()
   @ApiResponse({ status: 201, standardSchema: RolloutView })
-  async create(@Body({ schema: RolloutPlan }) plan: RolloutPlan) {
+  async create(@Body({ schema: RolloutPlanFile }) plan: RolloutPlan) {
     return this.views.one(await this.rollouts.create(plan, operator));
   }
 

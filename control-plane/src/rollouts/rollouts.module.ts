@@ -4,6 +4,7 @@ import { AssignmentsService } from '../fleet/assignments.service.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
+import { EvidenceRepository } from './evidence.repository.js';
 import { RolloutConductor } from './rollout-conductor.js';
 import { RolloutEffects } from './rollout-effects.js';
 import { RolloutMachine } from './rollout-machine.js';
@@ -14,11 +15,13 @@ import { RolloutRepository } from './rollout.repository.js';
 import { RolloutsController } from './rollouts.controller.js';
 import { RolloutsService } from './rollouts.service.js';
 import { TargetRepository } from './target.repository.js';
+import { WindowEvidence } from './window-evidence.js';
 
 @Module({
   imports: [EventsModule, FleetModule, ModelsModule, TelemetryModule],
   controllers: [RolloutsController],
   providers: [
+    EvidenceRepository,
     RolloutConductor,
     RolloutEffects,
     RolloutMachine,
@@ -28,6 +31,7 @@ import { TargetRepository } from './target.repository.js';
     RolloutRepository,
     RolloutsService,
     TargetRepository,
+    WindowEvidence,
   ],
   exports: [RolloutReports, RolloutsService],
 })

@@ -1,4 +1,4 @@
-import type { RolloutCommand, RolloutId, RolloutPlan } from '@flotilla/protocol';
+import { digestOf, type RolloutCommand, type RolloutId, type RolloutPlan } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { RolloutEvent } from '../core/rollout.js';
@@ -20,8 +20,10 @@ export class RolloutsService {
   create(plan: RolloutPlan, actor: string): Promise<RolloutId> {
     const at = this.clock.now();
     return this.rollouts.transaction(async (tx) => {
+      if (plan.supersede) await this.supersede(tx, plan, at, actor);
       const draft = await this.planner.draft(tx, plan, at);
-      await this.machine.apply(tx, draft, { type: 'start', at: at.getTime() }, actor);
+      const start: RolloutEvent = { type: 'start', at: at.getTime(), planHash: planHash(plan), author: actor };
+      await this.machine.apply(tx, draft, start, actor);
       return draft.id;
     });
   }
@@ -36,6 +38,22 @@ export class RolloutsService {
     for (const row of await this.rollouts.lockedIn(tx, 'running')) await this.machine.apply(tx, row, event, 'flotilla');
   }
 
+  /** Nothing of the old ones is offered any more once the new one is there: one transaction. */
+  private async supersede(tx: EntityManager, plan: RolloutPlan, at: Date, actor: string): Promise<void> {
+    const members = await this.planner.members(tx, plan);
+    const rivals = await this.rollouts.overlapping(
+      tx,
+      plan.slot,
+      members.map((device) => device.id),
+    );
+    const rows = await this.rollouts.lockedById(
+      tx,
+      rivals.map((rival) => rival.id),
+    );
+    const detail = `superseded by "${plan.name}"; devices keep what they have until it reaches them`;
+    for (const row of rows) await this.machine.apply(tx, row, { type: 'supersede', at: at.getTime(), detail }, actor);
+  }
+
   private eventOf(command: RolloutCommand, actor: string): RolloutEvent {
     const at = this.clock.now().getTime();
     switch (command.type) {
@@ -43,6 +61,12 @@ export class RolloutsService {
         return { type: 'pause', at, reason: 'manual', detail: `paused by ${actor}` };
       case 'resume':
         return { type: 'resume', at, accepting: command.accepting };
+      case 'approve':
+      case 'reject':
+      case 'withdraw-approval':
+        return { type: command.type, at, by: actor, planHash: command.planHash, comment: command.comment };
+      case 'retry':
+        return { type: 'retry', at };
       case 'cancel':
         return { type: 'cancel', at };
       case 'roll-back':
@@ -50,3 +74,6 @@ export class RolloutsService {
     }
   }
 }
+
+/** What is approved: an approval of another plan is none. */
+export const planHash = (plan: RolloutPlan) => digestOf(plan);

@@ -1,12 +1,25 @@
 import type { DeviceId, RolloutId, StageCounts } from '@flotilla/protocol';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { noCounts } from '../core/counts.js';
-import { noEvidence, type Evidence } from '../core/gate.js';
+import type { Baseline } from '../core/baseline.js';
+import type { Strata } from '../core/gate.js';
+import type { VariantTally } from '../core/quarantine.js';
 import type { Observation } from '../core/rollout.js';
-import type { TargetState } from './rollout.entity.js';
+import { gatesOf } from '../core/stage.js';
+import { EvidenceRepository, type EvidenceOf } from './evidence.repository.js';
+import type { RolloutRow, TargetState } from './rollout.entity.js';
 
-export type Offer = { device: DeviceId; deployment: string; previousDigest: string | null; baselineUs: number | null };
+export type Offer = { device: DeviceId; deployment: string; previousDigest: string | null; baseline: Baseline | undefined };
+export type Waiting = {
+  device: DeviceId;
+  hardwareClass: string;
+  committed: string | null;
+  assigned: string | null;
+  /** Offered before, and is to try again. */
+  again: boolean;
+  baseline: Baseline | null;
+};
 
 const countOf: Record<TargetState, keyof StageCounts> = {
   waiting: 'waiting',
@@ -22,60 +35,71 @@ const countOf: Record<TargetState, keyof StageCounts> = {
   'rolling-back': 'rolledBack',
   'rolled-back': 'rolledBack',
 };
-type Sums = { stage: number; state: TargetState; n: string } & Record<
-  'ok' | 'errors' | 'cpu' | 'paired_n' | 'paired_ok' | 'paired_cpu' | 'paired_expected',
-  string
->;
+type Sum = { stage: number; state: TargetState; n: string };
 
 /** The devices of rollouts: rows moved in sets, never one by one. */
 @Injectable()
 export class TargetRepository {
+  constructor(@Inject(EvidenceRepository) private readonly evidence: EvidenceRepository) {}
+
   /** Counts and evidence of each stage, as committed at this moment. */
-  async observe(tx: EntityManager, rollout: RolloutId, stages: number): Promise<Observation> {
-    const rows = await tx.query<Sums[]>(
-      `SELECT stage, state, count(*) n, sum(inferences) ok, sum(errors) errors, sum(compute_cpu_us) cpu,
-              count(*) FILTER (WHERE baseline_us IS NOT NULL) paired_n,
-              coalesce(sum(inferences) FILTER (WHERE baseline_us IS NOT NULL), 0) paired_ok,
-              coalesce(sum(compute_cpu_us) FILTER (WHERE baseline_us IS NOT NULL), 0) paired_cpu,
-              coalesce(sum(inferences * baseline_us), 0) paired_expected
-       FROM rollout_target WHERE rollout = $1 GROUP BY stage, state`,
-      [rollout],
+  async observe(tx: EntityManager, { id, plan, alarms }: Pick<RolloutRow, 'id' | 'plan' | 'alarms'>): Promise<Observation> {
+    const rows = await tx.query<Sum[]>(
+      `SELECT stage, state, count(*) n FROM rollout_target WHERE rollout = $1 GROUP BY stage, state`,
+      [id],
     );
+    const evidence = await this.evidence.of(tx, id);
     return {
-      stages: Array.from({ length: stages }, (_, stage) => summary(rows.filter((row) => row.stage === stage))),
+      stages: plan.stages.map((_, stage) => ({
+        counts: countsOf(rows.filter((row) => row.stage === stage)),
+        gates: gatesOf(plan, stage).map((__, gate) => strataOf(evidence.filter((e) => e.stage === stage && e.gate === gate))),
+      })),
       rollingBack: rows.filter((row) => row.state === 'rolling-back').reduce((sum, row) => sum + Number(row.n), 0),
+      alarms,
     };
   }
 
   /** Devices of a stage that are still to be offered the release, with what each ran before (its last committed digest). */
   async waiting(
     tx: EntityManager,
-    rollout: RolloutId,
+    { id, slot }: Pick<RolloutRow, 'id' | 'slot'>,
     stage: number,
-    slot: string,
-  ): Promise<{ device: DeviceId; committed: string | null; assigned: string | null }[]> {
+    most: number | undefined,
+  ): Promise<Waiting[]> {
     return tx.query(
-      `SELECT t.device, s.committed, a.digest assigned FROM rollout_target t
+      `SELECT t.device, t.hardware_class "hardwareClass", s.committed, a.digest assigned,
+              t.deployment IS NOT NULL "again", t.baseline
+       FROM rollout_target t
        LEFT JOIN slot_report s ON s.device = t.device AND s.slot = $3
        LEFT JOIN assignment a ON a.device = t.device AND a.slot = $3
-       WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' ORDER BY t.device FOR UPDATE OF t`,
-      [rollout, stage, slot],
+       WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' ORDER BY t.device LIMIT $4 FOR UPDATE OF t`,
+      [id, stage, slot, most ?? null],
     );
   }
 
   async offered(tx: EntityManager, rollout: RolloutId, offers: readonly Offer[], at: Date): Promise<void> {
     await tx.query(
-      `UPDATE rollout_target t SET state = 'open', deployment = o.deployment, previous_digest = o.previous, baseline_us = o.baseline, offered_at = $6
-       FROM unnest($2::text[], $3::uuid[], $4::text[], $5::float8[]) o(device, deployment, previous, baseline)
+      `UPDATE rollout_target t SET state = 'open', deployment = o.deployment, previous_digest = o.previous, baseline = o.baseline::jsonb,
+         kept = NULL, failure = NULL, reason = NULL, offered_at = $6
+       FROM unnest($2::text[], $3::uuid[], $4::text[], $5::text[]) o(device, deployment, previous, baseline)
        WHERE t.rollout = $1 AND t.device = o.device`,
       [
         rollout,
         offers.map((o) => o.device),
         offers.map((o) => o.deployment),
         offers.map((o) => o.previousDigest),
-        offers.map((o) => o.baselineUs),
+        offers.map((o) => (o.baseline ? JSON.stringify(o.baseline) : null)),
         at,
       ],
+    );
+  }
+
+  /** Devices of the stages so far that did not get the release, for whatever reason, wait for it again. */
+  async retry(tx: EntityManager, rollout: RolloutId, upTo: number): Promise<void> {
+    await tx.query(
+      `UPDATE rollout_target SET state = 'waiting', failure = NULL, reason = NULL
+       WHERE rollout = $1 AND stage <= $2 AND state IN ('failed-artifact', 'failed-place', 'timed-out', 'rejected', 'deferred')`,
+      [rollout, upTo],
     );
   }
 
@@ -110,6 +134,27 @@ export class TargetRepository {
     );
   }
 
+  /** How devices fared with a release by variant and hardware class, over all rollouts of it. */
+  tallies(tx: EntityManager, { digest, slot }: Pick<RolloutRow, 'digest' | 'slot'>): Promise<VariantTally[]> {
+    return tx.query(
+      `SELECT coalesce(s.variant, '') variant, t.hardware_class "hardwareClass", count(*)::int decided,
+              (count(*) FILTER (WHERE t.state = 'failed-artifact'))::int "failedArtifact"
+       FROM rollout_target t JOIN rollout r ON r.id = t.rollout
+       LEFT JOIN slot_report s ON s.device = t.device AND s.slot = r.slot AND s.deployment = t.deployment
+       WHERE r.digest = $1 AND r.slot = $2 AND t.state IN ('committed', 'failed-artifact') GROUP BY 1, 2`,
+      [digest, slot],
+    );
+  }
+
+  /** Devices of these classes that still wait; the sum says how many there were. */
+  async keepFrom(tx: EntityManager, rollout: RolloutId, classes: readonly string[], reason: string): Promise<number> {
+    const [, kept] = await tx.query<[unknown, number]>(
+      `UPDATE rollout_target SET state = 'rejected', reason = $3 WHERE rollout = $1 AND state = 'waiting' AND hardware_class = ANY($2)`,
+      [rollout, classes, reason],
+    );
+    return kept;
+  }
+
   /** Silence has deadlines: an online device that says nothing is timed out; at the stage's end an offline one is deferred; a removed one is gone. */
   async sweep(
     tx: EntityManager,
@@ -135,32 +180,10 @@ export class TargetRepository {
   }
 }
 
-function summary(rows: readonly Sums[]): Observation['stages'][number] {
+function countsOf(rows: readonly Sum[]): StageCounts {
   const counts = { ...noCounts };
   for (const row of rows) counts[countOf[row.state]] += Number(row.n);
-  return { counts, evidence: rows.map(evidenceOf).reduce(addEvidence, noEvidence) };
+  return counts;
 }
 
-const evidenceOf = (row: Sums): Evidence => ({
-  ok: Number(row.ok),
-  errors: Number(row.errors),
-  computeCpuUs: Number(row.cpu),
-  // A device without an inference of the candidate has nothing to compare yet, but its baseline makes the gate applicable.
-  paired: {
-    devices: Number(row.paired_n),
-    ok: Number(row.paired_ok),
-    computeCpuUs: Number(row.paired_cpu),
-    expectedCpuUs: Number(row.paired_expected),
-  },
-});
-const addEvidence = (a: Evidence, b: Evidence): Evidence => ({
-  ok: a.ok + b.ok,
-  errors: a.errors + b.errors,
-  computeCpuUs: a.computeCpuUs + b.computeCpuUs,
-  paired: {
-    devices: a.paired.devices + b.paired.devices,
-    ok: a.paired.ok + b.paired.ok,
-    computeCpuUs: a.paired.computeCpuUs + b.paired.computeCpuUs,
-    expectedCpuUs: a.paired.expectedCpuUs + b.paired.expectedCpuUs,
-  },
-});
+const strataOf = (evidence: readonly EvidenceOf[]): Strata => Object.fromEntries(evidence.map((e) => [e.stratum, e.evidence]));

@@ -57,6 +57,8 @@ export interface TelemetryWindowRow {
   otherClasses: number;
   scores: number[];
   queueDepthMax: number;
+  rssBytes: number | null;
+  restarts: number | null;
 }
 export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
   name: 'telemetry_window',
@@ -86,6 +88,8 @@ export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
     otherClasses: { type: 'int', name: 'other_classes' },
     scores: { type: 'int', array: true },
     queueDepthMax: { type: 'int', name: 'queue_depth_max' },
+    rssBytes: { type: 'int8', name: 'rss_bytes', nullable: true, transformer: int8 },
+    restarts: { type: 'int', nullable: true },
   },
   indices: [
     { name: 'telemetry_window_slot', columns: ['device', 'slot', 'digest', 'receivedAt'] },

@@ -15,6 +15,17 @@ export type ReleaseTotals = {
   computeCpuUs: number;
 };
 
+export type OnDevice = { device: DeviceId; digest: string };
+export type BaselineFigures = {
+  device: DeviceId;
+  windows: number;
+  inferences: number;
+  meanUs: number;
+  p50Us: number;
+  p95Us: number;
+  rssBytes: number | null;
+};
+
 type Column<T> = readonly [name: string, type: string, value: (row: T) => unknown];
 
 /** Arrays and JSON travel as text literals: `unnest` would flatten an array of arrays. */
@@ -44,6 +55,8 @@ const windowColumns: readonly Column<StoredWindow>[] = [
   ['other_classes', 'int', (w) => w.window.otherClasses],
   ['scores', 'int[]', (w) => literal(w.window.scores)],
   ['queue_depth_max', 'int', (w) => w.window.queueDepthMax],
+  ['rss_bytes', 'int8', (w) => w.window.rssBytes ?? null],
+  ['restarts', 'int', (w) => w.window.restarts ?? null],
 ];
 const vitalsColumns: readonly Column<StoredVitals>[] = [
   ['device', 'text', (v) => v.device],
@@ -79,19 +92,38 @@ export class TelemetryRepository {
     if (vitals.length > 0) await insertVitals(tx, vitals);
   }
 
-  /** Mean compute CPU time per inference since `since`, of devices with at least `minInferences`. */
-  means(
+  /** What windows with at least `least` inferences say of a release on each device since `since`. */
+  baselines(
     tx: EntityManager,
     slot: SlotName,
-    devices: readonly { device: DeviceId; digest: string }[],
+    devices: readonly OnDevice[],
     since: Date,
-    minInferences: number,
-  ): Promise<{ device: DeviceId; meanUs: number }[]> {
+    least: number,
+  ): Promise<BaselineFigures[]> {
     return tx.query(
-      `SELECT w.device, sum(w.compute_cpu_us)::float8 / sum(w.ok) "meanUs" FROM telemetry_window w
-       JOIN unnest($1::text[], $2::text[]) d(device, digest) ON w.device = d.device AND w.digest = d.digest
-       WHERE w.slot = $3 AND w.received_at >= $4 GROUP BY w.device HAVING sum(w.ok) >= $5`,
-      [devices.map((d) => d.device), devices.map((d) => d.digest), slot, since, minInferences],
+      `SELECT w.device, count(*)::int windows, sum(w.ok)::int inferences, sum(w.compute_cpu_us)::float8 / sum(w.ok) "meanUs",
+              percentile_cont(0.5) WITHIN GROUP (ORDER BY w.compute_cpu_us::float8 / w.ok) "p50Us",
+              percentile_cont(0.95) WITHIN GROUP (ORDER BY w.compute_cpu_us::float8 / w.ok) "p95Us",
+              percentile_cont(0.95) WITHIN GROUP (ORDER BY w.rss_bytes) "rssBytes"
+       FROM telemetry_window w JOIN unnest($1::text[], $2::text[]) d(device, digest) ON w.device = d.device AND w.digest = d.digest
+       WHERE w.slot = $3 AND w.received_at >= $4 AND w.ok >= $5 GROUP BY w.device`,
+      [devices.map((d) => d.device), devices.map((d) => d.digest), slot, since, least],
+    );
+  }
+
+  /** Wall time of the same, in the bins of its sketches. */
+  wallBins(
+    tx: EntityManager,
+    slot: SlotName,
+    devices: readonly OnDevice[],
+    since: Date,
+  ): Promise<{ device: DeviceId; bin: number; count: number }[]> {
+    return tx.query(
+      `SELECT w.device, (w.total_first + b.i - 1)::int bin, sum(b.count)::float8 count
+       FROM telemetry_window w JOIN unnest($1::text[], $2::text[]) d(device, digest) ON w.device = d.device AND w.digest = d.digest,
+            unnest(w.total) WITH ORDINALITY b(count, i)
+       WHERE w.slot = $3 AND w.received_at >= $4 GROUP BY w.device, bin`,
+      [devices.map((d) => d.device), devices.map((d) => d.digest), slot, since],
     );
   }
 

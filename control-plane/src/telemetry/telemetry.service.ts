@@ -1,6 +1,8 @@
-import { sketchLayout, type DeviceId, type Sketch, type SlotName } from '@flotilla/protocol';
+import { quantileUs, sketchLayout, type DeviceId, type Sketch, type SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import type { Baseline } from '../core/baseline.js';
+import { leastInferences } from '../core/sample.js';
 import { DevicesService } from '../fleet/devices.service.js';
 import { ReleasesService } from '../models/releases.service.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
@@ -11,11 +13,15 @@ import {
   type DeviceTelemetryView,
   type TelemetrySummaryView,
 } from './telemetry-view.js';
-import { TelemetryRepository, type StoredVitals, type StoredWindow } from './telemetry.repository.js';
+import {
+  TelemetryRepository,
+  type BaselineFigures,
+  type OnDevice,
+  type StoredVitals,
+  type StoredWindow,
+} from './telemetry.repository.js';
 
 const hour = 3600 * 1000;
-/** A mean over fewer says little about a device. */
-const minBaselineInferences = 20;
 
 @Injectable()
 export class TelemetryService {
@@ -30,15 +36,16 @@ export class TelemetryService {
     return this.telemetry.insert(tx, windows, vitals);
   }
 
-  /** What one inference of its digest cost each device over the last day, microseconds of compute CPU time; no entry: too little seen. */
-  async baseline(
+  /** What each device's windows say of its digest over the last day; no entry: nothing was seen. `wall`: of the time from request to result, too. */
+  async baselines(
     tx: EntityManager,
-    { slot, devices }: { slot: SlotName; devices: readonly { device: DeviceId; digest: string }[] },
-  ): Promise<Map<DeviceId, number>> {
+    { slot, devices, wall }: { slot: SlotName; devices: readonly OnDevice[]; wall: boolean },
+  ): Promise<Map<DeviceId, Baseline>> {
     if (devices.length === 0) return new Map();
     const since = new Date(this.clock.now().getTime() - 24 * hour);
-    const means = await this.telemetry.means(tx, slot, devices, since, minBaselineInferences);
-    return new Map(means.map(({ device, meanUs }) => [device, meanUs]));
+    const figures = await this.telemetry.baselines(tx, slot, devices, since, leastInferences);
+    const bins = wall ? Map.groupBy(await this.telemetry.wallBins(tx, slot, devices, since), (b) => b.device) : new Map();
+    return new Map(figures.map((each) => [each.device, baselineOf(each, bins.get(each.device))]));
   }
 
   async ofDevice(device: DeviceId, limit: number): Promise<DeviceTelemetryView> {
@@ -61,6 +68,22 @@ export class TelemetryService {
       items: totals.map((t) => releaseTelemetry(t, names.get(t.digest), sketchOfBins(latency.get(t.digest) ?? []))),
     };
   }
+}
+
+function baselineOf(
+  { windows, inferences, meanUs, p50Us, p95Us, rssBytes }: BaselineFigures,
+  bins: readonly { bin: number; count: number }[] | undefined,
+): Baseline {
+  const wall = bins && sketchOfBins(bins);
+  return {
+    windows,
+    inferences,
+    computeMeanUs: meanUs,
+    computeP95Us: p95Us,
+    computeP50Us: p50Us,
+    ...(wall ? { wallP95Us: quantileUs(wall, 0.95), wallP99Us: quantileUs(wall, 0.99) } : {}),
+    ...(rssBytes === null ? {} : { rssP95Bytes: rssBytes }),
+  };
 }
 
 function sketchOfBins(bins: readonly { bin: number; count: number }[]): Sketch {

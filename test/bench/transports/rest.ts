@@ -4,7 +4,8 @@ import { type Call, type Connection, dataOf, type Outcome, type Target, type Tra
 /** REST with binary tensors on keep-alive connections, over TCP or a UNIX socket. A client as light as can be: it shares the cores. */
 export const rest: Transport = {
   async open(target, call) {
-    const connection = new RestConnection(target, requestOf(call), call.outputBytes);
+    const request = requestOf(call);
+    const connection = new RestConnection(target, () => request, call.outputBytes);
     await connection.connect();
     return connection;
   },
@@ -33,7 +34,8 @@ function requestOf({ slot, inputs, timeoutMs }: Call): Buffer {
 
 type Answer = { status: number; bodyBytes: number; closes: boolean };
 
-class RestConnection implements Connection {
+/** `request`: the next one, head and body. `outputBytes`: what an answer's body has at least. */
+export class RestConnection implements Connection {
   #socket: Socket | undefined;
   #settle: ((outcome: Outcome) => void) | undefined;
   #head = '';
@@ -42,7 +44,7 @@ class RestConnection implements Connection {
 
   constructor(
     private readonly target: Target,
-    private readonly request: Buffer,
+    private readonly request: () => Buffer,
     private readonly outputBytes: number,
   ) {}
 
@@ -77,7 +79,7 @@ class RestConnection implements Connection {
     }
     return new Promise((resolve) => {
       this.#settle = resolve;
-      socket.write(this.request);
+      socket.write(this.request());
     });
   }
 

@@ -10,13 +10,15 @@ export type Call = {
   outputBytes: number;
   /** Within which an answer is of use. */
   timeoutMs?: number | undefined;
+  /** Files of pictures in turn, in place of tensors. */
+  pictures?: string[] | undefined;
 };
 /** `shed`: refused for want of time or room, as the server should. `moved`: its stream was sent to the runner that follows, before it was taken. */
 export type Outcome = { kind: 'ok' } | { kind: 'shed' } | { kind: 'moved' } | { kind: 'failed'; reason: string };
 /** One inference at a time. */
 export type Connection = { infer(): Promise<Outcome>; close(): void };
 export type Transport = { open(target: Target, call: Call): Promise<Connection> };
-export type TransportName = 'rest' | 'grpc' | 'grpcBare' | 'grpcStream';
+export type TransportName = 'rest' | 'grpc' | 'grpcBare' | 'grpcStream' | 'frames';
 
 /** A free dimension is 1; values that are numbers, so that nothing is refused or slowed by NaN. */
 export function dataOf({ shape }: TensorSignature): { shape: number[]; bytes: Buffer } {

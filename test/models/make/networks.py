@@ -123,7 +123,7 @@ def classifier() -> None:
 
 
 def face() -> None:
-    network = Network('blazeface', 'networks/blazeface-front-128.onnx', 1e-3, 'object detection, four outputs of anchors')
+    network = Network('blazeface', '../../agent/examples/presence-detector/blazeface-front-128.onnx', 1e-3, 'object detection, four outputs of anchors')
     found = network.run('face', input=picture('face.png', 127.5, 127.5, 'NHWC'))
     scores = np.concatenate([found['Identity:0'].ravel(), found['Identity_1:0'].ravel()])
     assert 1 / (1 + np.exp(-scores.max())) > 0.75, 'the face was not found'
@@ -132,7 +132,7 @@ def face() -> None:
 
 
 def voice() -> None:
-    network = Network('silero-vad', 'networks/silero-vad-6.onnx', 1e-5, 'LSTM over audio: state handed from call to call, an int64 scalar')
+    network = Network('silero-vad', '../../agent/examples/speech-activity/silero-vad-6.onnx', 1e-5, 'LSTM over audio: state handed from call to call, an int64 scalar')
     state = np.zeros((2, 1, 128), np.float32), {'values': [0], 'type': 'FP32'}
     for step in range(8):
         results = network.run(f'chunk {step}', input=wave(step, 512, 64), state=state, sr=(np.array(16000, np.int64), {'values': [16000], 'type': 'INT64'}))

@@ -1,11 +1,12 @@
 import { type Reply, RequestError } from '../../http/http.js';
-import type { Seen } from '../results.js';
+import type { SeenResult } from '../results.js';
 
 /** What the camera sees: the picture of the latest result, as a browser shows it. */
-export async function pictureOf(seen: Seen | undefined, slot: string): Promise<Reply> {
+export async function pictureOf(seen: SeenResult | undefined, slot: string): Promise<Reply> {
   if (!seen) throw new RequestError(404, `${slot} has no picture yet`);
   const { payload, bytes } = seen;
-  const headers = { 'cache-control': 'no-store' };
+  // Which result it belongs to: the next one may be out already.
+  const headers = { 'cache-control': 'no-store', 'flotilla-sequence': String(seen.sequence) };
   if (payload.kind === 'encoded') return { headers: { ...headers, 'content-type': typeOf(bytes) }, body: bytes };
   if (payload.kind !== 'pixels') throw new RequestError(404, `the source of ${slot} has no pictures`);
   const { default: sharp } = await import('sharp');

@@ -66,13 +66,15 @@ describe('keep', () => {
     expect(await readdir(directory)).toHaveLength(4);
   });
 
-  test('one that no inspection asked for is there for the next', async () => {
+  test('one that came before an inspection asked is passed over; the next one to come is taken', async () => {
     let asked = false;
-    const { sink } = started(await folders.make(pictures), 'keep', () => (asked ? 'inferred' : 'unasked'));
-    await eventually(() => sink.submitted.length > 3);
-    expect(new Set(sink.names)).toEqual(new Set(['a.jpg']));
+    const directory = await folders.make(pictures);
+    const { sink } = started(directory, 'keep', () => (asked ? 'inferred' : 'unasked'));
+    await eventually(() => sink.submitted.length === 3);
     asked = true;
-    await eventually(() => sink.names.includes('c.JPEG'));
+    await writeFile(join(directory, 'd.jpg'), picture('the part'));
+    await eventually(() => sink.names.includes('d.jpg'));
+    expect(sink.names).toEqual(['a.jpg', 'b.png', 'c.JPEG', 'd.jpg']);
   });
 });
 

@@ -72,9 +72,8 @@ class Folder {
 
   async #finish(file: SourceFile, outcome: Exclude<Outcome, 'busy'>): Promise<void> {
     const { then } = this.config;
-    // What an inspection did not ask for is still there for the next one.
-    if (outcome === 'unasked' && then !== 'repeat') this.#round.unshift(file);
-    else if (outcome === 'inferred' && then !== 'repeat' && then !== 'keep') await this.#putAway(file);
+    // What came before its command is another part's, and is passed over like one that was refused.
+    if (outcome === 'inferred' && then !== 'repeat' && then !== 'keep') await this.#putAway(file);
     // A refused one is kept for its owner to look at.
     else this.#watch.settle(file);
   }

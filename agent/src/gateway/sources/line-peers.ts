@@ -2,12 +2,13 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { ReadStream } from 'node:tty';
 import { promisify } from 'node:util';
 import type { LinesSource } from '@flotilla/protocol';
 import { isErrno, messageOf } from '../../errors.js';
 import { SourceTrouble } from './persistent.js';
+import { bytesUntilStopped } from './stopped-bytes.js';
 
 type Serial = Extract<LinesSource['lines'], { serial: string }>;
 
@@ -84,26 +85,4 @@ function troubleOf(serial: string, error: unknown): SourceTrouble {
     'waiting',
     away ? `${serial} is not there: it may be unplugged` : `${serial} can not be read: ${reason}`,
   );
-}
-
-/** An empty piece first, once it is open. */
-async function* bytesUntilStopped(
-  stream: Socket | ReadStream,
-  signal: AbortSignal,
-  opened?: Promise<unknown>,
-): AsyncGenerator<Uint8Array> {
-  const stop = () => stream.destroy(new Error('stopped'));
-  signal.addEventListener('abort', stop);
-  try {
-    if (signal.aborted) stop();
-    await opened;
-    yield new Uint8Array();
-    yield* stream as AsyncIterable<Buffer>;
-  } catch (error) {
-    // What is stopped is cut off.
-    if (!signal.aborted) throw error;
-  } finally {
-    signal.removeEventListener('abort', stop);
-    stream.destroy();
-  }
 }

@@ -27,6 +27,11 @@ export class SignalChunks {
     }
   }
 
+  /** What there is of the last one. */
+  *end(): Generator<Captured> {
+    if (this.#filled > 0) yield this.#chunk();
+  }
+
   /** Something was lost here: the begun chunk goes with it, and the next one says so. */
   gap(): void {
     this.#filled = 0;
@@ -36,7 +41,7 @@ export class SignalChunks {
   #chunk(): Captured {
     const { rate, channels } = this.shape;
     const gap = this.#gap || undefined;
-    const bytes = bytesOf(this.#samples);
+    const bytes = bytesOf(this.#samples.subarray(0, this.#filled));
     this.#samples = new Float32Array(this.#samples.length);
     this.#filled = 0;
     this.#gap = false;

@@ -57,7 +57,9 @@ export class ChildEngine implements Engine {
     this.#child.onDeath(listener);
   }
 
-  async load({ path, intraOpThreads, providers = ['cpu'], cacheFolder }: EngineModel): Promise<LoadedModel> {
+  async load({ path, network, intraOpThreads, providers = ['cpu'], cacheFolder }: EngineModel): Promise<LoadedModel> {
+    if (network !== undefined)
+      throw new ModelRefused('an engine outside of the runner holds one network; a release of several needs the built-in one');
     const { engine, runtime } = await this.#hello;
     const order = { type: 'load', path, intraOpThreads, providers, cacheFolder } as const;
     const loaded = await this.#patiently(async (onProgress) => {

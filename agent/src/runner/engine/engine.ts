@@ -4,6 +4,8 @@ import type { Tensor } from '../tensor.js';
 
 export type EngineModel = {
   path: string;
+  /** Its name, where an engine holds several networks; what is loaded without one is meant where none is named. */
+  network?: string;
   intraOpThreads: number;
   /** No input has a free dimension, so that every run takes the same memory. */
   fixedShapes?: boolean;
@@ -39,8 +41,8 @@ export interface Engine {
   /** All that may take minutes, such as compiling for a GPU, belongs here: a run is cut off at its limit. */
   load(model: EngineModel): Promise<LoadedModel>;
   /** Runs on made-up inputs in every worker, so that the first real request does not pay for allocation. `rows` as for `probe`. */
-  warm(runs: number, inputs: readonly Probed[], rows?: number): Promise<void>;
-  run(inputs: readonly Tensor[]): Promise<EngineRun>;
+  warm(runs: number, inputs: readonly Probed[], rows?: number, network?: string): Promise<void>;
+  run(inputs: readonly Tensor[], network?: string): Promise<EngineRun>;
   stats(): EngineStats;
   /** Only when nothing is in flight: a computation can't be cut without losing the process. */
   close(): Promise<void>;

@@ -35,29 +35,22 @@ export class OrtEngine implements Engine {
   }
 
   async load(model: EngineModel): Promise<LoadedModel> {
-    const { path, intraOpThreads, workers = 1, providers = ['cpu'], fixedShapes = false } = model;
+    const { path, network, intraOpThreads, workers = 1, providers = ['cpu'], fixedShapes = false } = model;
     this.#begin(workers);
     let loaded: LoadedModel | undefined;
     // One after the other: while it becomes a session a model takes about twice the memory that it keeps.
     for (const thread of this.#threads)
-      loaded = await loadInto(thread, { path, intraOpThreads, workers, providers, fixedShapes });
+      loaded = await loadInto(thread, { path, network, intraOpThreads, workers, providers, fixedShapes });
     return loaded!;
   }
 
-  async warm(runs: number, inputs: readonly Probed[], rows?: number): Promise<void> {
-    for (let i = 0; i < runs; i++)
-      await Promise.all(
-        this.#threads.map((thread) =>
-          this.#runOn(
-            thread,
-            inputs.map((input) => probe(input, i, rows)),
-          ),
-        ),
-      );
+  async warm(runs: number, inputs: readonly Probed[], rows?: number, network?: string): Promise<void> {
+    const made = (seed: number) => inputs.map((input) => probe(input, seed, rows));
+    for (let i = 0; i < runs; i++) await Promise.all(this.#threads.map((thread) => this.#runOn(thread, made(i), network)));
   }
 
-  run(inputs: readonly Tensor[]): Promise<EngineRun> {
-    return this.#runOn(this.#leastBusy(), inputs);
+  run(inputs: readonly Tensor[], network?: string): Promise<EngineRun> {
+    return this.#runOn(this.#leastBusy(), inputs, network);
   }
 
   stats(): EngineStats {
@@ -79,11 +72,11 @@ export class OrtEngine implements Engine {
     return this.#threads.reduce((best, thread) => (thread.inFlight < best.inFlight ? thread : best));
   }
 
-  async #runOn(thread: OrtThread, inputs: readonly Tensor[]): Promise<EngineRun> {
+  async #runOn(thread: OrtThread, inputs: readonly Tensor[], network: string | undefined): Promise<EngineRun> {
     const buffers = inputs.flatMap(({ data }) => (Array.isArray(data) ? [] : [data.buffer]));
     this.#running += 1;
     try {
-      const answer = await thread.ask({ type: 'run', inputs }, [...new Set(buffers)]);
+      const answer = await thread.ask({ type: 'run', inputs, network }, [...new Set(buffers)]);
       if (answer.type !== 'ran')
         throw new Error(answer.type === 'failed' ? answer.reason : `the engine answered "${answer.type}" to run`);
       this.#runs += 1;
@@ -105,7 +98,7 @@ export class OrtEngine implements Engine {
 
 async function loadInto(
   thread: OrtThread,
-  model: Required<Omit<EngineModel, 'cacheFolder'>>,
+  model: Required<Omit<EngineModel, 'cacheFolder' | 'network'>> & { network: string | undefined },
 ): Promise<Extract<FromWorker, { type: 'loaded' }>> {
   const answer = await thread.ask({ type: 'load', ...model });
   if (answer.type === 'failed') throw new ModelRefused(answer.reason);

@@ -9,7 +9,7 @@ type Asked<T extends ToWorker = ToWorker> = T extends ToWorker ? Omit<T, 'id'> :
 // From dist this is JavaScript; from the sources Node strips the worker's types.
 const workerUrl = new URL(`./ort-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
 
-/** One worker thread with one session: what it is asked is done one after the other. */
+/** One worker thread with a session for each network: what it is asked is done one after the other. */
 export class OrtThread {
   readonly #worker = new Worker(workerUrl);
   readonly #pending = new Map<number, Pending>();

@@ -29,7 +29,8 @@ const datatypes: Readonly<Record<string, Datatype>> = {
 };
 const ortTypes = new Map(Object.entries(datatypes).map(([type, datatype]) => [datatype, type as OrtTensor.Type]));
 
-let session: InferenceSession | undefined;
+/** By the network's name; the only one of a release has none. */
+const sessions = new Map<string | undefined, InferenceSession>();
 let intraOpThreads = 1;
 let workers = 1;
 
@@ -39,9 +40,9 @@ async function load(order: LoadOrder): Promise<FromWorker> {
   const started = performance.now();
   ({ intraOpThreads, workers } = order);
   const { created, ...used } = await createOn(order);
-  session = created;
+  sessions.set(order.network, created);
   const loadMs = performance.now() - started;
-  const { inputMetadata, outputMetadata } = session;
+  const { inputMetadata, outputMetadata } = created;
   return {
     type: 'loaded',
     id: order.id,
@@ -120,8 +121,9 @@ function signature(metadata: InferenceSession.ValueMetadata): TensorSignature {
   return { name: metadata.name, type, shape: metadata.shape.map((d) => (typeof d === 'number' ? d : -1)) };
 }
 
-async function run({ id, inputs }: Extract<ToWorker, { type: 'run' }>): Promise<FromWorker> {
-  if (!session) throw new Error('no model is loaded');
+async function run({ id, inputs, network }: Extract<ToWorker, { type: 'run' }>): Promise<FromWorker> {
+  const session = sessions.get(network);
+  if (!session) throw new Error(network === undefined ? 'no model is loaded' : `no network "${network}" is loaded`);
   const feeds = Object.fromEntries(inputs.map((input) => [input.name, feed(input)]));
   const wall = performance.now();
   const cpu = cpuUs();

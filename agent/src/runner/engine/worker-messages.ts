@@ -6,12 +6,13 @@ export type ToWorker =
       type: 'load';
       id: number;
       path: string;
+      network?: string | undefined;
       intraOpThreads: number;
       workers: number;
       fixedShapes?: boolean | undefined;
       providers: readonly ExecutionProvider[];
     }
-  | { type: 'run'; id: number; inputs: readonly Tensor[] };
+  | { type: 'run'; id: number; inputs: readonly Tensor[]; network?: string | undefined };
 
 /** It has read ONNX Runtime. */
 export type WorkerBegun = { type: 'begun' };

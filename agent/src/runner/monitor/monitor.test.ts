@@ -43,6 +43,17 @@ describe('a window', () => {
     expect(InferenceWindow.safeParse({ ...window, boot: served.deployment, start: 0, end: durationS }).success).toBe(true);
   });
 
+  test('counts what is slower than each limit, from the window on that began with it', () => {
+    const { monitor } = aMonitor();
+    monitor.countSlower({ a: 1400, b: 1500 });
+    monitor.succeeded(timing);
+    expect(monitor.cut(0).window.slow).toEqual({});
+    monitor.succeeded(timing);
+    monitor.succeeded({ ...timing, totalUs: 9000 });
+    expect(monitor.cut(0).window.slow).toEqual({ a: 2, b: 1 });
+    expect(monitor.cut(0).window.slow).toEqual({ a: 0, b: 0 });
+  });
+
   test('begins empty after a cut', () => {
     const { monitor } = aMonitor();
     monitor.succeeded(timing, { label: 'cat', score: 1 });

@@ -14,6 +14,10 @@ const zeros = (length: number) => Array.from({ length }, () => 0);
 
 /** What has happened since the last cut. Knows no clock: the same calls give the same counts. */
 export class WindowAccumulator {
+  /** By name, microseconds from request to result. New ones hold from the next window on, so that none is counted by halves. */
+  limits: Readonly<Record<string, number>> = {};
+  #limits: [name: string, us: number][] = [];
+  #slow: number[] = [];
   #counts = { ok: 0, errors: 0, sheds: 0, computeCpuUs: 0 };
   #sketches = { queue: new Histogram(), compute: new Histogram(), total: new Histogram() };
   #classes = new Map<string, number>();
@@ -25,6 +29,7 @@ export class WindowAccumulator {
     this.#sketches.queue.add(queueUs);
     this.#sketches.compute.add(computeUs);
     this.#sketches.total.add(totalUs);
+    this.#limits.forEach(([, us], i) => totalUs > us && (this.#slow[i]! += 1));
     if (!top) return;
     const label = top.label.slice(0, 128);
     this.#classes.set(label, (this.#classes.get(label) ?? 0) + 1);
@@ -42,12 +47,25 @@ export class WindowAccumulator {
   cut(queueDepthMax: number): WindowCounts {
     const { queue, compute, total } = this.#sketches;
     const sketches = { queue: queue.toSketch(), compute: compute.toSketch(), total: total.toSketch() };
-    const counts = { ...this.#counts, ...sketches, slow: {}, ...topClasses(this.#classes), scores: this.#scores, queueDepthMax };
+    const counts = {
+      ...this.#counts,
+      ...sketches,
+      slow: this.#slower(),
+      ...topClasses(this.#classes),
+      scores: this.#scores,
+      queueDepthMax,
+    };
     this.#counts = { ok: 0, errors: 0, sheds: 0, computeCpuUs: 0 };
     this.#sketches = { queue: new Histogram(), compute: new Histogram(), total: new Histogram() };
     this.#classes = new Map();
     this.#scores = zeros(scoreBins);
+    this.#limits = Object.entries(this.limits);
+    this.#slow = zeros(this.#limits.length);
     return counts;
+  }
+
+  #slower(): Record<string, number> {
+    return Object.fromEntries(this.#limits.map(([name], i) => [name, this.#slow[i]!]));
   }
 }
 

@@ -6,6 +6,7 @@ import {
   FeedbackAnswer,
   FeedbackRequest,
   GradedPrediction,
+  PredictAnswer,
   PredictRequest,
   SlotList,
 } from '../slot-api/slot-schemas.js';
@@ -31,6 +32,7 @@ type Json = Record<string, unknown>;
 /** What has a name in the document; everything else is written out where it stands. */
 const named = {
   PredictRequest,
+  PredictAnswer,
   GradedPrediction,
   FeedbackRequest,
   FeedbackAnswer,

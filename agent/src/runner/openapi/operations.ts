@@ -2,7 +2,14 @@ import type { z } from 'zod';
 import { frameType } from '../../frame.js';
 import { InferRequestHead } from '../oip/request.js';
 import { predictTypes } from '../slot-api/slot-api.js';
-import { FeedbackAnswer, FeedbackRequest, GradedPrediction, PredictRequest, SlotList } from '../slot-api/slot-schemas.js';
+import {
+  FeedbackAnswer,
+  FeedbackRequest,
+  GradedPrediction,
+  PredictAnswer,
+  PredictRequest,
+  SlotList,
+} from '../slot-api/slot-schemas.js';
 import { Health, InferResponse, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady } from './oip-schemas.js';
 import { tritonOperations } from './triton-operations.js';
 
@@ -47,7 +54,7 @@ export const operations: readonly Operation[] = [
     path: slot('/predict'),
     summary: 'A picture or named tensors in, the labelled prediction out',
     takes: { ...pictures, ...json(PredictRequest) },
-    gives: json(GradedPrediction),
+    gives: json(PredictAnswer),
     refusals: [400, 404, 413, 415, 429, 500],
   },
   {

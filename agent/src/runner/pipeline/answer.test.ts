@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { argmax, cosine, softmax, topK } from './answer.js';
-import { normalise } from './preprocess/normalise.js';
+import { openNormalise } from './preprocess/normalise.js';
+import type { Made } from './stages.js';
 
 const scores = fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 1, maxLength: 50 });
 
@@ -40,16 +41,19 @@ test('cosine knows direction, not length', () => {
 });
 
 test('pixels are normalised per channel, in planes or interleaved, in either order of colours', () => {
-  const pixels = (colour: 'rgb' | 'bgr') => ({ data: Uint8Array.of(10, 20, 30, 40, 50, 60), channels: 3 as const, colour });
-  const scale = { mean: [10, 20, 30], std: [1, 2, 3] } as { mean: [number, number, number]; std: [number, number, number] };
-  expect([...normalise(pixels('rgb'), { ...scale, layout: 'NCHW' })]).toEqual([0, 30, 0, 15, 0, 10]);
-  expect([...normalise(pixels('rgb'), { ...scale, layout: 'NHWC' })]).toEqual([0, 0, 0, 30, 15, 10]);
-  expect([...normalise(pixels('bgr'), { ...scale, layout: 'NHWC' })]).toEqual([
-    20,
-    0,
-    Math.fround(-20 / 3),
-    50,
-    15,
-    Math.fround(10 / 3),
-  ]);
+  const normalised = (colour: 'rgb' | 'bgr', layout: 'NCHW' | 'NHWC') => {
+    const pixels = {
+      kind: 'pixels' as const,
+      data: Uint8Array.of(10, 20, 30, 40, 50, 60),
+      width: 2,
+      height: 1,
+      channels: 3 as const,
+    };
+    const view = { scaleX: 1, scaleY: 1, shiftX: 0, shiftY: 0, width: 2, height: 1 };
+    const step = openNormalise({ mean: [10, 20, 30], std: [1, 2, 3], layout });
+    return [...((step({ ...pixels, colour, view }) as Made).data as Float32Array)];
+  };
+  expect(normalised('rgb', 'NCHW')).toEqual([0, 30, 0, 15, 0, 10]);
+  expect(normalised('rgb', 'NHWC')).toEqual([0, 0, 0, 30, 15, 10]);
+  expect(normalised('bgr', 'NHWC')).toEqual([20, 0, Math.fround(-20 / 3), 50, 15, Math.fround(10 / 3)]);
 });

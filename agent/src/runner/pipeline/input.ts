@@ -1,12 +1,18 @@
 import type { Asked } from '@flotilla/protocol';
 import { z } from 'zod';
 import type { Payload } from '../../frame.js';
-import type { FeatureValues, Stage } from './stages.js';
+import { floatsOf } from './memory/numbers.js';
+import { type Sound, readWav } from './signal/wav.js';
+import type { FeatureValues, SignalChunk, Stage } from './stages.js';
 
 const Values = z.record(z.string(), z.unknown());
 
 /** What a request or a file of the source holds, for the first step. */
 export function inputStage(asked: Asked, input: Uint8Array | FeatureValues): Stage {
+  if (asked === 'signal') {
+    if (!(input instanceof Uint8Array)) throw new Error('the release takes a signal, not features');
+    return { ...chunkOf(readWav(input)), isWhole: true };
+  }
   if (asked === 'picture') {
     if (!(input instanceof Uint8Array)) throw new Error('the release takes pictures, not features');
     return { kind: 'encoded', bytes: input };
@@ -15,7 +21,7 @@ export function inputStage(asked: Asked, input: Uint8Array | FeatureValues): Sta
 }
 
 /** What a frame of a source holds, and what a release must be asked with for it. */
-export function payloadStage(payload: Payload, bytes: Uint8Array): { asks: Asked | 'signal'; stage: () => Stage } {
+export function payloadStage(payload: Payload, bytes: Uint8Array): { asks: Asked; stage: () => Stage } {
   switch (payload.kind) {
     case 'encoded':
       return { asks: 'picture', stage: () => ({ kind: 'encoded', bytes }) };
@@ -25,14 +31,25 @@ export function payloadStage(payload: Payload, bytes: Uint8Array): { asks: Asked
     }
     case 'features':
       return { asks: 'features', stage: () => ({ kind: 'features', values: valuesOf(bytes) }) };
-    case 'signal':
-      return {
-        asks: 'signal',
-        stage: () => {
-          throw new Error('signals are not taken');
-        },
-      };
+    case 'signal': {
+      const { rate, channels } = payload;
+      return { asks: 'signal', stage: () => chunk(bytes, rate, channels) };
+    }
   }
+}
+
+/** Longer ones would keep the model for too long; a slow sensor's may span more time. */
+const mostSeconds = 10;
+const leastAllowed = 65_536;
+
+const chunk = (bytes: Uint8Array, rate: number, channels: number) =>
+  chunkOf({ data: floatsOf(bytes, Math.floor(bytes.byteLength / 4)), rate, channels });
+
+function chunkOf({ data, rate, channels }: Sound): SignalChunk {
+  const samples = data.length / channels;
+  if (samples > Math.max(leastAllowed, mostSeconds * rate))
+    throw new Error(`a chunk of ${samples} samples is too long: send ${mostSeconds} seconds at most`);
+  return { kind: 'chunk', data, rate, channels };
 }
 
 function valuesOf(bytes: Uint8Array): FeatureValues {

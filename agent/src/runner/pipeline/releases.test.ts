@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parseExposition } from '../fixtures/exposition.js';
 import { postFrame } from '../fixtures/frames.js';
-import { Workshop, models } from '../fixtures/orders.js';
+import { exampleNetworks, Workshop } from '../fixtures/orders.js';
 import { type Served, serve, windows } from '../fixtures/served.js';
 import { GradedPrediction } from '../slot-api/slot-schemas.js';
 import { documented, releaseOf } from './fixtures/release.js';
@@ -23,7 +22,7 @@ async function answer(slot: Served, body: string | Uint8Array<ArrayBuffer>, type
 
 describe('the documented detector', () => {
   const detector = async (yaml = (text: string) => text) => {
-    const model = await readFile(join(models, 'networks/blazeface-front-128.onnx'));
+    const model = await readFile(exampleNetworks.faces);
     const files = { 'model.onnx': model, 'labels.txt': 'face\n' };
     return serve(workshop, await releaseOf(workshop, yaml(await documented('face-detector')), files));
   };

@@ -2,9 +2,10 @@ import { Nms, Resize } from '@flotilla/protocol';
 import { describe, expect, test } from 'vitest';
 import type { Tensor } from '../tensor.js';
 import { prepared, run, steps } from './fixtures/prepared.js';
-import { picture, vectors } from './fixtures/vectors.js';
+import { frame, picture, vectors } from './fixtures/vectors.js';
 import { boxesOf } from './postprocess/boxes.js';
 import { ssdAnchors } from './postprocess/ssd-anchors.js';
+import { resampled } from './preprocess/opencv.js';
 import { quantized } from './preprocess/quantize.js';
 import type { Answering, Surroundings } from './stages.js';
 import { openPostprocess } from './steps.js';
@@ -48,6 +49,11 @@ describe('resizing is the reference’s, to the stated level:', () => {
   test.each(vectors.letterbox)('$reference in a letterbox of $width×$height', async ({ pixels, ...resize }) => {
     const { data } = await pixelsOf('small.png', {}, { ...resize, fit: 'letterbox' });
     expect(farthest(data, pixels)).toBeLessThanOrEqual(tolerances[resize.reference]);
+  });
+  test.each(vectors.shrunk)('$reference of a camera’s picture to $width×$height', ({ width, height, every, pixels }) => {
+    const whole = { left: 0, top: 0, width, height };
+    const data = resampled(frame(), { width, height }, whole, 'opencv-area').filter((_, i) => i % every === 0);
+    expect(farthest(data, pixels)).toBeLessThanOrEqual(tolerances['opencv-area']);
   });
   test('a part of the result is the same as that part of the whole', async () => {
     const whole = await pixelsOf('small.png', {}, { width: 42, height: 30, fit: 'stretch', reference: 'opencv-linear' });

@@ -88,7 +88,7 @@ describe('a frame of the slot’s source', () => {
     [
       'of features',
       { head: { ...head, payload: { kind: 'features' } }, payload: Buffer.from('{}') } satisfies Frame,
-      'colours@1.0.0 takes no features: its source must give picture',
+      'colours@1.0.0 takes no features: send a JPEG, PNG or WebP',
     ],
   ])('%s is refused, and held against the release', async (_what, frame, reason) => {
     const own = await serve(workshop, await workshop.smallRelease('colour'));
@@ -132,4 +132,14 @@ test('a crop of the device takes the place of the release’s, and boxes still l
   const crop = { left: 0, top: 0, width: 8, height: 8, unit: 'pixels' };
   expect((await answer(pixels(halves, 16, 8, 3, { overrides: { crop } }), own)).top[0]!.label).toBe('red');
   await own.close();
+});
+
+test('a stray file of another kind counts as an error of the release only while it could read nothing else', async () => {
+  const stray: Frame = { head: { ...head, payload: { kind: 'features' } }, payload: Buffer.from('{"a": 1}') };
+  const fresh = await serve(workshop, await workshop.smallRelease('colour'));
+  expect(await refused(stray, fresh)).toContain('takes no features');
+  await answer(encoded(await picture('red')), fresh);
+  expect(await refused(stray, fresh)).toContain('takes no features');
+  await fresh.close();
+  expect([sum(fresh.sent, 'ok'), sum(fresh.sent, 'errors')]).toEqual([1, 1]);
 });

@@ -24,13 +24,13 @@ export async function inferFrame(
   const asked = { since: performance.now(), asker: askerOf(request) };
   const frame = read(await readBody(request));
   try {
-    const answer = await inferences.predictFrame(frame, asked);
+    const answer = await inferences.predictFrame(frame, asked, isNear(request.socket));
     answer.predictions.forEach(record);
     return { headers: { 'content-type': frameType }, body: encodeAnswer(answer) };
   } catch (error) {
     if (error instanceof BadOverride) throw new RequestError(400, error.message);
     if (!(error instanceof BadPicture)) throw error;
-    if (isNear(request.socket)) inferences.unreadable();
+    if (isNear(request.socket)) inferences.unreadable(error);
     throw new RequestError(400, error.message);
   }
 }

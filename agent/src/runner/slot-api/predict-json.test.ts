@@ -58,7 +58,7 @@ describe('a picture as base64', () => {
     ['a data: URL', { image: { base64: 'data:image/png;base64,AAAA' } }, /^image.base64 holds ":" at 4, .* no data: URL$/],
     ['no picture', { image: { base64: 'AAAA' } }, /^the picture can't be read: /],
     ['an empty picture', { image: { base64: '' } }, /^image.base64: /],
-    ['neither picture nor tensors', {}, /^the body must have one of "image", "inputs" and "features"$/],
+    ['neither picture nor tensors', {}, /^the body must have one of "image", "inputs", "features" and "signal"$/],
     ['both', { image: { base64: 'AAAA' }, inputs: {} }, /^the body must have one of/],
     ['a bad priority', { image: { base64: 'AAAA' }, parameters: { priority: 9 } }, /^parameters.priority: /],
     ['a list', [], /^the body: /],

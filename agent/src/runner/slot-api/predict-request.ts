@@ -1,9 +1,28 @@
 import type { TensorSignature } from '@flotilla/protocol';
+import type { Input } from '../inferences.js';
 import { RequestError } from '../../http/http.js';
 import type { RequestInput } from '../oip/request.js';
 import { elementsOf } from '../tensor.js';
+import type { PredictRequest } from './slot-schemas.js';
 
 const refuse = (message: string) => new RequestError(400, message);
+
+/** What preprocessing begins with; undefined where tensors came, which need none. */
+export function inputOf({ image, features, signal }: PredictRequest, isTensors: boolean): Input | undefined {
+  const given = [image, features, signal].filter((one) => one !== undefined).length + Number(isTensors);
+  if (given !== 1) throw refuse('the body must have one of "image", "inputs", "features" and "signal"');
+  if (image) {
+    const bytes = pictureFrom(image.base64);
+    return { asks: 'picture', stage: () => ({ kind: 'encoded', bytes }) };
+  }
+  if (features) return { asks: 'features', stage: () => ({ kind: 'features', values: features }) };
+  if (!signal) return undefined;
+  const { samples, ...how } = signal;
+  return { asks: 'signal', stage: () => ({ kind: 'chunk', data: Float32Array.from(samples), ...how }) };
+}
+
+/** Undefined where there is none to go on from. */
+export const stateFrom = (base64: string | undefined): Buffer | undefined => (base64 ? Buffer.from(base64, 'base64') : undefined);
 
 /** Inputs by name become the protocol's: the datatype is the model's own, the shape what the nesting says. */
 export const requestInputs = (inputs: Readonly<Record<string, unknown>>, expected: readonly TensorSignature[]): RequestInput[] =>

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { follow } from '../fixtures/event-stream.js';
+import { follow } from '../../fixtures/event-stream.js';
 import { eventually } from '../../fixtures/eventually.js';
 import { parseExposition } from '../fixtures/exposition.js';
 import { postFrame } from '../fixtures/frames.js';

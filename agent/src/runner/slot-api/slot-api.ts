@@ -8,13 +8,13 @@ import type { LatestPrediction } from './latest-prediction.js';
 import { frameType } from '../../frame.js';
 import { type FrameTaker, inferFrame } from './frames.js';
 import { readInputs } from '../oip/inputs.js';
-import { pictureFrom, requestInputs } from './predict-request.js';
-import type { PredictionStreams } from './prediction-stream.js';
-import { FeedbackRequest, type GradedPrediction, PredictRequest } from './slot-schemas.js';
+import { inputOf, requestInputs, stateFrom } from './predict-request.js';
+import type { PredictionStreams } from '../../http/prediction-stream.js';
+import { FeedbackRequest, type PredictAnswer, PredictRequest } from './slot-schemas.js';
 import { type Prediction, qualityOf } from '../../prediction.js';
 import { submissionOf } from '../queue/submission.js';
 
-export const predictTypes = ['image/jpeg', 'image/png', 'image/webp', 'application/json'] as const;
+export const predictTypes = ['image/jpeg', 'image/png', 'image/webp', 'audio/wav', 'application/json'] as const;
 
 type Slot = FrameTaker & {
   isReady: () => boolean;
@@ -23,7 +23,7 @@ type Slot = FrameTaker & {
   feedback: Feedback;
 };
 
-/** The typed API: a picture or named tensors in, labelled classes out, with the release's own pre- and postprocessing. */
+/** The typed API: a picture, a WAV or named tensors in, labelled classes out, with the release's own pre- and postprocessing. */
 export function slotRoutes(around: Slot): Route[] {
   const { inferences, isReady, latest, streams, feedback, record } = around;
   const { slot, deployment, digest } = inferences.served;
@@ -47,9 +47,9 @@ export function slotRoutes(around: Slot): Route[] {
     }),
     { ...ofSlot('GET', '/predictions/stream', () => streams.admit()), head: false },
     ofSlot('POST', '/predict', async (_params, request) => {
-      const prediction = await predicted(inferences, request);
+      const { prediction, ...rest } = await predicted(inferences, request);
       record(prediction);
-      return { body: { ...prediction, quality: qualityOf(prediction) } satisfies GradedPrediction };
+      return { body: { ...prediction, quality: qualityOf(prediction), ...rest } satisfies PredictAnswer };
     }),
     ofSlot('POST', '/frames', (_params, request) => {
       const type = typeOf(request);
@@ -69,13 +69,16 @@ const typeOf = (request: IncomingMessage) => request.headers['content-type']?.sp
 const wrongType = (type: string | undefined, expected: readonly string[]) =>
   new RequestError(415, `the body is ${type || 'of no type'}, expected ${expected.join(' or ')}`);
 
-async function predicted(inferences: Inferences, request: IncomingMessage): Promise<Prediction> {
+type Predicted = { prediction: Prediction; state?: string };
+
+async function predicted(inferences: Inferences, request: IncomingMessage): Promise<Predicted> {
   const asked = { since: performance.now(), asker: askerOf(request) };
   const type = typeOf(request);
   if (!predictTypes.some((taken) => taken === type)) throw wrongType(type, predictTypes);
   const body = await readBody(request);
   try {
-    return await (type === 'application/json' ? predictedFromJson(inferences, body, asked) : inferences.predict(body, asked));
+    if (type !== 'application/json') return { prediction: await inferences.predict(body, asked) };
+    return await predictedFromJson(inferences, body, asked);
   } catch (error) {
     // A client's broken picture says nothing about the release: it is not counted against it.
     if (error instanceof BadPicture) throw new RequestError(400, error.message);
@@ -83,13 +86,15 @@ async function predicted(inferences: Inferences, request: IncomingMessage): Prom
   }
 }
 
-async function predictedFromJson(inferences: Inferences, body: Buffer, from: Asked): Promise<Prediction> {
-  const { image, inputs, features, parameters } = parseJson(body, PredictRequest);
+async function predictedFromJson(inferences: Inferences, body: Buffer, from: Asked): Promise<Predicted> {
+  const { inputs, parameters, state: given, ...request } = parseJson(body, PredictRequest);
   const asked = { ...from, ...submissionOf(parameters) };
-  if ([image, inputs, features].filter((given) => given !== undefined).length !== 1)
-    throw new RequestError(400, 'the body must have one of "image", "inputs" and "features"');
-  if (image) return inferences.predict(pictureFrom(image.base64), asked);
-  if (features) return inferences.predict(features, asked);
+  const input = inputOf(request, inputs !== undefined);
+  if (input) {
+    const { prediction, state } = await inferences.predictOne(input, asked, stateFrom(given));
+    return { prediction, ...(state && given !== undefined ? { state: Buffer.from(state).toString('base64') } : {}) };
+  }
+  if (given !== undefined) throw new RequestError(400, 'nothing is remembered of tensors: leave "state" out beside "inputs"');
   const expected = inferences.release.model.inputs;
-  return inferences.predictFrom(readInputs(requestInputs(inputs ?? {}, expected), expected), asked);
+  return { prediction: await inferences.predictFrom(readInputs(requestInputs(inputs ?? {}, expected), expected), asked) };
 }

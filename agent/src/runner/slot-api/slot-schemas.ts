@@ -7,6 +7,12 @@ import { SubmissionParameters } from '../queue/submission.js';
 export const GradedPrediction = z.object({ ...Prediction.shape, quality: Quality });
 export type GradedPrediction = z.infer<typeof GradedPrediction>;
 
+export const PredictAnswer = z.object({
+  ...GradedPrediction.shape,
+  state: z.string().optional().describe('Where the request had one: what is remembered now, for the next request.'),
+});
+export type PredictAnswer = z.infer<typeof PredictAnswer>;
+
 export const PredictRequest = z.object({
   image: z
     .object({ base64: z.string().min(1) })
@@ -20,6 +26,20 @@ export const PredictRequest = z.object({
     .record(z.string(), z.unknown())
     .optional()
     .describe('Numbers and categories by name, for a release whose preprocessing lists features.'),
+  signal: z
+    .object({
+      samples: z.array(z.number()).min(1).max(2_000_000).describe('Interleaved by channel; sound lies within −1…1.'),
+      rate: z.number().gt(0).describe('Samples a second.'),
+      channels: z.int().min(1).max(64).default(1),
+    })
+    .optional()
+    .describe('As many samples as complete one window, for a release that takes signals.'),
+  state: z
+    .string()
+    .optional()
+    .describe(
+      'Of a release that remembers: the `state` of the answer before this in base64, or "" to begin. Without it each request begins anew.',
+    ),
   parameters: SubmissionParameters.optional(),
 });
 export type PredictRequest = z.infer<typeof PredictRequest>;

@@ -27,14 +27,19 @@ export class CandidateList {
   }
 }
 
-export function picked({ corners, scores, classes, labels }: Candidates, kept: readonly number[]): Candidates {
-  const result = new Float32Array(kept.length * 4);
-  kept.forEach((from, to) => result.set(corners.subarray(from * 4, from * 4 + 4), to * 4));
+export function picked({ corners, quads, scores, classes, labels }: Candidates, kept: readonly number[]): Candidates {
   return {
-    corners: result,
+    corners: rowsOf(corners, 4, kept),
+    ...(quads ? { quads: rowsOf(quads, 8, kept) } : {}),
     scores: Float32Array.from(kept, (i) => scores[i]!),
     classes: Int32Array.from(kept, (i) => classes[i]!),
     count: kept.length,
     labels,
   };
+}
+
+function rowsOf(values: Float32Array, width: number, kept: readonly number[]): Float32Array {
+  const rows = new Float32Array(kept.length * width);
+  kept.forEach((from, to) => rows.set(values.subarray(from * width, (from + 1) * width), to * width));
+  return rows;
 }

@@ -1,5 +1,6 @@
 import type { Crop } from '@flotilla/protocol';
-import { type Picture, type Preprocess, type Rgb, expectStage } from '../stages.js';
+import { type Picture, type Preprocess, expectStage } from '../stages.js';
+import { cutOut } from './cut-out.js';
 
 export const openCrop =
   (options: Crop): Preprocess =>
@@ -17,17 +18,6 @@ function crop(picture: Picture, options: Crop): Picture {
   const pixels = async () => cutOut(await picture.pixels(), part);
   return { ...picture, pixels, width, height, cut: { left, top, width: picture.width, height: picture.height } };
 }
-
-function cutOut(picture: Rgb, { left, top, width, height }: Window): Rgb {
-  const data = new Uint8Array(width * height * 3);
-  for (let y = 0; y < height; y++) {
-    const from = ((top + y) * picture.width + left) * 3;
-    data.set(picture.data.subarray(from, from + width * 3), y * width * 3);
-  }
-  return { data, width, height };
-}
-
-type Window = Record<'left' | 'top' | 'width' | 'height', number>;
 
 function partOf(picture: Pick<Picture, 'width' | 'height'>, { left, top, width, height, unit }: Crop) {
   if (unit === 'pixels') return { left, top, width, height };

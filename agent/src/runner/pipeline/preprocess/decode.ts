@@ -1,14 +1,13 @@
 import type { Decode } from '@flotilla/protocol';
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
+import { free } from '../../../free.js';
 import { type Picture, type Preprocess, type Raw, expectStage } from '../stages.js';
 import { decoded } from './decoded.js';
+import { checkFormat, maxPixels, pictureFault } from './picture-fault.js';
 
 // One picture at a time beside the model; libvips' own threads and cache would take what the budget gave to the engine.
 sharp.concurrency(1);
 sharp.cache(false);
-
-/** 64 megapixels: more would take hundreds of megabytes just to decode. */
-const maxPixels = 64 * 1024 * 1024;
 
 export const openDecode =
   (options: Decode): Preprocess =>
@@ -30,18 +29,37 @@ function threefold(grey: Uint8Array): Uint8Array {
   return rgb;
 }
 
-/** The picture's size as it will be seen, and its pixels without transparency. */
-async function decode(encoded: Uint8Array, { colour, exif, icc, alpha, cmyk }: Decode): Promise<Picture> {
+async function decode(encoded: Uint8Array, how: Decode): Promise<Picture> {
   const options: SharpOptions = {
-    autoOrient: exif === 'apply',
-    ignoreIcc: icc === 'ignore',
+    autoOrient: how.exif === 'apply',
+    ignoreIcc: how.icc === 'ignore',
     limitInputPixels: maxPixels,
     failOn: 'error',
   };
-  const metadata = await sharp(encoded, options).metadata();
+  const open = () => sharp(encoded, options);
+  const said = async (error: unknown): Promise<never> => {
+    throw await pictureFault(error, encoded);
+  };
+  const picture = await (isJpeg(encoded) && how.cmyk !== 'refuse' ? atOnce(open, how) : lookedAt(open, how)).catch(said);
+  return { ...picture, pixels: () => picture.pixels().catch(said) };
+}
+
+const isJpeg = (encoded: Uint8Array) => encoded[0] === 0xff && encoded[1] === 0xd8 && encoded[2] === 0xff;
+
+/** A JPEG has no transparency: to look at its head first would cost a tenth of its decoding. */
+async function atOnce(open: () => Sharp, { colour }: Decode): Promise<Picture> {
+  const rgb = await decoded(open());
+  const { data, width, height } = rgb;
+  return { kind: 'picture', pixels: () => Promise.resolve(rgb), free: () => free(data), width, height, colour };
+}
+
+/** The picture's size as it will be seen, and its pixels without transparency, which are not decoded yet. */
+async function lookedAt(open: () => Sharp, { colour, exif, alpha, cmyk }: Decode): Promise<Picture> {
+  const metadata = await open().metadata();
+  checkFormat(metadata.format);
   if (cmyk === 'refuse' && metadata.space === 'cmyk') throw new Error('it is CMYK, which this release refuses; send it as RGB');
   const { width, height } = exif === 'apply' ? metadata.autoOrient : metadata;
-  const source = metadata.hasAlpha ? await opaque(sharp(encoded, options), alpha ?? 'drop') : sharp(encoded, options);
+  const source = metadata.hasAlpha ? await opaque(open(), alpha ?? 'drop') : open();
   return { kind: 'picture', pixels: () => decoded(source), width, height, colour };
 }
 

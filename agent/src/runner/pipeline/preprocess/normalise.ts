@@ -1,12 +1,15 @@
 import type { Normalise, PixelsStep } from '@flotilla/protocol';
 import { type Made, type Pixels, type Preprocess, expectStage } from '../stages.js';
 
-export const openNormalise =
-  (options: Normalise): Preprocess =>
-  (stage) => {
+export const openNormalise = (options: Normalise): Preprocess => {
+  const tables = tablesOf(options);
+  return (stage) => {
     const pixels = expectStage(stage, 'pixels');
-    return made(pixels, options.layout, 'FP32', normalise(pixels, options));
+    const tensor = new Float32Array(pixels.data.length);
+    laidOut(pixels, options.layout, (channel) => tables[channel]!, tensor);
+    return made(pixels, options.layout, 'FP32', tensor);
   };
+};
 
 export const openPixels =
   ({ layout }: PixelsStep): Preprocess =>
@@ -17,17 +20,11 @@ export const openPixels =
     return made(pixels, layout, 'UINT8', tensor);
   };
 
-/** 8-bit pixels to `(pixel − mean) / std` in the model's layout and order of colours. */
-export function normalise(pixels: Pick<Pixels, 'data' | 'channels' | 'colour'>, { mean, std, layout }: Normalise) {
-  const tensor = new Float32Array(pixels.data.length);
-  laidOut(pixels, layout, (channel) => tableOf(mean[channel]!, std[channel]!), tensor);
-  return tensor;
-}
-
 type Table = Float32Array | Uint8Array;
 const identity = Uint8Array.from({ length: 256 }, (_, value) => value);
-/** 256 divisions instead of one per pixel. */
-const tableOf = (mean: number, std: number) => Float32Array.from({ length: 256 }, (_, value) => (value - mean) / std);
+/** `(pixel − mean) / std` for each level of each channel: 256 divisions instead of one per pixel. */
+const tablesOf = ({ mean, std }: Normalise): Table[] =>
+  mean.map((middle, channel) => Float32Array.from({ length: 256 }, (_, value) => (value - middle) / std[channel]!));
 
 function laidOut(
   { data, channels, colour }: Pick<Pixels, 'data' | 'channels' | 'colour'>,

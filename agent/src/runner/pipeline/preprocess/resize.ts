@@ -3,7 +3,7 @@ import { type Picture, type Pixels, type Preprocess, type View, expectStage } fr
 import { grey } from './grey.js';
 import { resampled } from './opencv.js';
 import { resampledAsPillow } from './pillow.js';
-import { type Place, placeOf } from './place.js';
+import { type Place, frameOf, placeOf } from './place.js';
 
 type Window = { left: number; top: number; width: number; height: number };
 
@@ -13,15 +13,16 @@ export const openResize =
     resize(expectStage(stage, 'picture'), options);
 
 async function resize(picture: Picture, options: Resize): Promise<Pixels> {
-  const { width, height } = options;
   const place = placeOf(picture, options);
+  const { width, height } = frameOf(picture, options);
   // What is seen of the scaled picture; all of it where there are margins.
   const left = Math.max(0, place.left);
   const top = Math.max(0, place.top);
   const shown = { left, top, width: Math.min(width, place.width - left), height: Math.min(height, place.height - top) };
   const scaled = await scaledPart(picture, place, shown, options.reference);
   const margin = { left: Math.max(0, -place.left), top: Math.max(0, -place.top) };
-  const rgb = shown.width === width && shown.height === height ? scaled : padded(scaled, shown, margin, options);
+  const rgb =
+    shown.width === width && shown.height === height ? scaled : padded(scaled, shown, margin, { ...options, width, height });
   const isGrey = picture.colour === 'grey-bt601';
   const data = isGrey ? grey(rgb) : rgb;
   const { colour } = picture;

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { RequestError, type Streamed } from '../../http/http.js';
-import { type Prediction, qualityOf } from '../../prediction.js';
+import { RequestError, type Streamed } from './http.js';
+import { type Prediction, qualityOf } from '../prediction.js';
 
 /** `bufferedBytes`: what may wait for one reader in this process; beyond it, its events are dropped. */
 export const streamLimits = { readers: 32, bufferedBytes: 64 * 1024, keepAliveMs: 15_000 };

@@ -2,10 +2,10 @@ import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { DeploymentId, Digest } from '@flotilla/protocol';
 import { afterEach, describe, expect, test } from 'vitest';
-import { aLog, eventually } from '../../fixtures/eventually.js';
+import { aLog, eventually } from '../fixtures/eventually.js';
 import { follow } from '../fixtures/event-stream.js';
-import { httpHandler } from '../../http/http.js';
-import { Listener } from '../../http/listener.js';
+import { httpHandler } from './http.js';
+import { Listener } from './listener.js';
 import { PredictionStreams, streamLimits } from './prediction-stream.js';
 
 const aPrediction = (seq: number, source = 'a.png') => ({

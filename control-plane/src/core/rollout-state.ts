@@ -1,0 +1,78 @@
+import type { PauseReason } from '@flotilla/protocol';
+import type { Counts } from './counts.js';
+import type { Strata } from './gate.js';
+import type { PaceFrom } from './pace.js';
+
+/** Milliseconds since 1970; time comes in events, the reducer has no clock. */
+export type Time = number;
+
+/** What somebody chose to live with, by a recorded reason: so many failed devices of each stage, gates ('0/errors'), a thin coverage. */
+export type Accepted = Readonly<{
+  failed: readonly number[];
+  place: readonly number[];
+  metrics: readonly string[];
+  coverage: boolean;
+}>;
+
+/** A stage under way: `activating` until enough devices decided, then `soaking`, then `analysing` until the gates have their evidence. */
+export type StageProgress = Readonly<{
+  stage: number;
+  stagePhase: 'activating' | 'soaking' | 'analysing';
+  openedAt: Time;
+  soakingSince?: Time;
+  analysingSince?: Time;
+  pace?: PaceFrom;
+  accepted?: Accepted;
+}>;
+
+export type Approval = Readonly<{ by: string; at: Time; comment?: string | undefined }>;
+/** `planHash`: what is approved; `author` may not approve it. */
+type Submitted = Readonly<{ planHash: string; author: string }>;
+
+export type RolloutState = Readonly<{ submitted?: Submitted }> &
+  (
+    | { phase: 'draft' }
+    | { phase: 'awaiting-approval'; stage: number; approvals: readonly Approval[]; accepted?: Accepted; detail: string }
+    | { phase: 'scheduled'; startAt: Time }
+    | ({ phase: 'running' } & StageProgress)
+    | ({ phase: 'paused'; reason: PauseReason; detail: string; toAccept?: Accepted } & StageProgress)
+    | { phase: 'rolling-back'; stage: number; since: Time; detail: string }
+    | { phase: 'rolled-back' | 'rollback-incomplete'; stage: number; since: Time; detail: string }
+    | { phase: 'rejected' | 'completed' | 'cancelled' | 'superseded'; detail: string }
+  );
+
+/** Counts of one stage, and for each of its gates, in their order, the evidence by hardware class. */
+export type StageObservation = Readonly<{ counts: Counts; gates: readonly Strata[] }>;
+/**
+ * One look at the rollout, read in one transaction. `rollingBack`: devices that were told to return and have not yet.
+ * `alarms`: how many tests could raise a false alarm over the whole rollout, fixed when it was made.
+ */
+export type Observation = Readonly<{ stages: readonly StageObservation[]; rollingBack: number; alarms: number }>;
+
+export type RolloutEvent =
+  | { type: 'start'; at: Time; planHash?: string; author?: string }
+  | { type: 'approve' | 'withdraw-approval' | 'reject'; at: Time; by: string; planHash: string; comment?: string | undefined }
+  | { type: 'pause'; at: Time; reason: PauseReason; detail: string }
+  | { type: 'resume'; at: Time; accepting?: string | undefined }
+  /** What ended by itself ends its pause by itself: a window opened, a source of metrics is back. */
+  | { type: 'release'; at: Time; reason: 'window' | 'metrics' }
+  | { type: 'retry'; at: Time }
+  | { type: 'cancel'; at: Time }
+  | { type: 'supersede'; at: Time; detail: string }
+  | { type: 'roll-back'; at: Time; detail: string }
+  | { type: 'observed'; at: Time; observation: Observation };
+
+/** Effects name sets of devices ('the devices of stage 2'); one SQL statement moves them. `most` absent: all that wait. */
+export type RolloutEffect =
+  | { type: 'offer-stage'; stage: number; most?: number }
+  | { type: 'retry-failed'; upTo: number }
+  | { type: 'roll-back' };
+export type Step = { state: RolloutState; effects: RolloutEffect[] } | { refused: string };
+export type StateOf<P extends RolloutState['phase']> = Extract<RolloutState, { phase: P }>;
+
+export const to = (state: RolloutState, ...effects: RolloutEffect[]): Step => ({ state, effects });
+export const refuse = (state: RolloutState, event: RolloutEvent): Step => ({
+  refused: `cannot ${event.type} a rollout that is ${state.phase}`,
+});
+/** Whose plan it is goes along from state to state. */
+export const submittedOf = ({ submitted }: RolloutState) => (submitted ? { submitted } : {});

@@ -1,0 +1,91 @@
+import { type DeviceConfig, type DeviceId, type GatewayDocument, jsonBytes, maxGatewayBytes } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import type { ControlPlaneConfig } from '../config.js';
+import { type Effective, effectiveOf, type Layer, slotsOf } from '../core/configuration.js';
+import { CONFIG } from '../platform/tokens.js';
+import type { ConfigurationRow } from './configuration.entity.js';
+import { ConfigurationsRepository } from './configurations.repository.js';
+import type { DeviceRow } from './device.entity.js';
+import { matches, parseSelector } from './selector.js';
+
+type Group = { selector: ReturnType<typeof parseSelector> | null; members: ReadonlySet<DeviceId> };
+
+/** What devices are told besides their releases: the settings of all, and what configurations say of each. */
+@Injectable()
+export class DeviceConfigs {
+  constructor(
+    @Inject(ConfigurationsRepository) private readonly configurations: ConfigurationsRepository,
+    @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'device'>,
+  ) {}
+
+  /** `config` of the desired state. Without a configuration it is as it always was. */
+  async of(tx: EntityManager, device: DeviceRow): Promise<DeviceConfig> {
+    const effective = (await this.effective(tx, [device])).get(device.id)!;
+    const gateway = gatewayOf(effective);
+    return gateway ? { ...this.config.device, gateway } : this.config.device;
+  }
+
+  /** Of each device what configurations say; a few queries, however many devices. */
+  async effective(tx: EntityManager, devices: readonly DeviceRow[]): Promise<Map<DeviceId, Effective>> {
+    const rows = await this.configurations.inForce(
+      tx,
+      devices.map(({ id }) => id),
+    );
+    const groups = await this.groups(tx, rows, devices);
+    return new Map(
+      devices.map((device) => [device.id, effectiveOf(rows.filter((row) => reaches(row, device, groups)).map(layerOf))]),
+    );
+  }
+
+  private async groups(
+    tx: EntityManager,
+    rows: readonly ConfigurationRow[],
+    devices: readonly DeviceRow[],
+  ): Promise<ReadonlyMap<string, Group>> {
+    const names = rows.flatMap(({ scope, name }) => (scope === 'group' ? name : []));
+    if (names.length === 0) return new Map();
+    const groups = await this.configurations.groups(tx, names);
+    const members = Map.groupBy(
+      await this.configurations.members(
+        tx,
+        names,
+        devices.map(({ id }) => id),
+      ),
+      ({ group }) => group,
+    );
+    return new Map(
+      groups.map(({ name, selector }) => [
+        name,
+        {
+          selector: selector === null ? null : parseSelector(selector),
+          members: new Set((members.get(name) ?? []).map(({ device }) => device)),
+        },
+      ]),
+    );
+  }
+}
+
+/** Undefined: there is nothing to say. What is too large for a message is held back as a whole, and the device told so. */
+export function gatewayOf(effective: Effective): GatewayDocument | undefined {
+  if (effective.sections.length === 0) return undefined;
+  const slots = slotsOf(effective);
+  const bytes = jsonBytes(slots);
+  if (bytes <= maxGatewayBytes) return { v: 1, slots };
+  return { v: 1, slots: {}, withheld: `its configurations are ${bytes} bytes together; at most ${maxGatewayBytes} are sent` };
+}
+
+const layerOf = ({ scope, name, version, priority, slots }: ConfigurationRow): Layer => ({
+  scope,
+  name,
+  version,
+  priority,
+  slots,
+});
+
+function reaches({ scope, name }: ConfigurationRow, device: DeviceRow, groups: ReadonlyMap<string, Group>): boolean {
+  if (scope === 'device') return name === device.id;
+  const group = groups.get(name);
+  if (!group) return false;
+  return group.selector === null ? group.members.has(device.id) : matches(group.selector, device);
+}
