@@ -31,8 +31,8 @@ export class SlotGateway {
   readonly #runner: RunnerClient;
   readonly #closing = new AbortController();
   #source: Source | undefined;
-  #recorder: Recorder | undefined;
   #from: GatewaySlot['from'];
+  #recorder: Recorder | undefined;
   #opened: Promise<void> = Promise.resolve();
   #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
 
