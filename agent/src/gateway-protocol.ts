@@ -8,6 +8,7 @@ export const Provenance = z.object({
   source: z.string().optional(),
   trigger: z.string().optional(),
   pipeline: z.string().optional(),
+  record: z.string().optional(),
 });
 export type Provenance = z.infer<typeof Provenance>;
 

@@ -14,10 +14,11 @@ export function pathsIn(pipeline: SlotPipeline): string[] {
   return paths;
 }
 
-const pipelineWith = (from: Resolve, { source, trigger, pipeline }: SlotPipeline): SlotPipeline => ({
+const pipelineWith = (from: Resolve, { source, trigger, pipeline, record }: SlotPipeline): SlotPipeline => ({
   ...(source ? { source: sourceFrom(from, source) } : {}),
   ...(trigger ? { trigger: triggerFrom(from, trigger) } : {}),
   ...(pipeline ? { pipeline } : {}),
+  ...(record ? { record: { ...record, folder: from(record.folder) } } : {}),
 });
 
 const isUrl = (text: string) => /^[a-z][a-z0-9+.-]+:\/\//i.test(text);

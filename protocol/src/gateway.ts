@@ -57,6 +57,8 @@ export type VideoSource = z.infer<typeof VideoSource>;
 export const RecordingSource = z.strictObject({
   recording: text,
   speed: z.number().gt(0).max(1000).default(1),
+  /** `own`: as it was taken; `every`: each frame, as fast as they are inferred. */
+  pace: z.enum(['own', 'every']).default('own'),
   then: z.enum(['repeat', 'stop']).default('stop'),
 });
 export type RecordingSource = z.infer<typeof RecordingSource>;
@@ -208,10 +210,20 @@ export const PipelineOverrides = z.strictObject({
 });
 export type PipelineOverrides = z.infer<typeof PipelineOverrides>;
 
+/** Keeps the latest of what the source gives, for a `recording` source. */
+export const RecordConfig = z.strictObject({
+  folder: text,
+  /** The oldest go. */
+  maxMb: z.number().gt(0).max(1_000_000),
+  maxHours: z.number().gt(0).max(100_000).optional(),
+});
+export type RecordConfig = z.infer<typeof RecordConfig>;
+
 /** Of one slot. */
 export const SlotPipeline = z.strictObject({
   source: SourceConfig.optional(),
   trigger: TriggerConfig.optional(),
   pipeline: PipelineOverrides.optional(),
+  record: RecordConfig.optional(),
 });
 export type SlotPipeline = z.infer<typeof SlotPipeline>;

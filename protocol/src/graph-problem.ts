@@ -8,6 +8,7 @@ import {
   needsOf,
   wholePicture,
 } from './graph.js';
+import { stepsOverTime } from './over-time.js';
 import { type PostprocessStep, postprocessProblem } from './postprocess.js';
 import { type Decode, type PreprocessStep, preprocessProblem, preprocessing, stepName } from './preprocess.js';
 import { variantName } from './variant.js';
@@ -22,7 +23,9 @@ export type OfGraph = Readonly<{
   inputs?: readonly unknown[];
   outputs?: readonly unknown[];
   preprocess?: readonly unknown[];
-  postprocess?: readonly unknown[];
+  postprocess?: readonly PostprocessStep[];
+  constants?: unknown;
+  recurrent?: unknown;
   networks?: Networks | undefined;
   graph?: Graph | undefined;
   variants: readonly Variant[];
@@ -46,9 +49,24 @@ export function graphProblem(release: OfGraph): string | undefined {
 const listed = (names: Iterable<string>) => [...names].join(', ') || 'none';
 
 function topProblem(release: OfGraph): string | undefined {
-  const taken = (['inputs', 'outputs', 'preprocess', 'postprocess'] as const).find((key) => (release[key] ?? []).length > 0);
+  const taken = (['inputs', 'outputs', 'preprocess'] as const).find((key) => (release[key] ?? []).length > 0);
   if (taken !== undefined) return `${taken} stands beside networks: each network has its own, under its name`;
+  const fed = (['constants', 'recurrent'] as const).find((key) => release[key] !== undefined);
+  if (fed !== undefined) return `${fed} stands beside networks, whose inputs are made by preprocess alone`;
+  const lasting = lastingProblem(release.postprocess ?? []);
+  if (lasting !== undefined) return lasting;
   return release.batching === undefined ? undefined : 'batching: a graph is computed picture by picture; leave it out';
+}
+
+/** What goes by all that the graph found. */
+function lastingProblem(steps: readonly PostprocessStep[]): string | undefined {
+  const other = steps.map(stepName).find((name) => !stepsOverTime.has(name));
+  if (other !== undefined)
+    return `postprocess stands beside networks and has ${other}: each network has its own, and only ${listed(stepsOverTime)} go by what all found`;
+  const score = steps.flatMap((step) => ('hysteresis' in step ? [step.hysteresis.score] : []))[0];
+  if (typeof score === 'object' && 'index' in score)
+    return 'postprocess: hysteresis reads an output, and beside networks there are none; let it read a label, or anomaly';
+  return postprocessProblem(steps, []);
 }
 
 function variantsProblem({ variants }: OfGraph, networks: Networks | undefined): string | undefined {
@@ -68,17 +86,25 @@ function variantsProblem({ variants }: OfGraph, networks: Networks | undefined):
 
 function networksProblem(networks: Networks): string | undefined {
   for (const [name, { inputs, outputs, preprocess, postprocess }] of Object.entries(networks)) {
+    const lasting = postprocess.map(stepName).find((step) => stepsOverTime.has(step));
+    if (lasting !== undefined)
+      return `networks: ${name}: ${lasting} remembers a stream; it goes by what all networks found, in postprocess beside networks`;
     const made = preprocessing(preprocess);
     const wrong =
       preprocessProblem(preprocess, inputs) ??
       (made && 'asked' in made && made.asked !== 'picture'
         ? `preprocess begins with ${stepName(preprocess[0]!)}, and a graph's networks take pictures`
         : undefined) ??
-      (preprocess.some((step) => 'tile' in step) ? 'tile is for a release of one network' : undefined) ??
+      aloneProblem([...preprocess, ...postprocess]) ??
       postprocessProblem(postprocess, outputs);
     if (wrong !== undefined) return `networks: ${name}: ${wrong}`;
   }
   return decodingProblem(networks);
+}
+
+function aloneProblem(steps: readonly object[]): string | undefined {
+  const alone = steps.map(stepName).find((name) => name === 'tile' || stepsOverTime.has(name));
+  return alone && `${alone} is for a release of one network`;
 }
 
 /** The colour alone is each network's own: the picture is decoded once. */

@@ -94,6 +94,17 @@ describe('a release of several networks', () => {
       { preprocess },
       'preprocess stands beside networks: each network has its own, under its name',
     ],
+    [
+      'a vote of pictures',
+      {
+        networks: {
+          ...networks,
+          name: { ...namer, postprocess: [...namer.postprocess, { vote: { of: 3, atLeast: 2, onSwap: 'reset' } }] },
+        },
+      },
+      'networks: name: vote is for a release of one network',
+    ],
+    ['constants', { constants: [{ input: 'x', value: 1 }] }, 'constants is for a release of one network'],
     ['batching', { batching: { maxBatch: 4 } }, 'batching: a graph is computed picture by picture; leave it out'],
     [
       'a network without a file',

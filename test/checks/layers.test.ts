@@ -40,6 +40,8 @@ describe('a layer rule', () => {
     ['agent/src/supervisor/x.ts', importing('@flotilla/control-plane/config'), 'meet only in @flotilla/protocol'],
     ['agent/src/http/x.ts', importing('../runner/golden.js'), 'processes of their own'],
     ['agent/src/gateway/x.ts', importing('../supervisor/outbox.js'), 'processes of their own'],
+    ['agent/src/try/x.ts', importing('../gateway/lane.js'), 'as the processes that they are'],
+    ['agent/src/try/x.ts', importing('onnxruntime-node'), 'only agent/src/runner/engine loads ONNX Runtime'],
     ['agent/src/gateway/sources/x.ts', importing('../../runner/golden.js'), 'processes of their own'],
     ['agent/src/gateway/x.ts', importing('onnxruntime-node'), 'only agent/src/runner/engine loads ONNX Runtime'],
     ['agent/src/runner/oip/x.ts', importing('../../gateway/source.js'), 'processes of their own'],

@@ -80,6 +80,10 @@ describe('a gateway', () => {
     expect(await ask('/v1/configuration')).toMatchObject({
       body: { slots: [{ slot: 'inspection', source: { push: { maxMb: 32 }, from: 'agent.yaml' } }] },
     });
+    const metrics = await (await fetch(`${base}/metrics`)).text();
+    expect(metrics).toContain('flotilla_gateway_frames_total{slot="inspection",outcome="inferred"} 1\n');
+    expect(metrics).toContain('flotilla_gateway_source_state{slot="inspection",state="running"} 1\n');
+    expect(metrics).toMatch(/flotilla_gateway_result_latency_seconds\{slot="inspection"\} 0\.\d+\n/);
   });
 
   test('tells its results to who follows them, whichever runner they come from', async () => {
@@ -116,8 +120,9 @@ describe('a gateway', () => {
   test('leaves alone what is unchanged, and begins anew what is not', async () => {
     await configure(slot({ source: { push: {} } }));
     await push('red');
-    await configure(slot({ source: { push: {} } }));
+    await configure(slot({ source: { push: {} } }, { source: 'desired state, epoch 7' }));
     expect((await ask('/v1/slots/inspection/result')).body).toMatchObject({ sequence: 1 });
+    expect((await ask('/v1/configuration')).body).toMatchObject({ slots: [{ source: { from: 'desired state, epoch 7' } }] });
     await configure(slot({ source: { push: { maxMb: 1 } } }));
     expect((await ask('/v1/slots/inspection/result')).status).toBe(404);
     await configure();

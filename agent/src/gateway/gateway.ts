@@ -33,10 +33,11 @@ export class Gateway {
 
   async #configure({ slots, dataDir }: Configure): Promise<void> {
     const wanted = new Map(slots.map((config) => [config.slot, config]));
-    const leaving = [...this.#slots].filter(([name, { config }]) => !isDeepStrictEqual(config, wanted.get(name)));
+    const leaving = [...this.#slots].filter(([name, { config }]) => !isSameWork(config, wanted.get(name)));
     // A device may be opened once only: the old source lets go of it before the new one takes it.
     await Promise.all(leaving.map(([, slot]) => slot.stop()));
     for (const [name] of leaving) this.#slots.delete(name);
+    for (const [name, slot] of this.#slots) slot.cameFrom(wanted.get(name)!.from);
     const coming = [...wanted.values()].filter(({ slot }) => !this.#slots.has(slot));
     await Promise.all(coming.map((config) => this.#begin(config, dataDir)));
   }
@@ -53,3 +54,7 @@ export class Gateway {
     return slot.start();
   }
 }
+
+/** Whoever asks for it. */
+const isSameWork = (is: GatewaySlot, wanted: GatewaySlot | undefined): boolean =>
+  wanted !== undefined && isDeepStrictEqual({ ...is, from: wanted.from }, wanted);

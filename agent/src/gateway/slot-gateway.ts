@@ -9,8 +9,9 @@ import { Inspections } from './inspections.js';
 import { Lane } from './lane.js';
 import { Results } from './results.js';
 import { RunnerClient } from './runner-client.js';
-import type { Source, SourceState } from './source.js';
+import type { Sink, Source, SourceState } from './source.js';
 import { openSource, type SourceContext } from './sources/open.js';
+import type { Recorder } from './sources/recorder.js';
 
 export type SlotPipelineParts = {
   config: GatewaySlot;
@@ -30,12 +31,15 @@ export class SlotGateway {
   readonly #runner: RunnerClient;
   readonly #closing = new AbortController();
   #source: Source | undefined;
+  #from: GatewaySlot['from'];
+  #recorder: Recorder | undefined;
   #opened: Promise<void> = Promise.resolve();
   #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
 
   constructor(private readonly parts: SlotPipelineParts) {
     const { config, log, onSource } = parts;
     const { slot, socket, trigger, source, pipeline } = config;
+    this.#from = config.from;
     this.results = new Results(staleAfterMs(config));
     this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
     this.inspections = trigger && new Inspections(trigger);
@@ -53,7 +57,12 @@ export class SlotGateway {
   }
 
   get config(): GatewaySlot {
-    return this.parts.config;
+    return { ...this.parts.config, from: this.#from };
+  }
+
+  /** The same work, asked for by somebody else. */
+  cameFrom(from: GatewaySlot['from']): void {
+    this.#from = from;
   }
 
   /** Undefined until it is open, and where there is none. */
@@ -75,9 +84,20 @@ export class SlotGateway {
     await (await this.#triggered)?.stop();
     await this.#opened;
     await this.#source?.stop();
+    await this.#recorder?.close();
     await this.lane.close();
     this.#runner.close();
     this.streams.end();
+  }
+
+  /** The lane, by way of a recorder where one is asked for. */
+  async #sink(): Promise<Sink> {
+    const { config, log } = this.parts;
+    if (!config.record) return this.lane;
+    const { Recorder, recording } = await import('./sources/recorder.js');
+    const say = (reason: string) => log.warn({ slot: config.slot }, reason || 'the recording goes on');
+    this.#recorder = new Recorder(config.record, say);
+    return recording(this.lane, this.#recorder);
   }
 
   async #openTrigger() {
@@ -100,7 +120,7 @@ export class SlotGateway {
       const source = await open(config.source, { slot: config.slot, folder });
       if (this.#closing.signal.aborted) return;
       this.#source = source;
-      source.start(this.lane);
+      source.start(await this.#sink());
     } catch (error) {
       log.error({ slot: config.slot, reason: messageOf(error) }, 'the source can not be opened');
       this.lane.state({ state: 'failed', reason: messageOf(error) });

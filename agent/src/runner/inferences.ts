@@ -181,13 +181,15 @@ export class Inferences {
   #answer(outputs: readonly Tensor[], { view, moment, uncertain }: How): Finished<Answered> {
     const { pipeline } = this.release;
     if (moment?.memory) pipeline.feeds.keep(outputs, moment.memory);
-    return this.#told(pipeline.postprocess(outputs, view, moment), moment?.memory?.uncertain(uncertain));
+    return this.#told(pipeline.postprocess(outputs, view, moment), moment, uncertain);
   }
 
-  #told({ findings, outputs: turned }: PipelineAnswer, uncertain: string | undefined): Finished<Answered> {
+  #told({ findings, outputs: turned }: PipelineAnswer, moment: Moment | undefined, window?: string): Finished<Answered> {
     const { top = [], ...others } = findings;
     const found = Object.keys(findings).length > 0;
-    const shown = turned.filter(({ name }) => !this.release.pipeline.feeds.ownOutputs.has(name));
+    // Who sends tensors feeds what comes out back in, and needs it.
+    const shown = moment ? turned.filter(({ name }) => !this.release.pipeline.feeds.ownOutputs.has(name)) : turned;
+    const uncertain = moment?.memory?.uncertain(window);
     const value = { top, ...others, ...(uncertain && { uncertain }), ...(found ? {} : { outputs: outputValues(shown) }) };
     return { value, top: headline(findings) };
   }
@@ -208,7 +210,7 @@ export class Inferences {
     }
     const { value, ...last } = await this.#run({ ...run, ...tile }, (outputs) => {
       answer.add(outputs, tile.view!);
-      return this.#told(answer.finish(moment), moment?.memory?.uncertain(uncertain));
+      return this.#told(answer.finish(moment), moment, uncertain);
     });
     return { ...last, value, computeUs: computeUs + last.computeUs };
   }

@@ -2,7 +2,7 @@ import type { Route } from '../http/http.js';
 import type { Inferences } from './inferences.js';
 import type { Feedback } from './slot-api/feedback.js';
 import type { JsonLines } from './slot-api/json-lines.js';
-import { type Family, exposition, expositionType, single } from './monitor/exposition.js';
+import { type Family, exposition, expositionType, single } from '../http/exposition.js';
 import type { Monitor } from './monitor/monitor.js';
 import type { PredictionStreams } from '../http/prediction-stream.js';
 import type { InferenceQueue } from './queue/queue.js';

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { decodeClaimToken, type ClaimToken } from '@flotilla/protocol';
 import { Command } from 'commander';
+import { temporaryFolder } from './temporary-folder.js';
 import { ConfigError, loadConfig, type AgentConfig } from '../config.js';
 import { backoffMs } from '../core/backoff.js';
 import { openDataFolder } from './data-lock.js';
@@ -127,7 +128,8 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
     lock.release();
     process.exit(0);
   });
-  const program = { ...programs, env: { ...env, FLOTILLA_LOG_LEVEL: config.logLevel }, log: logging.log };
+  const TMPDIR = temporaryFolder(config.data);
+  const program = { ...programs, env: { ...env, TMPDIR, FLOTILLA_LOG_LEVEL: config.logLevel }, log: logging.log };
   // With other engines it is not known yet which of them the release needs, and each runner loads one only.
   const beginRunners = config.engines.length === 0;
   const headStart = await HeadStart.of({ dataDir: config.data, slots: config.slots, program, beginRunners });

@@ -31,9 +31,9 @@ describe('--source', () => {
 });
 
 describe('--once', () => {
-  test('takes each picture of a folder once', async () => {
+  test('takes each file of a folder once that its source takes notice of', async () => {
     const { source, frames } = await onceThrough(SourceConfig.parse({ directory: folder }));
-    expect([source, frames]).toEqual([{ directory: folder, perSecond: 1000, then: 'keep' }, 2]);
+    expect([source, frames]).toEqual([{ directory: folder, perSecond: 1000, then: 'keep' }, 3]);
   });
 
   test.each([

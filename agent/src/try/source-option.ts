@@ -6,6 +6,8 @@ import { StartError } from '../supervisor/start-error.js';
 
 const isUrl = (text: string) => /^[a-z][a-z\d+.-]+:\/\//i.test(text);
 const picture = /\.(jpe?g|png|webp)$/i;
+/** What a source of a folder takes notice of. */
+const noticed = /^[^.].*\.(jpe?g|png|webp|json|wav)$/i;
 /** Pictures that lie in a folder stay long enough to be looked at. */
 const perSecond = 0.5;
 
@@ -46,8 +48,9 @@ const missing = (text: string, wanted: string) => new StartError('config', `Ther
 /** An input with an end: each frame of it once, as fast as they are inferred. `frames`: how many, where that is known before. */
 export async function onceThrough(source: SourceConfig): Promise<{ source: SourceConfig; frames?: number }> {
   if ('directory' in source) {
-    const names = (await readdir(source.directory)).filter((name) => picture.test(name) && !name.startsWith('.'));
-    if (names.length === 0) throw new StartError('config', `${source.directory} holds no picture (.jpg, .png, .webp).`);
+    const names = (await readdir(source.directory)).filter((name) => noticed.test(name));
+    if (!names.some((name) => picture.test(name)))
+      throw new StartError('config', `${source.directory} holds no picture (.jpg, .png, .webp).`);
     return { source: { ...source, perSecond: 1000, then: 'keep' }, frames: names.length };
   }
   if ('video' in source && !isUrl(source.video)) return { source: { ...source, pace: 'every', then: 'stop' } };

@@ -44,6 +44,9 @@ async function resultsOf(...args: string[]): Promise<Shown[]> {
   return lines().map((line) => Shown.parse(JSON.parse(line)));
 }
 
+/** How far an onset or an end may lie from where the loudness says it is. */
+const toleranceS = 0.3;
+
 const childrenOf = ({ pid }: ChildProcess) =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 const isGone = (pid: number) => !existsSync(`/proc/${pid}`);
@@ -59,6 +62,38 @@ describe.skipIf(!existsSync(repository('agent/dist/try/try.js')))('flotilla-agen
       // Of a face that the edge of the picture cuts, either is right.
       expect([i, found >= whole && found <= whole + cut]).toEqual([i, true]);
     }
+  });
+
+  test('speech-activity hears both sentences, and nothing between them', async () => {
+    const sentences = z.array(z.object({ from: z.number(), to: z.number() })).parse(known('speech-activity/speech.json'));
+    const results = await resultsOf('speech-activity');
+    const began = Date.parse(results[0]!.capturedAt!);
+    const offsetOf = (time: string) => (Date.parse(time) - began) / 1000;
+    const segments = results.flatMap(({ segment }) =>
+      segment?.end ? [[offsetOf(segment.onset), offsetOf(segment.end)] as const] : [],
+    );
+    expect(segments.length).toBeGreaterThanOrEqual(sentences.length);
+    for (const [onset, end] of segments)
+      expect(
+        sentences.some(({ from, to }) => onset > from - toleranceS && end < to + toleranceS),
+        `${onset}…${end}`,
+      ).toBe(true);
+    for (const { from, to } of sentences) {
+      const heard = segments.reduce((sum, [onset, end]) => sum + Math.max(0, Math.min(end, to) - Math.max(onset, from)), 0);
+      expect(heard / (to - from)).toBeGreaterThan(0.8);
+    }
+    // Window by window, without one that was lost or doubled.
+    expect(results.map(({ capturedAt }) => Math.round(offsetOf(capturedAt!) * 1000))).toEqual(results.map((_, i) => 32 * i));
+  });
+
+  test('label-reader reads each line of each label', async () => {
+    const labels = z.record(z.string(), z.array(z.string())).parse(known('label-reader/labels.json'));
+    const results = await resultsOf('label-reader');
+    expect(results.map(({ source }) => source)).toEqual(Object.keys(labels));
+    // Blanks are this network's weak side.
+    const tight = (text: string) => text.replaceAll(' ', '');
+    for (const { source, boxes = [] } of results)
+      expect(boxes.map(({ text }) => tight(text!.value)).toSorted()).toEqual(labels[source!]!.map(tight).toSorted());
   });
 
   test('shows what it finds on a page, with the picture, until it is told to end; nothing is left of it', async () => {

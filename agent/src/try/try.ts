@@ -45,12 +45,20 @@ async function run(found: FoundExample, input: Input, dataDir: string, parts: Tr
   const { options, programs, note, signal } = parts;
   const release = await buildRelease(found, `${dataDir}/release`);
   const slot = SlotName.parse(found.name);
-  const trial = await Trial.begin({ slot, release, source: input.source, dataDir, programs, onTrouble: note });
+  const trial = await Trial.begin({
+    slot,
+    release,
+    source: input.source,
+    dataDir,
+    programs: keeping(programs, dataDir),
+    onTrouble: note,
+  });
   const page = new PageServer({
     about: aboutOf(found, input.source, releaseName(release.manifest)),
     gateway: trial.gateway,
     log: logTo(note),
   });
+  const following = new AbortController();
   let shown = 0;
   const onResult = (result: Shown) => {
     shown = result.seq;
@@ -62,16 +70,23 @@ async function run(found: FoundExample, input: Input, dataDir: string, parts: Tr
     note(
       `${found.name}: ${found.example.summary}. The page: ${await page.listen(options.port)}${options.once ? '' : ' (Ctrl-C ends)'}`,
     );
-    await trial.gateway.follow(onResult, signal);
+    await trial.gateway.follow(onResult, AbortSignal.any([signal, following.signal]));
     await trial.serve(signal);
     await watch(trial, { input, parts, isShown: (sequence) => shown >= sequence });
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
+    following.abort();
     page.close();
     await trial.stop();
   }
 }
+
+/** Their temporary files go with the folder: ONNX Runtime leaves some. */
+const keeping = ({ runner, gatewayPath }: Programs, TMPDIR: string): Programs => ({
+  gatewayPath,
+  runner: { ...runner, env: { ...runner.env, TMPDIR } },
+});
 
 type Watched = { input: Input; parts: TryParts; isShown: (sequence: number) => boolean };
 

@@ -4,6 +4,7 @@ import type { Gateway } from '../gateway.js';
 import type { SlotGateway } from '../slot-gateway.js';
 import { configurationView, slotView } from './views.js';
 import { inspectionRoutes } from './inspection-routes.js';
+import { metrics } from './metrics.js';
 import { pictureOf } from './picture.js';
 import { push } from './push-route.js';
 
@@ -23,6 +24,7 @@ export function gatewayRoutes(gateway: Gateway): Route[] {
   });
   return [
     { method: 'GET', path: '/healthz', handle: () => ({ body: { status: 'ok' } }) },
+    { method: 'GET', path: '/metrics', handle: () => metrics(gateway) },
     { method: 'GET', path: '/v1/slots', handle: () => ({ body: { slots: [...gateway.slots.values()].map(slotView) } }) },
     {
       method: 'GET',

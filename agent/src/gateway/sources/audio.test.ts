@@ -38,6 +38,8 @@ describe('a WAV file', () => {
     expect(sink.submitted).toHaveLength(20);
     const once = sink.submitted.filter((_, i) => i % 2 === 1);
     expect(once.map(({ bytes }) => bytes.byteLength)).toEqual(Array(10).fill(3200));
+    const [first] = once;
+    expect(once.map(({ capturedAt }) => Math.round(capturedAt - first!.capturedAt))).toEqual(once.map((_, i) => 100 * i));
     expect(sink.now?.state).toBe('waiting');
     expect(sink.submitted.some(({ gap }) => gap)).toBe(false);
   });

@@ -117,8 +117,9 @@ async function fromPipe({ audio, pace }: AudioSource, sound: Sound, session: Ses
 async function fromFile(config: AudioSource, sound: Sound, session: Session): Promise<SessionEnd> {
   const { sink, signal } = session;
   const give = config.pace === 'own' ? paced(config, session) : (captured: Captured) => submitUntilTaken(sink, captured, signal);
+  const timed = clockOf(config);
   sink.state(running);
-  for await (const captured of captures(config.audio, sound, session)) await give(captured);
+  for await (const captured of captures(config.audio, sound, session)) await give(timed(captured));
   if (config.then === 'repeat') return 'again';
   sink.state({ state: 'waiting', reason: `${config.audio} is at its end` });
   return 'over';
@@ -140,12 +141,22 @@ async function* captures(path: string, sound: Sound, { signal, came }: Session):
   yield* sound.end();
 }
 
+/** A file has its own time: read faster than it was said, a second of it is still a second. */
+function clockOf({ rate, channels }: AudioSource): (captured: Captured) => Captured {
+  let at = Date.now();
+  return (captured) => {
+    const capturedAt = at;
+    at += (captured.bytes.byteLength / bytesPerSample / channels / rate) * 1000;
+    return { ...captured, capturedAt };
+  };
+}
+
 /** As if it were heard just now. */
 function paced({ chunkMs }: AudioSource, { sink, signal }: Session): (captured: Captured) => Promise<void> {
   let due = performance.now();
   return async (captured) => {
     due += chunkMs;
     await pause(Math.max(0, due - performance.now()), signal);
-    if (!signal.aborted) sink.offer({ ...captured, capturedAt: Date.now() });
+    if (!signal.aborted) sink.offer(captured);
   };
 }

@@ -16,7 +16,7 @@ const backoff = { baseMs: 500, capMs: 5000 };
 /** A V4L2 camera. Unplugged, it is waited for. */
 export function cameraSource(config: CameraSource, { ffmpeg }: FfmpegTools = {}): Source {
   const what = `the camera ${config.camera}`;
-  const stallMs = 1000 * Math.max(config.stallS, 3 / (config.framesPerSecond ?? 1));
+  const stallMs = 1000 * Math.max(config.stallS, 3 / (config.framesPerSecond ?? Infinity));
   const gap = new Gap();
   let count = 0;
   const begin = ({ sink, came }: Session) => {

@@ -47,8 +47,8 @@ export function learnsItIsOld(complaint: string): boolean {
 
 /** A decoder that works on several frames at once is late by as many; and the cores are the models'. */
 const decoding = ['-threads', '2'];
-/** No waiting for more, to guess better or to sort. */
-const atOnce = ['-fflags', 'nobuffer', '-flags', 'low_delay'];
+/** No waiting to sort frames. (`-fflags nobuffer` would lose what was read to find out what comes: of a short stream all.) */
+const atOnce = ['-flags', 'low_delay'];
 
 /** Each with its size in front. `-an`: sound is not decoded. */
 const onlyTheVideo = ['-map', '0:v:0', '-an', '-sn', '-dn'];

@@ -17,5 +17,6 @@ export async function openSource(config: SourceConfig, context: SourceContext): 
   if ('camera' in config) return (await import('./camera.js')).cameraSource(config);
   if ('video' in config) return (await import('./video.js')).videoSource(config);
   if ('directory' in config) return (await import('./directory.js')).directorySource(config);
+  if ('recording' in config) return (await import('./recording.js')).recordingSource(config);
   throw new Error(`the slot "${context.slot}" has a source of a kind that this agent does not know`);
 }

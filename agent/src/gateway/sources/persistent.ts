@@ -83,7 +83,7 @@ export async function submitUntilTaken(sink: Sink, captured: Captured, signal: A
 }
 
 /** What is being inferred may still come out when the source is to stop: a file need not be asked for twice. */
-const stopGraceMs = 1000;
+const stopGraceMs = 700;
 
 /** A runner may take longer over a frame than a source has for its stop. */
 export async function unlessStopped(submitted: Promise<Outcome>, signal: AbortSignal): Promise<Outcome> {

@@ -41,10 +41,12 @@ export class SignalChunks {
   #chunk(): Captured {
     const { rate, channels } = this.shape;
     const gap = this.#gap || undefined;
+    // Of its first sample: the last one has just come.
+    const capturedAt = Date.now() - Math.round((1000 * this.#filled) / channels / rate);
     const bytes = bytesOf(this.#samples.subarray(0, this.#filled));
     this.#samples = new Float32Array(this.#samples.length);
     this.#filled = 0;
     this.#gap = false;
-    return { payload: { kind: 'signal', rate, channels }, bytes, capturedAt: Date.now(), name: this.name, gap };
+    return { payload: { kind: 'signal', rate, channels }, bytes, capturedAt, name: this.name, gap };
   }
 }

@@ -28,7 +28,7 @@ export function videoSource(config: VideoSource, { ffmpeg }: FfmpegTools = {}): 
 
 /** Live: it is never held up, and reached again for ever. */
 function streamSession(config: VideoSource, program: string | undefined) {
-  const stallMs = 1000 * Math.max(config.stallS, 3 / (config.framesPerSecond ?? 1));
+  const stallMs = 1000 * Math.max(config.stallS, 3 / (config.framesPerSecond ?? Infinity));
   const what = withoutPassword(config.video);
   const gap = new Gap();
   let count = 0;

@@ -1,4 +1,4 @@
-import type { Family, Labels } from './exposition.js';
+import type { Family, Labels } from '../../http/exposition.js';
 import type { Timing } from './window.js';
 
 /** Seconds. From a small model on a fast board to a large one that waits in a full queue. */

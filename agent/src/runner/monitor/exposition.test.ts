@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseExposition } from '../fixtures/exposition.js';
 import { InferenceCounters, bucketBounds } from './counters.js';
-import { exposition, single } from './exposition.js';
+import { exposition, single } from '../../http/exposition.js';
 
 const timed = (us: number) => ({ cpuUs: us, queueUs: us, computeUs: us, totalUs: us });
 

@@ -1,7 +1,7 @@
 import type { DeploymentId, Digest, SlotName } from '@flotilla/protocol';
 import type { FromRunner } from '../../runner-protocol.js';
 import { InferenceCounters } from './counters.js';
-import type { Family } from './exposition.js';
+import type { Family } from '../../http/exposition.js';
 import { ServingStatistics, type StatisticsSnapshot } from './serving-statistics.js';
 import { type Timing, type TopClass, WindowAccumulator } from './window.js';
 

@@ -19,7 +19,7 @@ afterEach(async () => {
 
 async function detector(digest = 'a', yaml = (text: string) => text): Promise<Served> {
   const model = await readFile(exampleNetworks.speech);
-  const load = await releaseOf(workshop, yaml(await documented('speech-activity')), { 'model.onnx': model });
+  const load = await releaseOf(workshop, yaml(await documented('speech-activity', 'over-time.md')), { 'model.onnx': model });
   const slot = await serve(workshop, { ...load, digest: Digest.parse(digest.repeat(64)) });
   slots.push(slot);
   return slot;
@@ -163,7 +163,7 @@ describe('asked without the gateway', () => {
     const slot = await detector();
     const inputs = { input: [Array.from({ length: 576 }, () => 0)], state: Array.from({ length: 256 }, () => 0), sr: 16000 };
     const answer = await ask(slot, { inputs });
-    expect(answer).toMatchObject({ quality: 'good', outputs: { output: { shape: [1, 1] } } });
+    expect(answer).toMatchObject({ quality: 'good', outputs: { output: { shape: [1, 1] }, stateN: { shape: [2, 1, 128] } } });
     expect(PredictAnswer.parse(answer).decision).toBeUndefined();
   });
 });

@@ -1,4 +1,4 @@
-import type { Family, Labels } from '../monitor/exposition.js';
+import type { Family, Labels } from '../../http/exposition.js';
 
 /** What each step of the pipeline has cost since the release was loaded. */
 export class StepClock {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { afterEach, expect, test } from 'vitest';
+import { postFrame } from '../fixtures/frames.js';
 import { exampleNetworks, Workshop } from '../fixtures/orders.js';
 import { serve, sum, windows } from '../fixtures/served.js';
 import { GradedPrediction } from '../slot-api/slot-schemas.js';
@@ -68,6 +69,17 @@ test('a picture of more tiles than the release takes is refused, and not held ag
   ]);
   await slot.close();
   expect(sum(slot.sent, 'errors')).toBe(0);
+});
+
+test('of a frame this device looks at a part, and boxes still lie in the whole picture', async () => {
+  const slot = await detector(tiled);
+  const crop = { left: 0.4, top: 0.4, width: 0.6, height: 0.6, unit: 'fraction' as const };
+  const { predictions } = await postFrame(slot.base, await wall(), { overrides: { crop } });
+  expect(predictions[0]!.boxes).toHaveLength(1);
+  const { box } = predictions[0]!.boxes![0]!;
+  expect(Math.abs(box.left + box.width / 2 - (places[1]!.left + 156))).toBeLessThan(20);
+  expect(Math.abs(box.top + box.height / 2 - (places[1]!.top + 103))).toBeLessThan(20);
+  await slot.close();
 });
 
 test('tiles of what can not be put together do not load', async () => {

@@ -1,5 +1,5 @@
 import { RequestError } from '../../http/http.js';
-import { type Family, single } from '../monitor/exposition.js';
+import { type Family, single } from '../../http/exposition.js';
 import type { JsonLines } from './json-lines.js';
 import { type FeedbackAnswer, type FeedbackRequest, Verdict } from './slot-schemas.js';
 import { type Prediction } from '../../prediction.js';

@@ -27,15 +27,18 @@ function drawFound(brush, { box, quad, text, label, score, index }, unit) {
   corners.forEach(([x, y]) => brush.lineTo(x, y));
   brush.closePath();
   brush.stroke();
-  drawTag(brush, text ? text.value : `${label} ${Math.round(100 * score)} %`, box, unit);
+  drawTag(brush, text ? text.value : `${label} ${Math.round(100 * score)} %`, box, unit, text !== undefined);
 }
 
-/** Above the box, or in it where there is no room above; never beyond the picture's right edge. */
-function drawTag(brush, words, { left, top }, unit) {
+/** Right of what was read, so that it can be compared; else above the box, or in it where there is no room above. */
+function drawTag(brush, words, { left, top, width: boxWidth, height: boxHeight }, unit, isRead) {
   const height = 18 * unit;
   const width = brush.measureText(words).width + 8 * unit;
-  const x = Math.max(0, Math.min(left, brush.canvas.width - width));
-  const y = top >= height ? top - height : top;
+  const beside = left + boxWidth + 6 * unit;
+  const isBeside = isRead && beside + width <= brush.canvas.width;
+  const x = isBeside ? beside : Math.max(0, Math.min(left, brush.canvas.width - width));
+  const above = top >= height ? top - height : top;
+  const y = isBeside ? top + (boxHeight - height) / 2 : above;
   brush.fillRect(x, y, width, height);
   brush.fillStyle = '#101418';
   brush.textBaseline = 'middle';
@@ -45,7 +48,7 @@ function drawTag(brush, words, { left, top }, unit) {
 const spanMs = 20_000;
 const timeOf = (result) => Date.parse(result.capturedAt ?? result.at);
 
-/** Scores of the last seconds as a curve; where the decision is the one that a segment is of, coloured below. */
+/** Scores of the last seconds as a curve; the segments coloured below it, from their onset on. */
 export function drawCurve(canvas, results, ink) {
   const { width, height } = canvas;
   const brush = canvas.getContext('2d');
@@ -54,19 +57,25 @@ export function drawCurve(canvas, results, ink) {
   const last = results.at(-1);
   if (!last) return;
   const end = timeOf(last);
-  const xOf = (result) => width - ((end - timeOf(result)) / spanMs) * width;
+  const xAt = (time) => Math.round(width - ((end - time) / spanMs) * width);
   const yOf = (score) => height - 12 - score * (height - 24);
   const shown = results.filter((result) => end - timeOf(result) < spanMs && result.decision?.score !== undefined);
   brush.fillStyle = 'rgb(41 182 246 / 35%)';
-  shown.forEach((result, i) => {
-    const next = shown[i + 1];
-    if (result.segment && !result.segment.end && next) brush.fillRect(xOf(result), 0, xOf(next) - xOf(result) + 0.5, height);
-  });
+  for (const [onset, until] of segmentsIn(shown)) brush.fillRect(xAt(onset), 0, xAt(until) - xAt(onset), height);
   brush.strokeStyle = ink;
   brush.lineWidth = 2;
   brush.beginPath();
-  for (const result of shown) brush.lineTo(xOf(result), yOf(result.decision.score));
+  for (const result of shown) brush.lineTo(xAt(timeOf(result)), yOf(result.decision.score));
   brush.stroke();
+}
+
+/** Onset → end, or how far it has come. */
+function segmentsIn(results) {
+  const segments = new Map();
+  for (const result of results)
+    if (result.segment)
+      segments.set(Date.parse(result.segment.onset), result.segment.end ? Date.parse(result.segment.end) : timeOf(result));
+  return segments;
 }
 
 function drawScale(brush, ink) {

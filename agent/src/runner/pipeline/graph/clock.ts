@@ -1,4 +1,4 @@
-import type { Family, Labels } from '../../monitor/exposition.js';
+import type { Family, Labels } from '../../../http/exposition.js';
 import type { OpenNetwork } from './network.js';
 
 type Timed = Pick<OpenNetwork, 'name' | 'clock' | 'runs'>;

@@ -5,7 +5,9 @@ import { headline } from '../headline.js';
 import type { Pipeline } from '../pipeline.js';
 import { inputStage } from '../input.js';
 import { BadOverride, type Circumstances, type Prepared } from '../prepare.js';
-import { type Stage, expectStage, type Picture, type View } from '../stages.js';
+import { type AnyMemory, recollect } from '../memory/memory.js';
+import { type Answering, expectStage, type Moment, type Picture, type Stage, type View } from '../stages.js';
+import { openPostprocess } from '../steps.js';
 import type { Tensor } from '../../tensor.js';
 import { openDecode } from '../preprocess/decode.js';
 import { graphFamilies } from './clock.js';
@@ -26,7 +28,7 @@ export function pictureTensor(data: Uint8Array, { width, height }: { width: numb
 }
 
 /** The picture is decoded once; what the networks do to it is part of the pass. */
-export function graphPipeline({ networks = {} }: Manifest, open: readonly OpenNetwork[]): Pipeline {
+export async function graphPipeline({ networks = {}, postprocess }: Manifest, open: readonly OpenNetwork[]): Promise<Pipeline> {
   const said = Object.values(networks).flatMap(({ preprocess }) =>
     preprocess.flatMap((step) => ('decode' in step ? [step.decode] : [])),
   )[0];
@@ -38,13 +40,20 @@ export function graphPipeline({ networks = {} }: Manifest, open: readonly OpenNe
     const { data, ...size } = await picture.pixels();
     return [{ tensor: pictureTensor(data, size), view: viewOf(picture) }];
   };
+  const memories: AnyMemory[] = [];
+  const steps = await openPostprocess(postprocess, { ...nothingAround, remember: (memory) => void memories.push(memory) });
+  const overTime = (outputs: readonly Tensor[], findings: Findings, moment?: Moment): Findings =>
+    steps.reduce((before: Answering, step) => step.run(before), { outputs, view: undefined, findings, moment }).findings;
   return {
     asked: 'picture',
     preprocess: async (input) => (await prepare(inputStage('picture', input)))[0],
     prepare,
     feeds: new Feeds({ inputs: [pictureInput] }, nothingAround),
-    recollect: () => undefined,
-    postprocess: (outputs, view) => ({ findings: view ? moved(found(outputs), view) : found(outputs), outputs }),
+    recollect: (state, stream) => (memories.length > 0 ? recollect(memories, state, stream) : undefined),
+    postprocess: (outputs, view, moment) => {
+      const findings = view ? moved(found(outputs), view) : found(outputs);
+      return { findings: overTime(outputs, findings, moment), outputs };
+    },
     headline: (outputs) => headline(found(outputs)),
     clock: { families: (labels) => graphFamilies(open, labels) },
   };

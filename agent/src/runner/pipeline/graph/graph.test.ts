@@ -1,4 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
+import { decodeAnswer, encodeFrame, frameType } from '../../../frame.js';
+import { Prediction } from '../../../prediction.js';
 import { Workshop } from '../../fixtures/orders.js';
 import { serve, windows } from '../../fixtures/served.js';
 import { GradedPrediction } from '../../slot-api/slot-schemas.js';
@@ -104,4 +106,24 @@ test('speaks the Open Inference Protocol as one model: a picture in, findings ou
   };
   const { boxes } = GradedPrediction.pick({ boxes: true }).parse(JSON.parse(answer.outputs[0]!.data[0]!));
   expect(boxes!.map(({ top }) => top![0]!.label)).toEqual(['green', 'blue']);
+});
+
+test('goes by what all networks found, over time', async () => {
+  const there = `postprocess:
+  - hysteresis: { score: { label: half }, on: 0.5, off: 0.2, label: there, otherwise: gone, onSwap: carry }
+  - debounce: { frames: 2, onSwap: carry }
+variants:`;
+  const slot = await serve(workshop, await halvesRelease(workshop, colouredHalves.replace('variants:', there)));
+  ({ close } = slot);
+  let state: Uint8Array | undefined;
+  const decided: (string | undefined)[] = [];
+  for (const colour of ['#f00', '#f00', '#000', '#000', '#00f']) {
+    const head = { payload: { kind: 'encoded' as const }, stream: 'camera', capturedAt: '2026-03-01T10:00:00.000Z' };
+    const frame = encodeFrame({ head, payload: await halvesPicture(colour, colour), state });
+    const response = await slot.post('/v1/slots/inspection/frames', new Uint8Array(frame), frameType);
+    const answer = decodeAnswer(new Uint8Array(await response.arrayBuffer()), Prediction);
+    decided.push(answer.predictions[0]!.decision?.label);
+    ({ state } = answer);
+  }
+  expect(decided).toEqual([undefined, 'there', 'there', 'gone', 'gone']);
 });

@@ -60,7 +60,7 @@ export async function loadGraph(order: Order, engine: Engine): Promise<LoadedGra
     }
   };
   const probes = [{ ...pictureInput, example }];
-  return { model: together(models), pipeline: graphPipeline(manifest, opened), probes, networks: opened, run };
+  return { model: together(models), pipeline: await graphPipeline(manifest, opened), probes, networks: opened, run };
 }
 
 const blame =
