@@ -102,9 +102,13 @@ describe('a release of several networks', () => {
           name: { ...namer, postprocess: [...namer.postprocess, { vote: { of: 3, atLeast: 2, onSwap: 'reset' } }] },
         },
       },
-      'networks: name: vote is for a release of one network',
+      'networks: name: vote remembers a stream; it goes by what all networks found, in postprocess beside networks',
     ],
-    ['constants', { constants: [{ input: 'x', value: 1 }] }, 'constants is for a release of one network'],
+    [
+      'constants',
+      { constants: [{ input: 'x', value: 1 }] },
+      'constants stands beside networks, whose inputs are made by preprocess alone',
+    ],
     ['batching', { batching: { maxBatch: 4 } }, 'batching: a graph is computed picture by picture; leave it out'],
     [
       'a network without a file',
