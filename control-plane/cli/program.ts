@@ -7,14 +7,16 @@ import { events } from './events.js';
 import { groups } from './groups.js';
 import { ReleaseFolderError } from './push-release.js';
 import { releases } from './releases.js';
-import { PlanFileError, rollouts } from './rollouts.js';
+import { operators } from './operators.js';
+import { PlanFileError } from './plan-file.js';
+import { rollouts } from './rollouts.js';
 import { backup, restore } from './safekeeping.js';
 import { UsageError, version } from './settings.js';
 import { status } from './status.js';
 import { tokens } from './tokens.js';
 import { WrittenFileError } from './written-file.js';
 
-const nouns = [devices, groups, releases, rollouts, configurations, tokens, events, status, doctor, backup, restore];
+const nouns = [devices, groups, releases, rollouts, configurations, tokens, operators, events, status, doctor, backup, restore];
 
 /** After sysexits.h: the command line itself is wrong. */
 const usage = 64;

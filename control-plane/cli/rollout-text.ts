@@ -1,4 +1,4 @@
-import type { RolloutView, StageView } from '@flotilla/protocol';
+import type { RolloutPreview, RolloutView, StageView } from '@flotilla/protocol';
 import { facts, table } from './output.js';
 
 const ends: readonly RolloutView['phase'][] = [
@@ -25,6 +25,28 @@ export const describeRollout = (rollout: RolloutView): string =>
     }),
     table(rollout.stages.map(stageRow), 'no stage'),
     table(rollout.stages.filter((stage) => stage.phase !== 'pending').flatMap(gateRows), 'no gate has evidence yet'),
+  ].join('\n\n');
+
+/** Who falls in which stage, and what speaks against the plan. */
+export const describePreview = ({ problems, stages, rejected, leftOut, leastS, mostBytes }: RolloutPreview): string =>
+  [
+    facts({
+      plan: problems.length > 0 ? `would be refused: ${problems.join('; ')}` : 'can be created',
+      'at least': `${Math.round(leastS / 60)} min of soaking`,
+      'at most': `${(mostBytes / 1e6).toFixed(1)} MB to download`,
+      'left out': leftOut > 0 ? `${leftOut} devices that no stage takes` : undefined,
+    }),
+    table(
+      stages.map(({ name, devices, offline, hardwareClasses, first }) => ({
+        stage: name,
+        devices,
+        offline,
+        'hardware classes': Object.keys(hardwareClasses).length,
+        first: first.slice(0, 5).join(', ') + (devices > 5 ? ', …' : ''),
+      })),
+      'no stage',
+    ),
+    ...(rejected.length > 0 ? [table(rejected, '')] : []),
   ].join('\n\n');
 
 function stageRow({ name, phase, counts }: StageView) {

@@ -1,24 +1,20 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describeIssues, type RolloutPlan, RolloutPlanFile, RolloutView } from '@flotilla/protocol';
+import { digestOf, RolloutPreview, RolloutView } from '@flotilla/protocol';
 import { Command } from 'commander';
-import { parse } from 'yaml';
 import { ApiClient, ApiError } from './client.js';
 import { thereAre } from './near-names.js';
 import { example, print, table } from './output.js';
-import { describeRollout, isOver } from './rollout-text.js';
+import { readPlan } from './plan-file.js';
+import { describePreview, describeRollout, isOver } from './rollout-text.js';
 import { clientFor, globalsOf, UsageError } from './settings.js';
-
-export class PlanFileError extends Error {
-  override readonly name = 'PlanFileError';
-}
 
 export function rollouts(): Command {
   const noun = new Command('rollouts').description('Rollouts: a release brought to devices in measured stages');
-  noun.addCommand(list()).addCommand(show()).addCommand(watch()).addCommand(create());
+  noun.addCommand(list()).addCommand(show()).addCommand(watch()).addCommand(plan()).addCommand(create()).addCommand(apply());
   noun.addCommand(
     commanding('pause', 'Offer nothing more; devices in flight finish', 'flotilla rollouts pause product-classifier-1.2.0'),
   );
+  noun.addCommand(word('approve', 'Say yes to its plan as it is')).addCommand(word('reject', 'Say no: it is over'));
   noun.addCommand(resume());
   noun.addCommand(
     commanding(
@@ -102,6 +98,41 @@ const create = () =>
     'flotilla rollouts create -f deploy/examples/rollout.yaml',
   );
 
+const plan = () =>
+  example(
+    new Command('plan')
+      .description(
+        'What would come of a plan now: stages, devices, what speaks against it. Nothing is written; exit 2 if it would be refused',
+      )
+      .requiredOption('-f, --file <file>', 'the plan')
+      .action(async ({ file }: { file: string }, command: Command) => {
+        const preview = await clientFor(command).post('/api/v1/rollouts/preview', await readPlan(file), RolloutPreview);
+        print(command, preview, describePreview);
+        if (preview.problems.length > 0) process.exitCode = 2;
+      }),
+    'flotilla rollouts plan -f deploy/examples/rollout.yaml',
+  );
+
+const apply = () =>
+  example(
+    new Command('apply')
+      .description(
+        'Create a rollout from a plan, unless the newest of that name is of the very same plan and was not ended: fit for GitOps',
+      )
+      .requiredOption('-f, --file <file>', 'the plan')
+      .action(async ({ file }: { file: string }, command: Command) => {
+        const client = clientFor(command);
+        const wanted = await readPlan(file);
+        const named = (await client.list('/api/v1/rollouts', RolloutView)).find((rollout) => rollout.name === wanted.name);
+        const same = named?.planHash === digestOf(wanted) && !wasEnded(named);
+        print(command, same ? named : await client.post('/api/v1/rollouts', wanted, RolloutView), describeRollout);
+      }),
+    'flotilla rollouts apply -f deploy/examples/rollout.yaml',
+  );
+
+/** By somebody, before it had done what its plan says. */
+const wasEnded = ({ phase }: RolloutView) => phase === 'cancelled' || phase === 'rejected' || phase === 'superseded';
+
 const resume = () =>
   example(
     new Command('resume')
@@ -123,6 +154,19 @@ const commanding = (type: 'pause' | 'retry' | 'roll-back' | 'cancel', descriptio
     line,
   );
 
+const word = (type: 'approve' | 'reject', description: string) =>
+  example(
+    new Command(type)
+      .description(`${description}; with the token of somebody else than its author`)
+      .argument('<rollout>')
+      .option('--comment <text>', 'recorded with it')
+      .action(async (name: string, { comment }: { comment?: string }, command: Command) => {
+        const { planHash } = await findRollout(clientFor(command), name);
+        await send(command, name, { type, planHash, ...(comment ? { comment } : {}) });
+      }),
+    `flotilla rollouts ${type} product-classifier-1.2.0 --comment "seen in the lab"`,
+  );
+
 async function send(command: Command, name: string, body: object): Promise<void> {
   const client = clientFor(command);
   const { id } = await findRollout(client, name);
@@ -139,21 +183,4 @@ export async function findRollout(client: ApiClient, name: string): Promise<Roll
   if (found) return found;
   const names = all.map((rollout) => rollout.name);
   throw new ApiError('ROLLOUT_NOT_FOUND', `no rollout ${name}; ${thereAre(name, names)}`);
-}
-
-async function readPlan(file: string): Promise<RolloutPlan> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new PlanFileError(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
-  });
-  const result = RolloutPlanFile.safeParse(parseYaml(file, text));
-  if (!result.success) throw new PlanFileError(describeIssues(file, RolloutPlanFile, result.error));
-  return result.data;
-}
-
-function parseYaml(file: string, text: string): unknown {
-  try {
-    return parse(text);
-  } catch (cause) {
-    throw new PlanFileError(`${file}: not YAML: ${(cause as Error).message.split('\n')[0]}`, { cause });
-  }
 }

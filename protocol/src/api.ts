@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Probation } from './desired.js';
-import { DeploymentId, DeviceId, Digest, GroupName, ReleaseName, RolloutId, SlotName } from './ids.js';
+import { DeploymentId, DeviceId, Digest, GroupName, OperatorName, ReleaseName, RolloutId, SlotName } from './ids.js';
 import { RolloutPlan } from './plan.js';
 import { FailureClass, UpdateState } from './update.js';
 
@@ -169,6 +169,34 @@ export const RolloutView = z
   .meta({ id: 'RolloutView' });
 export type RolloutView = z.infer<typeof RolloutView>;
 
+/** What would come of a plan if it were created now. */
+export const RolloutPreview = z
+  .object({
+    planHash: Digest,
+    /** Why it would be refused; empty: it would not. */
+    problems: z.array(z.string()),
+    stages: z.array(
+      z.object({
+        name: z.string(),
+        devices: z.int(),
+        offline: z.int(),
+        hardwareClasses: z.record(z.string(), z.int()),
+        /** Some of them, by id. */
+        first: z.array(DeviceId),
+      }),
+    ),
+    /** Devices that could not run the release, whatever their profile decides. */
+    rejected: z.array(z.object({ device: DeviceId, reason: z.string() })),
+    /** Devices that the plan targets and no stage takes. */
+    leftOut: z.int(),
+    /** All soaks, seconds: without activating and waiting for evidence. */
+    leastS: z.number(),
+    /** To download, over all devices: with the largest variant and nothing there yet. */
+    mostBytes: z.int(),
+  })
+  .meta({ id: 'RolloutPreview' });
+export type RolloutPreview = z.infer<typeof RolloutPreview>;
+
 export const RolloutCommand = z
   .discriminatedUnion('type', [
     z.object({ type: z.literal('pause') }),
@@ -214,6 +242,19 @@ export const TokenCreate = z
 export type TokenCreate = z.infer<typeof TokenCreate>;
 export const TokenView = z.object({ id: z.uuid(), token: z.string(), expiresAt: time }).meta({ id: 'TokenView' });
 export type TokenView = z.infer<typeof TokenView>;
+
+/** `operator`: all but operators and backups. `approver`: look, and approve or reject rollouts. */
+export const OperatorRole = z.enum(['operator', 'approver']);
+export type OperatorRole = z.infer<typeof OperatorRole>;
+export const OperatorCreate = z
+  .object({ name: OperatorName, role: OperatorRole.default('operator') })
+  .meta({ id: 'OperatorCreate' });
+export type OperatorCreate = z.infer<typeof OperatorCreate>;
+export const OperatorView = z.object({ name: z.string(), role: OperatorRole, createdAt: time }).meta({ id: 'OperatorView' });
+export type OperatorView = z.infer<typeof OperatorView>;
+/** The token is shown this once. */
+export const OperatorCreated = OperatorView.extend({ token: z.string() }).meta({ id: 'OperatorCreated' });
+export type OperatorCreated = z.infer<typeof OperatorCreated>;
 
 export const EventView = z
   .object({

@@ -46,7 +46,7 @@ const inPhase = async (...phases: RolloutView['phase'][]) => (await rollouts()).
 
 /** Nothing moves, and every device is on the old release, which it was seen to run. */
 async function quiet(): Promise<void> {
-  for (const { id } of await inPhase('running', 'paused')) await command(id, 'cancel');
+  for (const { id } of await inPhase('running', 'paused', 'awaiting-approval')) await command(id, 'cancel');
   await until(async () => (await inPhase('rolling-back')).length === 0, 'no rollout is taken back any more');
   fleet.inferOnceCommitted(250);
   await cp.api('POST', 'assignments', { release: 'product-classifier@1.0.0', slot: plan.slot, target: plan.target });
@@ -63,6 +63,21 @@ async function underWay(inferences = 0): Promise<RolloutView> {
   const { body } = await cp.api('POST', 'rollouts', plan);
   expect(body).toMatchObject({ phase: 'running' });
   return RolloutView.parse(body);
+}
+
+const forgetAnn = () => cp.api('DELETE', 'operators/ann');
+
+/** A rollout that somebody else has planned, and that waits for the admin's word. */
+async function asked(): Promise<void> {
+  await quiet();
+  await forgetAnn();
+  const { token } = (await cp.api('POST', 'operators', { name: 'ann' })).body;
+  const response = await fetch(`${cp.url}/api/v1/rollouts`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ ...plan, approval: { count: 1 } }),
+  });
+  expect(await response.json()).toMatchObject({ phase: 'awaiting-approval' });
 }
 
 const someRollout = async () => (await rollouts()).length > 0 || underWay();
@@ -84,11 +99,17 @@ const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'rollouts list': someRollout,
   'rollouts show': someRollout,
   'rollouts watch': () => underWay(1500),
+  'rollouts plan': quiet,
   'rollouts create': quiet,
+  'rollouts apply': quiet,
   'rollouts pause': () => underWay(),
   'rollouts resume': async () => command((await underWay()).id, 'pause'),
   'rollouts roll-back': () => underWay(),
   'rollouts retry': () => underWay(),
+  'rollouts approve': asked,
+  'rollouts reject': asked,
+  'operators create': forgetAnn,
+  'operators remove': () => forgetAnn().then(() => cp.api('POST', 'operators', { name: 'ann' })),
   'rollouts cancel': () => underWay(),
   'configurations show': () => aConfiguration(),
   'configurations history': () => aConfiguration(),

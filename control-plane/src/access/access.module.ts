@@ -11,12 +11,14 @@ import { ClaimTokensRepository } from './claim-tokens.repository.js';
 import { ClaimTokensService } from './claim-tokens.service.js';
 import { EnrolmentService } from './enrolment.service.js';
 import { FirstContact } from './first-contact.js';
+import { OperatorsController } from './operators.controller.js';
+import { OperatorsService } from './operators.service.js';
 import { PublicUrls } from './public-urls.js';
 
 /** Who may use the API, and how devices come in. */
 @Module({
   imports: [EventsModule, FleetModule],
-  controllers: [ClaimTokensController],
+  controllers: [ClaimTokensController, OperatorsController],
   providers: [
     { provide: AdminToken, useFactory: ({ dataDir }: ControlPlaneConfig) => AdminToken.open(dataDir), inject: [CONFIG] },
     { provide: APP_GUARD, useClass: AdminTokenGuard },
@@ -24,6 +26,7 @@ import { PublicUrls } from './public-urls.js';
     ClaimTokensService,
     EnrolmentService,
     FirstContact,
+    OperatorsService,
     PublicUrls,
   ],
   exports: [AdminToken, ClaimTokensService, EnrolmentService, PublicUrls],

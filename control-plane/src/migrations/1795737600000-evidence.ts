@@ -38,9 +38,16 @@ export class Evidence1795737600000 implements MigrationInterface {
     await db.query(`ALTER TABLE "assignment" ADD "slow" jsonb NOT NULL DEFAULT '{}'`);
     await db.query(`ALTER TABLE "telemetry_window" ADD "rss_bytes" bigint`);
     await db.query(`ALTER TABLE "telemetry_window" ADD "restarts" integer`);
+    await db.query(`CREATE TABLE "operator_token" ("name" text NOT NULL,
+        "role" text NOT NULL,
+        "token_hash" text NOT NULL,
+        "created_at" TIMESTAMP WITH TIME ZONE NOT NULL,
+        CONSTRAINT "UQ_operator_token_hash" UNIQUE ("token_hash"),
+        CONSTRAINT "PK_operator_token" PRIMARY KEY ("name"))`);
   }
 
   async down(db: QueryRunner): Promise<void> {
+    await db.query(`DROP TABLE "operator_token"`);
     await db.query(`ALTER TABLE "telemetry_window" DROP COLUMN "restarts"`);
     await db.query(`ALTER TABLE "telemetry_window" DROP COLUMN "rss_bytes"`);
     await db.query(`ALTER TABLE "assignment" DROP COLUMN "slow"`);

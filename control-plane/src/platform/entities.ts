@@ -1,4 +1,5 @@
 import { ClaimTokenRow } from '../access/claim-token.entity.js';
+import { OperatorTokenRow } from '../access/operator-token.entity.js';
 import { EventRow } from '../events/event.entity.js';
 import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } from '../fleet/configuration.entity.js';
 import { AssignmentRow, DeviceRow, SlotReportRow } from '../fleet/device.entity.js';
@@ -12,6 +13,7 @@ import { LeaderLeaseRow } from './leader.entity.js';
 /** Every table: what migrations are kept in step with. */
 export const entities = [
   ClaimTokenRow,
+  OperatorTokenRow,
   EventRow,
   AssignmentRow,
   ConfigurationReportRow,

@@ -1,4 +1,4 @@
-import { type DeviceId, RolloutId, type RolloutPlan } from '@flotilla/protocol';
+import { type DeviceId, digestOf, RolloutId, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { satisfies } from 'semver';
 import type { EntityManager } from 'typeorm';
@@ -11,6 +11,7 @@ import { DevicesService } from '../fleet/devices.service.js';
 import { ReleasesService } from '../models/releases.service.js';
 import { AppError } from '../platform/errors.js';
 import type { RolloutRow } from './rollout.entity.js';
+import { previewOf, type Layout } from './rollout-preview.js';
 import { RolloutRepository, type NewTarget } from './rollout.repository.js';
 
 /** Turns a plan into a draft with its devices placed in stages; a plan that could not progress is refused here. */
@@ -23,36 +24,15 @@ export class RolloutPlanner {
   ) {}
 
   async draft(tx: EntityManager, plan: RolloutPlan, at: Date): Promise<RolloutRow> {
-    const release = await this.releases.byName(plan.release);
-    const members = await this.members(tx, plan);
-    if (members.length === 0)
-      throw new AppError('INVALID_PLAN', `no active device matches ${plan.group ? `group "${plan.group}"` : `"${plan.target}"`}`);
-    const salt = randomUUID();
-    const stageOf = await this.place(tx, plan, members, salt);
-    refuseProblems(plan, stageOf);
-    await this.refuseRivals(tx, plan, stageOf);
-    const targets = members.flatMap((device): NewTarget[] => {
-      const stage = stageOf.get(device.id);
-      const reason = incompatibility(release.manifest, device.agent, satisfies) ?? null;
-      return stage === undefined
-        ? []
-        : [
-            {
-              device: device.id,
-              stage,
-              state: reason === null ? 'waiting' : 'rejected',
-              reason,
-              hardwareClass: device.hardwareClass,
-            },
-          ];
-    });
+    const { release, targets, problems } = await this.lay(tx, plan);
+    if (problems.length > 0) throw new AppError('INVALID_PLAN', problems.join('; '));
     const row: RolloutRow = {
       id: RolloutId.parse(randomUUID()),
       name: plan.name,
       digest: release.digest,
       slot: plan.slot,
       plan,
-      salt,
+      salt: digestOf(plan),
       alarms: alarmsOf(plan, classesOf(plan, targets)),
       state: { phase: 'draft' },
       phase: 'draft',
@@ -61,6 +41,30 @@ export class RolloutPlanner {
     };
     await this.rollouts.insert(tx, row, targets);
     return row;
+  }
+
+  /** What would come of the plan now; nothing is written. */
+  async preview(tx: EntityManager, plan: RolloutPlan): Promise<RolloutPreview> {
+    return previewOf(plan, await this.lay(tx, plan));
+  }
+
+  /** The same plan always places the same devices in the same stages, so that a preview is worth something. */
+  private async lay(tx: EntityManager, plan: RolloutPlan): Promise<Layout> {
+    const release = await this.releases.byName(plan.release);
+    const members = await this.members(tx, plan);
+    if (members.length === 0)
+      throw new AppError('INVALID_PLAN', `no active device matches ${plan.group ? `group "${plan.group}"` : `"${plan.target}"`}`);
+    const stageOf = await this.place(tx, plan, members, digestOf(plan));
+    const targets = members.flatMap((device): NewTarget[] => {
+      const stage = stageOf.get(device.id);
+      if (stage === undefined) return [];
+      const reason = incompatibility(release.manifest, device.agent, satisfies) ?? null;
+      const state = reason === null ? 'waiting' : 'rejected';
+      return [{ device: device.id, stage, state, reason, hardwareClass: device.hardwareClass }];
+    });
+    const sizes = plan.stages.map((_, stage) => targets.filter((t) => t.stage === stage).length);
+    const problems = [...planProblems(plan, sizes), ...(await this.rivals(tx, plan, targets))];
+    return { release, members, targets, problems };
   }
 
   members(tx: EntityManager, { group, target }: RolloutPlan): Promise<DeviceRow[]> {
@@ -82,21 +86,15 @@ export class RolloutPlanner {
     return assignStages(cohort, plan.stages, salt, (selector, device) => chosen.get(selector)!.has(device));
   }
 
-  private async refuseRivals(tx: EntityManager, plan: RolloutPlan, stageOf: ReadonlyMap<DeviceId, number>): Promise<void> {
-    if (plan.supersede) return;
-    const [rival] = await this.rollouts.overlapping(tx, plan.slot, [...stageOf.keys()]);
-    if (!rival) return;
-    throw new AppError(
-      'INVALID_PLAN',
+  private async rivals(tx: EntityManager, plan: RolloutPlan, targets: readonly NewTarget[]): Promise<string[]> {
+    if (plan.supersede) return [];
+    const devices = targets.map((t) => t.device);
+    const [rival] = await this.rollouts.overlapping(tx, plan.slot, devices);
+    if (!rival) return [];
+    return [
       `rollout "${rival.name}" still moves ${rival.device} in slot "${plan.slot}": finish, cancel or roll it back first, or say supersede: true`,
-    );
+    ];
   }
-}
-
-function refuseProblems(plan: RolloutPlan, stageOf: ReadonlyMap<DeviceId, number>): void {
-  const sizes = plan.stages.map((_, index) => [...stageOf.values()].filter((stage) => stage === index).length);
-  const problems = planProblems(plan, sizes);
-  if (problems.length > 0) throw new AppError('INVALID_PLAN', problems.join('; '));
 }
 
 /** Hardware classes of each stage: each is judged for itself, and so may raise a false alarm of its own. */

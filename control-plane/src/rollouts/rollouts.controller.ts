@@ -1,14 +1,24 @@
-import { pageOf, RolloutCommand, RolloutId, type RolloutPlan, RolloutPlanFile, RolloutView } from '@flotilla/protocol';
-import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
+import {
+  pageOf,
+  RolloutCommand,
+  RolloutId,
+  type RolloutPlan,
+  RolloutPlanFile,
+  RolloutPreview,
+  RolloutView,
+} from '@flotilla/protocol';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
+import { WhoAsks, type Operator } from '../access/operator.js';
 import { ListQuery } from '../listing.js';
+import { AppError } from '../platform/errors.js';
 import { RolloutViews } from './rollout-views.js';
 import { RolloutsService } from './rollouts.service.js';
 
 const RolloutQuery = ListQuery.extend({ cursor: z.iso.datetime().optional() });
 type RolloutQuery = z.infer<typeof RolloutQuery>;
-const operator = 'admin';
+const words: readonly RolloutCommand['type'][] = ['approve', 'reject', 'withdraw-approval'];
 
 @Controller('api/v1/rollouts')
 export class RolloutsController {
@@ -31,14 +41,28 @@ export class RolloutsController {
 
   @Post()
   @ApiResponse({ status: 201, standardSchema: RolloutView })
-  async create(@Body({ schema: RolloutPlanFile }) plan: RolloutPlan) {
-    return this.views.one(await this.rollouts.create(plan, operator));
+  async create(@Body({ schema: RolloutPlanFile }) plan: RolloutPlan, @WhoAsks() { name }: Operator) {
+    return this.views.one(await this.rollouts.create(plan, name));
+  }
+
+  /** What would come of it; nothing is written. */
+  @Post('preview')
+  @HttpCode(200)
+  @ApiResponse({ status: 200, standardSchema: RolloutPreview })
+  preview(@Body({ schema: RolloutPlanFile }) plan: RolloutPlan) {
+    return this.rollouts.preview(plan);
   }
 
   @Post(':id/commands')
   @ApiResponse({ status: 201, standardSchema: RolloutView })
-  async command(@Param('id', { schema: RolloutId }) id: RolloutId, @Body({ schema: RolloutCommand }) command: RolloutCommand) {
-    await this.rollouts.command(id, command, operator);
+  async command(
+    @Param('id', { schema: RolloutId }) id: RolloutId,
+    @Body({ schema: RolloutCommand }) command: RolloutCommand,
+    @WhoAsks() { name, role }: Operator,
+  ) {
+    if (role === 'approver' && !words.includes(command.type))
+      throw new AppError('FORBIDDEN', `${name} is ${role}: they may approve or reject rollouts, not ${command.type} them`);
+    await this.rollouts.command(id, command, name);
     return this.views.one(id);
   }
 }

@@ -1,4 +1,4 @@
-import { digestOf, type RolloutCommand, type RolloutId, type RolloutPlan } from '@flotilla/protocol';
+import { digestOf, type RolloutCommand, type RolloutId, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { RolloutEvent } from '../core/rollout.js';
@@ -26,6 +26,10 @@ export class RolloutsService {
       await this.machine.apply(tx, draft, start, actor);
       return draft.id;
     });
+  }
+
+  preview(plan: RolloutPlan): Promise<RolloutPreview> {
+    return this.rollouts.transaction((tx) => this.planner.preview(tx, plan));
   }
 
   command(id: RolloutId, command: RolloutCommand, actor: string): Promise<void> {

@@ -1,0 +1,47 @@
+import { digestOf, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
+import type { DeviceRow } from '../fleet/device.entity.js';
+import type { ReleaseRow } from '../models/release.entity.js';
+import type { NewTarget } from './rollout.repository.js';
+
+/** A plan laid over the fleet as it is: who falls in which stage, and what speaks against it. */
+export type Layout = Readonly<{
+  release: ReleaseRow;
+  members: readonly DeviceRow[];
+  targets: readonly NewTarget[];
+  problems: readonly string[];
+}>;
+
+const named = 20;
+
+export function previewOf(plan: RolloutPlan, { release, members, targets, problems }: Layout): RolloutPreview {
+  const online = new Set(members.filter((device) => device.online).map((device) => device.id));
+  const placed = new Set(targets.map((t) => t.device));
+  const rejected = targets.filter((t) => t.state === 'rejected');
+  return {
+    planHash: digestOf(plan),
+    problems: [...problems],
+    stages: plan.stages.map(({ name }, index) => {
+      const own = targets.filter((t) => t.stage === index);
+      const classes = Map.groupBy(own, (t) => t.hardwareClass);
+      return {
+        name,
+        devices: own.length,
+        offline: own.filter((t) => !online.has(t.device)).length,
+        hardwareClasses: Object.fromEntries([...classes].map(([hardwareClass, list]) => [hardwareClass, list.length])),
+        first: own.slice(0, named).map((t) => t.device),
+      };
+    }),
+    rejected: rejected.slice(0, 1000).map(({ device, reason }) => ({ device, reason: reason ?? '' })),
+    leftOut: members.filter((device) => !placed.has(device.id)).length,
+    leastS: plan.stages.reduce((sum, { soak }) => sum + soak, 0),
+    mostBytes: (targets.length - rejected.length) * largestVariant(release),
+  };
+}
+
+/** Each device takes one variant, and what goes with all of them. */
+function largestVariant({ manifest }: ReleaseRow): number {
+  const variants = new Set(manifest.variants.map(({ file }) => file));
+  const sizes = manifest.files.filter(({ path }) => variants.has(path)).map(({ size }) => size);
+  const rest = manifest.files.filter(({ path }) => !variants.has(path)).reduce((sum, { size }) => sum + size, 0);
+  return Math.max(0, ...sizes) + rest;
+}
