@@ -34,6 +34,12 @@ describe('three agents', { timeout: 240_000 }, () => {
     await rm(join(dataDir, '..'), { recursive: true, force: true });
   }, 30_000);
 
+  /** Windows with enough inferences to be compared with, of the device that has the fewest. */
+  const slowestBaseline = async () => {
+    const devices = await fleet.client.list('/api/v1/devices', DeviceView);
+    const seen = devices.map(({ id }) => fleet.client.get(`/api/v1/devices/${id}/telemetry?limit=100`, Windows));
+    return Math.min(...(await Promise.all(seen)).map(({ windows }) => windows.filter(({ ok }) => ok >= 5).length));
+  };
   const push = (version: string) => pushRelease(fleet.client, join(models, 'releases', version));
   const committed = async (digest: string) => {
     const all = await fleet.client.list('/api/v1/devices', DeviceView);
@@ -104,6 +110,7 @@ describe('three agents', { timeout: 240_000 }, () => {
       'all are online again',
       90_000,
     );
+    await until(async () => (await slowestBaseline()) >= 8, 'each device has shown what its incumbent needs', 60_000);
     const better = await push('1.2.0');
     const rollout = await roll('1.2.0');
     expect(rollout.phase).toBe('completed');
@@ -111,6 +118,9 @@ describe('three agents', { timeout: 240_000 }, () => {
     expect(await committed(better.digest)).toBe(3);
   });
 });
+
+/** What is read of a device's telemetry here. */
+const Windows = z.object({ windows: z.array(z.object({ ok: z.int() })) });
 
 const plan = (version: string): RolloutPlanInput => ({
   name: version,

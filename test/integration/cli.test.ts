@@ -5,7 +5,7 @@ import { program } from '@flotilla/control-plane/cli/program';
 import { pushRelease } from '@flotilla/control-plane/cli/push-release';
 import { ApiClient } from '@flotilla/control-plane/cli/client';
 import { version } from '@flotilla/control-plane/cli/settings';
-import { RolloutPlan, RolloutView } from '@flotilla/protocol';
+import { type DeviceView, RolloutPlan, RolloutView } from '@flotilla/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { aShell, checkout, examplesOf, leaves } from '../support/command-line.js';
@@ -52,7 +52,11 @@ async function quiet(): Promise<void> {
   await cp.api('POST', 'assignments', { release: 'product-classifier@1.0.0', slot: plan.slot, target: plan.target });
   await until(async () => {
     const { items } = (await cp.api('GET', 'devices')).body;
-    return items.every((device: { epoch: number; reportedEpoch?: number }) => device.reportedEpoch === device.epoch);
+    // An epoch is reported when it is heard of, which is before it is done.
+    return items.every(
+      ({ epoch, reportedEpoch, slots }: DeviceView) =>
+        reportedEpoch === epoch && slots.every((s) => s.reported?.committed === s.assignment?.digest),
+    );
   }, 'every device is on the old release');
 }
 
