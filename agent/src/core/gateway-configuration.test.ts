@@ -95,6 +95,11 @@ describe('a part that is refused', () => {
       { slot: 'lable', reason: 'this device has no such slot; its slots are: label, door' },
     ]));
 
+  it('may be for a device that has no slot at all', () =>
+    expect(accept(nothingAccepted, sent(3, { label: {} }), { ...device, slots: {} }).refused).toEqual([
+      { slot: 'label', reason: 'this device has no such slot; its slots are: none' },
+    ]));
+
   it.each<[string, unknown, string]>([
     ['of a later version', { v: 9, lanes: [] }, 'it is of a later version than this agent can read; what was in force stays'],
     ['that is no document', 'x', 'it is of a later version than this agent can read; what was in force stays'],
