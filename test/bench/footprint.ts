@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,7 +17,7 @@ const rounds = 5;
 
 /** Memory of one device's processes, and how soon it infers after power-on with no network. Linux: reads /proc. */
 export const footprint: Bench = {
-  about: 'resident memory of supervisor and runner; start to first prediction, offline',
+  about: 'resident memory of supervisor, runner and gateway; start to first prediction, offline',
   async run(log) {
     const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-bench-'));
     const [http, deviceApi, mqtt, port] = await freePorts(4);
@@ -31,7 +31,9 @@ export const footprint: Bench = {
       await runRelease(fleet);
       await delay(15_000); // past the burst of start-up and update
       const supervisor = fleet.pidOf(device!.name);
-      const [supervisorRss, runnerRss] = [await rssMb(supervisor), await rssMb(await runnerOf(supervisor))];
+      const supervisorRss = await rssMb(supervisor);
+      const runnerRss = await rssMb(await childOf(supervisor, 'runner'));
+      const gatewayRss = await rssMb(await childOf(supervisor, 'gateway'));
       await fleet.stop();
       const starts: number[] = [];
       for (let i = 0; i < rounds; i++) starts.push(await coldStartMs(fleet.configOf(device!.name), device!.port));
@@ -39,6 +41,7 @@ export const footprint: Bench = {
       return {
         supervisor_rss_mb: { value: supervisorRss, unit: 'MB', reach: '<= 110' },
         runner_rss_mb: { value: runnerRss, unit: 'MB', reach: '<= 160' },
+        gateway_rss_mb: { value: gatewayRss, unit: 'MB' },
         cold_start_ms: { value: starts.toSorted((a, b) => a - b)[Math.floor(rounds / 2)]!, unit: 'ms', reach: '<= 1500' },
       };
     } finally {
@@ -86,8 +89,11 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 /** The supervisor's child that serves the slot. */
-async function runnerOf(supervisor: number): Promise<number> {
-  const [runner] = await childrenOf(supervisor);
-  if (runner === undefined) throw new Error('the supervisor has no runner');
-  return runner;
+/** Of the supervisor's children, that whose program lies in this folder. */
+async function childOf(supervisor: number, program: 'runner' | 'gateway'): Promise<number> {
+  for (const child of await childrenOf(supervisor)) {
+    const words = (await readFile(`/proc/${child}/cmdline`, 'utf8')).split('\0');
+    if (words.some((word) => word.endsWith(`/${program}/main.js`))) return child;
+  }
+  throw new Error(`the supervisor has no ${program}`);
 }
