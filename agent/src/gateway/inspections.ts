@@ -39,9 +39,7 @@ export class Inspections {
   start(): void {
     const { everyS } = this.config;
     if (everyS === undefined) return;
-    this.#every ??= setInterval(() => {
-      if (this.#handshake.state !== 'busy') this.command(`every-${this.#handshake.sequence + 1}`);
-    }, everyS * 1000);
+    this.#every ??= setInterval(() => this.#commandIfReady(), everyS * 1000);
   }
 
   /** Those under way end in an error. */
@@ -100,6 +98,15 @@ export class Inspections {
   subscribe(listener: (handshake: Handshake, inspection: Inspection | undefined) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** While another is under way, or waits for its acknowledgement, a turn is left out. */
+  #commandIfReady(): void {
+    try {
+      this.command(`every-${this.#handshake.sequence + 1}`);
+    } catch (error) {
+      if (!(error instanceof InspectionRefused)) throw error;
+    }
   }
 
   #take(event: HandshakeEvent): void {

@@ -208,6 +208,19 @@ describe('a trigger', () => {
     expect(inspections.find('second')?.result).toBeUndefined();
   });
 
+  test('on its own pace leaves out the turns in which it may not command', async () => {
+    const inspections = new Inspections({ api: true, timeoutMs: 20, acknowledgeMs: 60_000, everyS: 0.01 });
+    const states: string[] = [];
+    inspections.subscribe(({ state: is }) => void states.push(is));
+    inspections.start();
+    await eventually(() => states.includes('error'));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(inspections.handshake).toMatchObject({ state: 'error', sequence: 1 });
+    inspections.acknowledge('every-1');
+    await eventually(() => inspections.handshake.sequence === 2);
+    inspections.stop('the test is over');
+  });
+
   test('refuses a command while another is under way', () => {
     const { inspections } = aLane({ timeoutMs: 20_000 });
     inspections.command('first');

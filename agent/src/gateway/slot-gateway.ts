@@ -85,7 +85,10 @@ export class SlotGateway {
     await this.#opened;
     await this.#source?.stop();
     await this.#recorder?.close();
+    // A runner that hangs is not waited for: its connection is cut, and the lane ends with it.
+    const late = setTimeout(() => this.#runner.close(), lastResultMs);
     await this.lane.close();
+    clearTimeout(late);
     this.#runner.close();
     this.streams.end();
   }
@@ -127,6 +130,9 @@ export class SlotGateway {
     }
   }
 }
+
+/** For what is still computed when the slot's configuration changes. */
+const lastResultMs = 2000;
 
 const isStream = (source: NonNullable<SlotPipeline['source']>): boolean =>
   'audio' in source || ('lines' in source && source.as !== 'features');
