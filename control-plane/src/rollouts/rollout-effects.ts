@@ -60,7 +60,7 @@ export class RolloutEffects {
     const offers = assigned.flatMap(({ device, deployment }): Offer[] =>
       deployment === null
         ? []
-        : [{ device, deployment, previousDigest: known.get(device)!.committed, baseline: baselines.get(device) }],
+        : [{ device, deployment, previousDigest: previousOf(known.get(device)!, rollout), baseline: baselines.get(device) }],
     );
     await this.targets.offered(tx, rollout.id, offers, at);
     await this.evidence.add(tx, joinedBy(rollout.id, stage, gates, offers, known));
@@ -123,6 +123,9 @@ function joinedBy(
   }
   return [...sums.values()];
 }
+
+/** Where a roll back leads: never to the release that is taken back, though the device still runs it on its way to another. */
+const previousOf = ({ committed, assigned }: Waiting, { digest }: RolloutRow) => (committed === digest ? assigned : committed);
 
 const partition = <T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] => [
   items.filter(test),
