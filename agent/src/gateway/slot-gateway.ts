@@ -42,7 +42,7 @@ export class SlotGateway {
     this.#from = config.from;
     this.results = new Results(staleAfterMs(config));
     this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
-    this.inspections = trigger && new Inspections(trigger);
+    this.inspections = trigger && new Inspections(trigger, () => this.lane.trouble);
     this.#runner = new RunnerClient(slot, socket);
     this.lane = new Lane({
       slot,
