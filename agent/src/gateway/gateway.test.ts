@@ -47,7 +47,8 @@ afterEach(async () => {
 function slot(written: object, from: GatewaySlot['from'] = {}): GatewaySlot {
   return { slot: SlotName.parse('inspection'), socket, ...SlotPipeline.parse(written), from };
 }
-const configure = (...slots: GatewaySlot[]) => gateway.configure({ type: 'configure', slots, dataDir: folder });
+const configure = (...slots: GatewaySlot[]) =>
+  gateway.configure({ type: 'configure', slots, dataDir: folder, device: 'press-1' });
 
 async function ask(path: string, init: RequestInit = {}): Promise<{ status: number; body: View }> {
   const response = await fetch(base + path, init);

@@ -14,6 +14,7 @@ export type SlotParts = {
   journal: Journal;
   log: Log;
   onJournalFailure: (message: string) => void;
+  onState?: ((state: SlotState) => void) | undefined;
 };
 
 /** One slot: events are reduced one after another, the state is saved, then acted on. */
@@ -67,6 +68,7 @@ export class Slot {
     const moved = step.state !== this.#state;
     this.#state = step.state;
     const saved = !moved || this.#save();
+    if (moved) this.#parts.onState?.(step.state);
     for (const effect of step.effects) this.#act(effect, saved);
   }
 

@@ -31,6 +31,7 @@ export function gatewayRoutes(gateway: Gateway): Route[] {
       path: '/v1/configuration',
       handle: () => ({ body: { slots: [...gateway.slots.values()].map(({ config }) => configurationView(config)) } }),
     },
+    { method: 'GET', path: '/v1/outputs', handle: () => ({ body: { outputs: gateway.outputs } }) },
     ofSlot('GET', '', (slot) => ({ body: slotView(slot) })),
     ofSlot('GET', '/result', ({ results, config }) => {
       const result = results.latest;

@@ -24,12 +24,13 @@ const handshakeView = (handshake: Handshake): object => {
 };
 
 /** What is in force, and where each part came from. */
-export const configurationView = ({ slot, source, trigger, pipeline, record, from }: GatewaySlot): object => ({
+export const configurationView = ({ slot, source, trigger, pipeline, record, outputs, from }: GatewaySlot): object => ({
   slot,
   source: source && { ...source, from: from.source },
   trigger: trigger && { ...trigger, from: from.trigger },
   pipeline: pipeline && { ...pipeline, from: from.pipeline },
   record: record && { ...record, from: from.record },
+  outputs: outputs && { ...outputs, from: from.outputs },
 });
 
 export const inspectionView = ({ capturedAt, result, ...inspection }: Inspection): object => ({

@@ -1,0 +1,124 @@
+import { readFile } from 'node:fs/promises';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { backoffMs } from '../core/backoff.js';
+import { messageOf } from '../errors.js';
+
+/** How a broker is reached; files are read anew for each connection, since certificates and passwords are renewed. */
+export type BrokerAddress = {
+  url: string;
+  username?: string | undefined;
+  passwordFile?: string | undefined;
+  caFile?: string | undefined;
+  certFile?: string | undefined;
+  keyFile?: string | undefined;
+};
+export type BrokerPeerOptions = {
+  address: BrokerAddress;
+  /** Of one connection: will, client id; made anew for each. */
+  session: () => Partial<IClientOptions>;
+  onUp: (client: MqttClient) => void;
+  /** Once for each connection that was up, and for each that could not be made. */
+  onDown: (reason: string) => void;
+  onMessage?: (topic: string, payload: Buffer, retained: boolean) => void;
+  random?: () => number;
+};
+
+const restarts = { baseMs: 500, capMs: 30_000 };
+const usual: IClientOptions = {
+  protocolVersion: 4,
+  clean: true,
+  keepalive: 15,
+  connectTimeout: 10_000,
+  // A connection of its own each time: no queue of the client's outlives one, and each has its own will.
+  reconnectPeriod: 0,
+  resubscribe: false,
+  queueQoSZero: false,
+};
+
+/** A broker that is reached again for as long as it takes. */
+export class BrokerPeer {
+  #client: MqttClient | undefined;
+  #again: NodeJS.Timeout | undefined;
+  #attempts = 0;
+  #closed = false;
+
+  constructor(private readonly options: BrokerPeerOptions) {}
+
+  /** Undefined while there is no connection. */
+  get client(): MqttClient | undefined {
+    return this.#client?.connected ? this.#client : undefined;
+  }
+
+  start(): void {
+    void this.#connect();
+  }
+
+  /** Ends the connection and reaches the broker anew, as after any end. */
+  restart(): void {
+    this.#client?.end(true);
+  }
+
+  /** `goodbye`: what is said on the connection that ends, if there is one. Within two seconds. */
+  async stop(goodbye?: (client: MqttClient) => Promise<unknown>): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#again);
+    const client = this.client;
+    if (client && goodbye) await Promise.race([goodbye(client).catch(() => {}), lapse(partingMs)]);
+    this.#client?.end(true);
+  }
+
+  async #connect(): Promise<void> {
+    let client: MqttClient;
+    try {
+      const options = { ...usual, ...(await credentialsOf(this.options.address)), ...this.options.session() };
+      if (this.#closed) return;
+      client = connect(this.options.address.url, options);
+    } catch (error) {
+      return this.#lost(messageOf(error));
+    }
+    this.#client = client;
+    let reason = 'the broker ended the connection';
+    client.on('connect', () => {
+      this.#attempts = 0;
+      this.options.onUp(client);
+    });
+    client.on('message', (topic, payload, { retain }) => this.options.onMessage?.(topic, payload, retain));
+    client.on('error', (error) => (reason = messageOf(error)));
+    client.once('close', () => {
+      client.end(true);
+      this.#lost(reason);
+    });
+  }
+
+  #lost(reason: string): void {
+    if (this.#closed) return;
+    this.options.onDown(reason);
+    clearTimeout(this.#again);
+    this.#again = setTimeout(
+      () => void this.#connect(),
+      backoffMs(++this.#attempts, restarts, (this.options.random ?? Math.random)()),
+    );
+  }
+}
+
+const partingMs = 1500;
+const lapse = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms).unref());
+
+async function credentialsOf({ username, passwordFile, caFile, certFile, keyFile }: BrokerAddress): Promise<IClientOptions> {
+  const [password, ca, cert, key] = await Promise.all([passwordFile, caFile, certFile, keyFile].map(contentsOf));
+  return {
+    ...(username === undefined ? {} : { username }),
+    ...(password ? { password: password.toString('utf8').trim() } : {}),
+    ...(ca ? { ca } : {}),
+    ...(cert ? { cert } : {}),
+    ...(key ? { key } : {}),
+  };
+}
+
+async function contentsOf(path: string | undefined): Promise<Buffer | undefined> {
+  try {
+    return path === undefined ? undefined : await readFile(path);
+  } catch (error) {
+    throw new Error(`${path} can not be read: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,18 @@
+import type { OpenOutput, Output, OutputKind, OutputParts, SettingsOf } from './output.js';
+
+type Kind<K extends OutputKind> = {
+  /** What each slot says for itself; the rest describes the peer, which slots with the same description share. */
+  slotKeys: readonly (keyof SettingsOf<K>)[];
+  /** What only one peer of this device may have: two that differ and have the same are a mistake. */
+  exclusive: (settings: SettingsOf<K>) => string | undefined;
+  load: () => Promise<OpenOutput<K>>;
+};
+
+/** What only one output needs is loaded with it. */
+export const outputKinds: { [K in OutputKind]?: Kind<K> } = {};
+
+export async function openOutput<K extends OutputKind>(kind: K, parts: OutputParts<K>): Promise<Output> {
+  const known = outputKinds[kind];
+  if (!known) throw new Error(`this agent does not know the output "${kind}"`);
+  return (await known.load())(parts);
+}
