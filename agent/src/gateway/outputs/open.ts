@@ -9,7 +9,13 @@ type Kind<K extends OutputKind> = {
 };
 
 /** What only one output needs is loaded with it. */
-export const outputKinds: { [K in OutputKind]?: Kind<K> } = {};
+export const outputKinds: { [K in OutputKind]?: Kind<K> } = {
+  modbus: {
+    slotKeys: ['unit', 'base', 'wordOrder', 'labelChars', 'values', 'trigger'],
+    exclusive: ({ port }) => `port ${port}`,
+    load: async () => (await import('./modbus/modbus.js')).openModbus,
+  },
+};
 
 export async function openOutput<K extends OutputKind>(kind: K, parts: OutputParts<K>): Promise<Output> {
   const known = outputKinds[kind];
