@@ -32,11 +32,6 @@ export class ModbusOutput implements Output {
     return this.#failure === undefined ? { state: 'starting' } : { state: 'failed', reason: this.#failure };
   }
 
-  /** Where it listens; 0 while it does not. */
-  get port(): number {
-    return this.#server?.port ?? 0;
-  }
-
   start(): void {
     this.#opening = this.#open();
   }
@@ -57,7 +52,7 @@ export class ModbusOutput implements Output {
       await server.listen();
       this.#server = server;
       this.#attempts = 0;
-      log.info({ output: 'modbus', host, port: server.port }, 'Modbus TCP is served');
+      log.info({ output: 'modbus', host, port }, 'Modbus TCP is served');
     } catch (error) {
       this.#failed(`${refusal(error, settings)}; it is tried again`);
     }

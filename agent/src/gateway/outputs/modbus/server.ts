@@ -28,11 +28,6 @@ export class ModbusServer {
     return this.#clients.size;
   }
 
-  get port(): number {
-    const address = this.#server.address();
-    return address !== null && typeof address === 'object' ? address.port : 0;
-  }
-
   /** Rejects with the system's error. */
   listen(): Promise<void> {
     const { host, port } = this.options;
