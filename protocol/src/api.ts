@@ -142,9 +142,10 @@ export const RolloutPhase = z.enum([
   'completed',
   'cancelled',
   'superseded',
+  'killed',
 ]);
 export type RolloutPhase = z.infer<typeof RolloutPhase>;
-export const PauseReason = z.enum(['manual', 'breach', 'inconclusive', 'window', 'metrics', 'state-regressed']);
+export const PauseReason = z.enum(['manual', 'breach', 'inconclusive', 'window', 'metrics', 'state-regressed', 'killed']);
 export type PauseReason = z.infer<typeof PauseReason>;
 
 export const RolloutView = z
@@ -185,7 +186,7 @@ export const RolloutPreview = z
         first: z.array(DeviceId),
       }),
     ),
-    /** Devices that could not run the release, whatever their profile decides. */
+    /** Devices that will not be offered it: they could not run it, or are pinned, or it is blocked there. */
     rejected: z.array(z.object({ device: DeviceId, reason: z.string() })),
     /** Devices that the plan targets and no stage takes. */
     leftOut: z.int(),
@@ -280,6 +281,8 @@ export const StatusView = z
     devices: z.object({ total: z.int(), online: z.int() }),
     releases: z.int(),
     rollouts: z.object({ running: z.int(), paused: z.int() }),
+    /** In force. */
+    blocks: z.int(),
     counters: z.record(z.string(), z.int()),
   })
   .meta({ id: 'StatusView' });

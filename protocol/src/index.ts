@@ -38,4 +38,5 @@ export * from './plan.js';
 export * from './written.js';
 export * from './configuration.js';
 export * from './configuration-api.js';
+export * from './kill.js';
 export * from './api.js';

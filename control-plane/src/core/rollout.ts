@@ -52,6 +52,8 @@ export function reduceRollout(plan: RolloutPlan, state: RolloutState, event: Rol
       return mayEnd(state) ? end(state, 'cancelled', 'cancelled; devices keep what they have') : refuse(state, event);
     case 'supersede':
       return mayEnd(state) ? end(state, 'superseded', event.detail) : refuse(state, event);
+    case 'kill':
+      return mayEnd(state) ? end(state, 'killed', event.detail) : refuse(state, event);
     case 'roll-back':
       return isUnderWay(state) || state.phase === 'completed' || (state.phase === 'awaiting-approval' && state.stage > 0)
         ? rollBack(state, stageOf(plan, state), event.at, event.detail)
@@ -94,6 +96,7 @@ function observe(plan: RolloutPlan, state: RolloutState, at: Time, observation: 
     case 'completed':
     case 'cancelled':
     case 'superseded':
+    case 'killed':
       return to(state);
   }
 }
@@ -193,7 +196,7 @@ function pause(state: StateOf<'running'>, reason: PauseReason, detail: string, t
   return to({ ...progress, phase: 'paused', reason, detail, ...(toAccept ? { toAccept } : {}) });
 }
 
-const end = (state: RolloutState, phase: 'cancelled' | 'superseded', detail: string): Step =>
+const end = (state: RolloutState, phase: 'cancelled' | 'superseded' | 'killed', detail: string): Step =>
   to({ phase, detail, ...submittedOf(state) });
 /** A thin coverage was accepted for one stage; what failed there stays accepted. */
 const acceptedOf = ({ accepted }: StageProgress) => (accepted ? { accepted: { ...accepted, coverage: false } } : {});

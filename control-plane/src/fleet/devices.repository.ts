@@ -4,8 +4,9 @@ import { DataSource, type EntityManager, In } from 'typeorm';
 import { AppError } from '../platform/errors.js';
 import { OutboxRow } from '../link/outbox.entity.js';
 import { ConfigurationReportRow, ConfigurationRow } from './configuration.entity.js';
-import { AssignmentRow, DeviceRow, SlotReportRow } from './device.entity.js';
+import { AssignmentRow, DeviceRow, SlotCommitRow, SlotReportRow } from './device.entity.js';
 import { GroupMemberRow } from './group.entity.js';
+import { PinRow } from './pin.entity.js';
 
 @Injectable()
 export class DevicesRepository {
@@ -97,6 +98,8 @@ export class DevicesRepository {
   async clear(tx: EntityManager, device: DeviceId): Promise<void> {
     await tx.delete(AssignmentRow, { device });
     await tx.delete(SlotReportRow, { device });
+    await tx.delete(SlotCommitRow, { device });
+    await tx.delete(PinRow, { device });
     await tx.delete(GroupMemberRow, { device });
     await tx.query(
       `INSERT INTO configuration_version (scope, name, version, priority, comment, actor, at)

@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
+import { BlocksModule } from '../blocks/blocks.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { ModelsModule } from '../models/models.module.js';
+import { AdoptionService } from './adoption.service.js';
 import { AssignmentsController } from './assignments.controller.js';
 import { AssignmentsRepository } from './assignments.repository.js';
 import { AssignmentsService } from './assignments.service.js';
@@ -19,13 +21,17 @@ import { GroupsController } from './groups.controller.js';
 import { GroupsRepository } from './groups.repository.js';
 import { GroupsService } from './groups.service.js';
 import { ManualAssignmentsService } from './manual-assignments.service.js';
+import { PinsController } from './pins.controller.js';
+import { PinsService } from './pins.service.js';
+import { SlotCommits } from './slot-commits.js';
 import { SlotReportsService } from './slot-reports.service.js';
 
 /** Devices, groups, and which release each slot should run. */
 @Module({
-  imports: [EventsModule, ModelsModule],
-  controllers: [AssignmentsController, ConfigurationsController, DevicesController, GroupsController],
+  imports: [BlocksModule, EventsModule, ModelsModule],
+  controllers: [AssignmentsController, ConfigurationsController, DevicesController, GroupsController, PinsController],
   providers: [
+    AdoptionService,
     AssignmentsRepository,
     AssignmentsService,
     ConfigurationSpread,
@@ -40,8 +46,18 @@ import { SlotReportsService } from './slot-reports.service.js';
     GroupsRepository,
     GroupsService,
     ManualAssignmentsService,
+    PinsService,
+    SlotCommits,
     SlotReportsService,
   ],
-  exports: [AssignmentsService, DeviceConfigurations, DevicesService, SlotReportsService],
+  exports: [
+    AdoptionService,
+    AssignmentsRepository,
+    AssignmentsService,
+    DeviceConfigurations,
+    DevicesService,
+    SlotCommits,
+    SlotReportsService,
+  ],
 })
 export class FleetModule {}

@@ -1,6 +1,7 @@
 import type { DeviceId, GroupName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, In } from 'typeorm';
+import { DataSource, type EntityManager, In, IsNull } from 'typeorm';
+import { BlockRow } from '../blocks/block.entity.js';
 import { AppError } from '../platform/errors.js';
 import { ConfigurationRow } from './configuration.entity.js';
 import { DeviceRow } from './device.entity.js';
@@ -53,6 +54,10 @@ export class GroupsRepository {
 
   hasConfiguration(tx: EntityManager, name: GroupName): Promise<boolean> {
     return tx.existsBy(ConfigurationRow, { scope: 'group', name });
+  }
+
+  hasBlock(tx: EntityManager, group: GroupName): Promise<boolean> {
+    return tx.existsBy(BlockRow, { group, liftedAt: IsNull() });
   }
 
   async remove(tx: EntityManager, name: GroupName): Promise<void> {

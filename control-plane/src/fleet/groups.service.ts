@@ -56,6 +56,8 @@ export class GroupsService {
           'GROUP_IN_USE',
           `group ${name} has a configuration: delete that first with \`flotilla configurations delete group/${name}\``,
         );
+      if (await this.groups.hasBlock(tx, name))
+        throw new AppError('GROUP_IN_USE', `a release is blocked on group ${name}: lift that first (\`flotilla blocks list\`)`);
       await this.groups.remove(tx, name);
       await this.events.append(tx, { kind: 'group-removed', actor: 'admin', message: `removed group ${name}` });
     });

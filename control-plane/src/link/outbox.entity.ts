@@ -6,6 +6,8 @@ export type OutboxEffect = { type: 'send-desired'; device: DeviceId } | { type: 
 export interface OutboxRow {
   id: number;
   effect: OutboxEffect;
+  /** Lower comes first: what a kill sends waits behind nothing. */
+  priority: number;
   createdAt: Date;
 }
 export const OutboxRow = new EntitySchema<OutboxRow>({
@@ -13,6 +15,8 @@ export const OutboxRow = new EntitySchema<OutboxRow>({
   columns: {
     id: { type: 'int', primary: true, generated: 'increment' },
     effect: { type: 'jsonb' },
+    priority: { type: 'int', default: 1 },
     createdAt: { type: 'timestamptz', name: 'created_at', default: () => 'now()' },
   },
+  indices: [{ name: 'outbox_order', columns: ['priority', 'id'] }],
 });

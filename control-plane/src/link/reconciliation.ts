@@ -1,7 +1,7 @@
 import type { Birth, Heartbeat } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { AssignmentsService } from '../fleet/assignments.service.js';
+import { AdoptionService } from '../fleet/adoption.service.js';
 import type { DeviceRow } from '../fleet/device.entity.js';
 import { SlotReportsService } from '../fleet/slot-reports.service.js';
 import { OutboxRow } from './outbox.entity.js';
@@ -13,7 +13,7 @@ type Standing = 'current' | 'behind' | 'regressed';
 @Injectable()
 export class Reconciliation {
   constructor(
-    @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
+    @Inject(AdoptionService) private readonly adoption: AdoptionService,
     @Inject(SlotReportsService) private readonly slots: SlotReportsService,
   ) {}
 
@@ -24,7 +24,7 @@ export class Reconciliation {
     // Facts decide on groups, and groups on configuration.
     if (standing === 'behind' || (standing === 'current' && isAnother(row, birth))) await sendDesired(tx, row);
     if (standing !== 'regressed') return row.epoch;
-    await this.assignments.adopt(tx, row.id, birth.slots, birth.epoch);
+    await this.adoption.adopt(tx, row.id, birth.slots, birth.epoch);
     return birth.epoch + 1;
   }
 

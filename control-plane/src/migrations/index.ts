@@ -1,6 +1,7 @@
 import { AddConfigurations1795740709749 } from './1795740709749-add-configurations.js';
 import { Initial1795359287598 } from './1795359287598-initial.js';
+import { Kill1795750702741 } from './1795750702741-kill.js';
 import { Evidence1795737600000 } from './1795737600000-evidence.js';
 
 /** In the order in which they run. */
-export const migrations = [Initial1795359287598, Evidence1795737600000, AddConfigurations1795740709749];
+export const migrations = [Initial1795359287598, Evidence1795737600000, AddConfigurations1795740709749, Kill1795750702741];

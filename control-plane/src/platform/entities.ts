@@ -1,9 +1,11 @@
 import { ClaimTokenRow } from '../access/claim-token.entity.js';
 import { OperatorTokenRow } from '../access/operator-token.entity.js';
+import { BlockRow, KillTargetRow } from '../blocks/block.entity.js';
 import { EventRow } from '../events/event.entity.js';
 import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } from '../fleet/configuration.entity.js';
-import { AssignmentRow, DeviceRow, SlotReportRow } from '../fleet/device.entity.js';
+import { AssignmentRow, DeviceRow, SlotCommitRow, SlotReportRow } from '../fleet/device.entity.js';
 import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
+import { PinRow } from '../fleet/pin.entity.js';
 import { OutboxRow } from '../link/outbox.entity.js';
 import { ReleaseRow } from '../models/release.entity.js';
 import { RolloutEventRow, RolloutEvidenceRow, RolloutRow, RolloutTargetRow } from '../rollouts/rollout.entity.js';
@@ -14,13 +16,17 @@ import { LeaderLeaseRow } from './leader.entity.js';
 export const entities = [
   ClaimTokenRow,
   OperatorTokenRow,
+  BlockRow,
+  KillTargetRow,
   EventRow,
   AssignmentRow,
   ConfigurationReportRow,
   ConfigurationRow,
   ConfigurationVersionRow,
   DeviceRow,
+  SlotCommitRow,
   SlotReportRow,
+  PinRow,
   GroupMemberRow,
   GroupRow,
   OutboxRow,

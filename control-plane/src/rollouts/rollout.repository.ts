@@ -8,7 +8,7 @@ import { RolloutEventRow, RolloutRow, RolloutTargetRow } from './rollout.entity.
 
 export type NewTarget = Pick<RolloutTargetRow, 'device' | 'stage' | 'state' | 'reason' | 'hardwareClass'>;
 /** Rollouts that have devices to themselves. */
-const underWay = ['awaiting-approval', 'scheduled', 'running', 'paused', 'rolling-back'];
+export const underWay = ['awaiting-approval', 'scheduled', 'running', 'paused', 'rolling-back'];
 
 @Injectable()
 export class RolloutRepository {

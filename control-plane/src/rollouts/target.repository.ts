@@ -21,7 +21,7 @@ export type Waiting = {
   baseline: Baseline | null;
 };
 
-const countOf: Record<TargetState, keyof StageCounts> = {
+const countOf: Record<Exclude<TargetState, 'left-out'>, keyof StageCounts> = {
   waiting: 'waiting',
   open: 'open',
   already: 'already',
@@ -107,6 +107,15 @@ export class TargetRepository {
     await tx.query(`UPDATE rollout_target SET state = $3 WHERE rollout = $1 AND device = ANY($2)`, [rollout, devices, state]);
   }
 
+  async leftOut(tx: EntityManager, rollout: RolloutId, items: readonly { device: DeviceId; reason: string }[]): Promise<void> {
+    if (items.length === 0) return;
+    await tx.query(
+      `UPDATE rollout_target t SET state = 'left-out', reason = o.reason FROM unnest($2::text[], $3::text[]) o(device, reason)
+       WHERE t.rollout = $1 AND t.device = o.device`,
+      [rollout, items.map((i) => i.device), items.map((i) => i.reason)],
+    );
+  }
+
   /** Devices that still hold this rollout's deployment: a slot that somebody else has assigned since is left alone. */
   async held(
     tx: EntityManager,
@@ -116,7 +125,7 @@ export class TargetRepository {
     return tx.query(
       `SELECT t.device, t.previous_digest "previousDigest" FROM rollout_target t
        JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.state NOT IN ('already', 'rolling-back', 'rolled-back') ORDER BY t.device FOR UPDATE OF t`,
+       WHERE t.rollout = $1 AND t.state NOT IN ('already', 'left-out', 'rolling-back', 'rolled-back') ORDER BY t.device FOR UPDATE OF t`,
       [rollout, slot],
     );
   }
@@ -182,7 +191,7 @@ export class TargetRepository {
 
 function countsOf(rows: readonly Sum[]): StageCounts {
   const counts = { ...noCounts };
-  for (const row of rows) counts[countOf[row.state]] += Number(row.n);
+  for (const { state, n } of rows) if (state !== 'left-out') counts[countOf[state]] += Number(n);
   return counts;
 }
 
