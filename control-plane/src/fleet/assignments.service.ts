@@ -80,6 +80,11 @@ export class AssignmentsService {
     return devices.map((device) => ({ device, deployment: deployments.get(device) ?? null }));
   }
 
+  /** Something else about these devices' slots has changed than which release they are assigned. */
+  changed(tx: EntityManager, devices: readonly DeviceId[]): Promise<void> {
+    return this.assignments.raiseEpochs(tx, devices);
+  }
+
   /** The unsigned desired state, to be signed and sent. */
   desiredFor(tx: EntityManager, device: DeviceId): Promise<{ state: DesiredState; row: DeviceRow }> {
     return this.desired.issue(tx, device);

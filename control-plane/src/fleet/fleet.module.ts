@@ -4,6 +4,9 @@ import { ModelsModule } from '../models/models.module.js';
 import { AssignmentsController } from './assignments.controller.js';
 import { AssignmentsRepository } from './assignments.repository.js';
 import { AssignmentsService } from './assignments.service.js';
+import { CalendarsController } from './calendars.controller.js';
+import { CalendarsRepository } from './calendars.repository.js';
+import { CalendarsService } from './calendars.service.js';
 import { ConfigurationSpread } from './configuration-spread.js';
 import { ConfigurationsController } from './configurations.controller.js';
 import { ConfigurationsRepository } from './configurations.repository.js';
@@ -24,10 +27,12 @@ import { SlotReportsService } from './slot-reports.service.js';
 /** Devices, groups, and which release each slot should run. */
 @Module({
   imports: [EventsModule, ModelsModule],
-  controllers: [AssignmentsController, ConfigurationsController, DevicesController, GroupsController],
+  controllers: [AssignmentsController, CalendarsController, ConfigurationsController, DevicesController, GroupsController],
   providers: [
     AssignmentsRepository,
     AssignmentsService,
+    CalendarsRepository,
+    CalendarsService,
     ConfigurationSpread,
     ConfigurationsRepository,
     ConfigurationsService,
@@ -42,6 +47,6 @@ import { SlotReportsService } from './slot-reports.service.js';
     ManualAssignmentsService,
     SlotReportsService,
   ],
-  exports: [AssignmentsService, DeviceConfigurations, DevicesService, SlotReportsService],
+  exports: [AssignmentsService, CalendarsRepository, DeviceConfigurations, DevicesService, SlotReportsService],
 })
 export class FleetModule {}

@@ -2,6 +2,7 @@ import type { DeviceId, GroupName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In } from 'typeorm';
 import { AppError } from '../platform/errors.js';
+import { GroupCalendarRow } from './calendar.entity.js';
 import { ConfigurationRow } from './configuration.entity.js';
 import { DeviceRow } from './device.entity.js';
 import { GroupMemberRow, GroupRow } from './group.entity.js';
@@ -57,6 +58,7 @@ export class GroupsRepository {
 
   async remove(tx: EntityManager, name: GroupName): Promise<void> {
     await tx.delete(GroupMemberRow, { group: name });
+    await tx.delete(GroupCalendarRow, { group: name });
     await tx.delete(GroupRow, { name });
   }
 

@@ -1,6 +1,7 @@
 import { AddConfigurations1795740709749 } from './1795740709749-add-configurations.js';
 import { Initial1795359287598 } from './1795359287598-initial.js';
 import { Evidence1795737600000 } from './1795737600000-evidence.js';
+import { Pace1795750842030 } from './1795750842030-pace.js';
 
 /** In the order in which they run. */
-export const migrations = [Initial1795359287598, Evidence1795737600000, AddConfigurations1795740709749];
+export const migrations = [Initial1795359287598, Evidence1795737600000, AddConfigurations1795740709749, Pace1795750842030];

@@ -1,12 +1,19 @@
 import { ClaimTokenRow } from '../access/claim-token.entity.js';
 import { OperatorTokenRow } from '../access/operator-token.entity.js';
 import { EventRow } from '../events/event.entity.js';
+import { ActivationRow, GroupCalendarRow } from '../fleet/calendar.entity.js';
 import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } from '../fleet/configuration.entity.js';
 import { AssignmentRow, DeviceRow, SlotReportRow } from '../fleet/device.entity.js';
 import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
 import { OutboxRow } from '../link/outbox.entity.js';
 import { ReleaseRow } from '../models/release.entity.js';
-import { RolloutEventRow, RolloutEvidenceRow, RolloutRow, RolloutTargetRow } from '../rollouts/rollout.entity.js';
+import {
+  RolloutEventRow,
+  RolloutEvidenceRow,
+  RolloutOfferRow,
+  RolloutRow,
+  RolloutTargetRow,
+} from '../rollouts/rollout.entity.js';
 import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
 import { LeaderLeaseRow } from './leader.entity.js';
 
@@ -15,6 +22,8 @@ export const entities = [
   ClaimTokenRow,
   OperatorTokenRow,
   EventRow,
+  ActivationRow,
+  GroupCalendarRow,
   AssignmentRow,
   ConfigurationReportRow,
   ConfigurationRow,
@@ -27,6 +36,7 @@ export const entities = [
   ReleaseRow,
   RolloutEventRow,
   RolloutEvidenceRow,
+  RolloutOfferRow,
   RolloutRow,
   RolloutTargetRow,
   DeadLetterRow,

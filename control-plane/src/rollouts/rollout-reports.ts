@@ -62,7 +62,7 @@ function nextMove(target: Known, event: UpdateEvent): Move | undefined {
 }
 
 function nextState(target: Known, event: UpdateEvent): TargetState | undefined {
-  if (target.state === 'rolled-back' || target.state === 'already') return undefined;
+  if (target.state === 'rolled-back' || target.state === 'already' || target.state === 'superseded') return undefined;
   if (target.state === 'rolling-back')
     return event.state === 'committed' || event.state === 'committed-unproven' ? 'rolled-back' : undefined;
   const reported = targetStateOf(target.digest, event);
