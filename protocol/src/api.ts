@@ -116,6 +116,8 @@ export const StageCounts = z.object({
   rejected: z.int(),
   deferred: z.int(),
   rolledBack: z.int(),
+  /** Taken over by a rollout of higher priority: outside of all other counts. */
+  superseded: z.int().optional(),
 });
 export type StageCounts = z.infer<typeof StageCounts>;
 
@@ -194,6 +196,19 @@ export const RolloutPreview = z
     leastS: z.number(),
     /** To download, over all devices: with the largest variant and nothing there yet. */
     mostBytes: z.int(),
+    /** Windows and blackouts that hold for it, and when they next let devices be offered it and begin to run it; null: never. */
+    calendars: z
+      .array(
+        z.object({
+          /** Absent: the plan's own. */
+          group: GroupName.optional(),
+          devices: z.int(),
+          offersFrom: z.iso.datetime().nullable(),
+          activatesFrom: z.iso.datetime().nullable(),
+          activatesUntil: z.iso.datetime().nullable(),
+        }),
+      )
+      .default([]),
   })
   .meta({ id: 'RolloutPreview' });
 export type RolloutPreview = z.infer<typeof RolloutPreview>;

@@ -32,6 +32,8 @@ export * from './release.js';
 export * from './claim-token.js';
 export * from './device-api.js';
 export * from './duration.js';
+export * from './bytes.js';
+export * from './calendar.js';
 export * from './gate.js';
 export * from './presets.js';
 export * from './plan.js';

@@ -6,6 +6,9 @@ import { AdoptionService } from './adoption.service.js';
 import { AssignmentsController } from './assignments.controller.js';
 import { AssignmentsRepository } from './assignments.repository.js';
 import { AssignmentsService } from './assignments.service.js';
+import { CalendarsController } from './calendars.controller.js';
+import { CalendarsRepository } from './calendars.repository.js';
+import { CalendarsService } from './calendars.service.js';
 import { ConfigurationSpread } from './configuration-spread.js';
 import { ConfigurationsController } from './configurations.controller.js';
 import { ConfigurationsRepository } from './configurations.repository.js';
@@ -29,11 +32,20 @@ import { SlotReportsService } from './slot-reports.service.js';
 /** Devices, groups, and which release each slot should run. */
 @Module({
   imports: [BlocksModule, EventsModule, ModelsModule],
-  controllers: [AssignmentsController, ConfigurationsController, DevicesController, GroupsController, PinsController],
+  controllers: [
+    AssignmentsController,
+    CalendarsController,
+    ConfigurationsController,
+    DevicesController,
+    GroupsController,
+    PinsController,
+  ],
   providers: [
     AdoptionService,
     AssignmentsRepository,
     AssignmentsService,
+    CalendarsRepository,
+    CalendarsService,
     ConfigurationSpread,
     ConfigurationsRepository,
     ConfigurationsService,
@@ -54,6 +66,7 @@ import { SlotReportsService } from './slot-reports.service.js';
     AdoptionService,
     AssignmentsRepository,
     AssignmentsService,
+    CalendarsRepository,
     DeviceConfigurations,
     DevicesService,
     SlotCommits,

@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In, IsNull } from 'typeorm';
 import { BlockRow } from '../blocks/block.entity.js';
 import { AppError } from '../platform/errors.js';
+import { GroupCalendarRow } from './calendar.entity.js';
 import { ConfigurationRow } from './configuration.entity.js';
 import { DeviceRow } from './device.entity.js';
 import { GroupMemberRow, GroupRow } from './group.entity.js';
@@ -62,6 +63,7 @@ export class GroupsRepository {
 
   async remove(tx: EntityManager, name: GroupName): Promise<void> {
     await tx.delete(GroupMemberRow, { group: name });
+    await tx.delete(GroupCalendarRow, { group: name });
     await tx.delete(GroupRow, { name });
   }
 
