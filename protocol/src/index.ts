@@ -25,6 +25,7 @@ export * from './golden.js';
 export * from './release.js';
 export * from './claim-token.js';
 export * from './device-api.js';
+export * from './device-import.js';
 export * from './duration.js';
 export * from './gate.js';
 export * from './presets.js';

@@ -1,6 +1,12 @@
 import { AddConfigurations1795740709749 } from './1795740709749-add-configurations.js';
-import { Initial1795359287598 } from './1795359287598-initial.js';
 import { Evidence1795737600000 } from './1795737600000-evidence.js';
+import { GroupsAndLifecycle1795750705062 } from './1795750705062-groups-and-lifecycle.js';
+import { Initial1795359287598 } from './1795359287598-initial.js';
 
 /** In the order in which they run. */
-export const migrations = [Initial1795359287598, Evidence1795737600000, AddConfigurations1795740709749];
+export const migrations = [
+  Initial1795359287598,
+  Evidence1795737600000,
+  AddConfigurations1795740709749,
+  GroupsAndLifecycle1795750705062,
+];

@@ -4,6 +4,7 @@ import { EventRow } from '../events/event.entity.js';
 import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } from '../fleet/configuration.entity.js';
 import { AssignmentRow, DeviceRow, SlotReportRow } from '../fleet/device.entity.js';
 import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
+import { TombstoneRow } from '../fleet/tombstone.entity.js';
 import { OutboxRow } from '../link/outbox.entity.js';
 import { ReleaseRow } from '../models/release.entity.js';
 import { RolloutEventRow, RolloutEvidenceRow, RolloutRow, RolloutTargetRow } from '../rollouts/rollout.entity.js';
@@ -23,6 +24,7 @@ export const entities = [
   SlotReportRow,
   GroupMemberRow,
   GroupRow,
+  TombstoneRow,
   OutboxRow,
   ReleaseRow,
   RolloutEventRow,

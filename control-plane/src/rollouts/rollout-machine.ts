@@ -92,11 +92,15 @@ export class RolloutMachine {
   private async sweep(tx: EntityManager, row: RolloutRow, at: Date): Promise<void> {
     const { plan, state } = row;
     const running = state.phase === 'running';
-    await this.targets.sweep(tx, row.id, {
+    const passedBy = await this.targets.sweep(tx, row.id, {
       offeredBefore: new Date(at.getTime() - plan.success.deviceDeadline * 1000),
       deferOffline: running && at.getTime() >= deadlineOf(plan, state),
       stage: running ? state.stage : -1,
     });
+    if (passedBy.length === 0) return;
+    const message = `rollout ${row.name} passes by ${passedBy.slice(0, 10).join(', ')}${passedBy.length > 10 ? ' …' : ''}: in maintenance`;
+    const data = { devices: passedBy.slice(0, 1000) };
+    await this.events.append(tx, { kind: 'rollout-passed-by', actor: 'flotilla', rollout: row.id, message, data });
   }
 }
 
