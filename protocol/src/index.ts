@@ -31,6 +31,7 @@ export * from './golden.js';
 export * from './release.js';
 export * from './claim-token.js';
 export * from './device-api.js';
+export * from './device-import.js';
 export * from './duration.js';
 export * from './bytes.js';
 export * from './calendar.js';

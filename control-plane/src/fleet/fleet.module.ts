@@ -16,10 +16,15 @@ import { ConfigurationsService } from './configurations.service.js';
 import { DesiredStates } from './desired-states.js';
 import { DeviceConfigs } from './device-configs.js';
 import { DeviceConfigurations } from './device-configurations.js';
-import { DeviceLifecycle } from './device-lifecycle.js';
+import { DeviceCare } from './device-care.js';
+import { DeviceDeparture } from './device-departure.js';
+import { DeviceEnrolment } from './device-enrolment.js';
+import { DeviceLabels } from './device-labels.js';
 import { DevicesController } from './devices.controller.js';
 import { DevicesRepository } from './devices.repository.js';
 import { DevicesService } from './devices.service.js';
+import { GroupChanges } from './group-changes.js';
+import { GroupMemberships } from './group-memberships.js';
 import { GroupsController } from './groups.controller.js';
 import { GroupsRepository } from './groups.repository.js';
 import { GroupsService } from './groups.service.js';
@@ -27,6 +32,7 @@ import { ManualAssignmentsService } from './manual-assignments.service.js';
 import { PinsController } from './pins.controller.js';
 import { PinsService } from './pins.service.js';
 import { SlotCommits } from './slot-commits.js';
+import { MembershipRepository } from './membership.repository.js';
 import { SlotReportsService } from './slot-reports.service.js';
 
 /** Devices, groups, and which release each slot should run. */
@@ -52,12 +58,18 @@ import { SlotReportsService } from './slot-reports.service.js';
     DesiredStates,
     DeviceConfigs,
     DeviceConfigurations,
-    DeviceLifecycle,
+    DeviceCare,
+    DeviceDeparture,
+    DeviceEnrolment,
+    DeviceLabels,
     DevicesRepository,
     DevicesService,
+    GroupChanges,
+    GroupMemberships,
     GroupsRepository,
     GroupsService,
     ManualAssignmentsService,
+    MembershipRepository,
     PinsService,
     SlotCommits,
     SlotReportsService,
@@ -68,7 +80,9 @@ import { SlotReportsService } from './slot-reports.service.js';
     AssignmentsService,
     CalendarsRepository,
     DeviceConfigurations,
+    DeviceLabels,
     DevicesService,
+    GroupMemberships,
     SlotCommits,
     SlotReportsService,
   ],

@@ -7,6 +7,7 @@ import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } fro
 import { AssignmentRow, DeviceRow, SlotCommitRow, SlotReportRow } from '../fleet/device.entity.js';
 import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
 import { PinRow } from '../fleet/pin.entity.js';
+import { TombstoneRow } from '../fleet/tombstone.entity.js';
 import { OutboxRow } from '../link/outbox.entity.js';
 import { ReleaseRow } from '../models/release.entity.js';
 import {
@@ -38,6 +39,7 @@ export const entities = [
   PinRow,
   GroupMemberRow,
   GroupRow,
+  TombstoneRow,
   OutboxRow,
   ReleaseRow,
   RolloutEventRow,

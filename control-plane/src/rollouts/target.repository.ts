@@ -7,6 +7,7 @@ import type { Strata } from '../core/gate.js';
 import type { VariantTally } from '../core/quarantine.js';
 import type { Observation } from '../core/rollout.js';
 import { gatesOf } from '../core/stage.js';
+import { inMaintenance } from '../fleet/maintenance.js';
 import { EvidenceRepository, type EvidenceOf } from './evidence.repository.js';
 import { inGroups, valueOf } from './pace.repository.js';
 import type { RolloutRow, TargetState } from './rollout.entity.js';
@@ -189,28 +190,37 @@ export class TargetRepository {
     return kept;
   }
 
-  /** Silence has deadlines: an online device that says nothing is timed out; at the stage's end an offline one is deferred; a removed one is gone. */
+  /** Silence has deadlines: an online device that says nothing is timed out; at the stage's end an offline one is deferred; a removed one is gone; one in maintenance that was not offered anything is passed by. */
   async sweep(
     tx: EntityManager,
     rollout: RolloutId,
     limits: { offeredBefore: Date; deferOffline: boolean; stage: number },
-  ): Promise<void> {
+  ): Promise<DeviceId[]> {
     await tx.query(
       `DELETE FROM rollout_target t WHERE t.rollout = $1 AND t.state IN ('waiting', 'open', 'rolling-back')
        AND NOT EXISTS (SELECT 1 FROM device d WHERE d.id = t.device AND d.status = 'active')`,
       [rollout],
     );
+    const [passedBy] = await tx.query<[{ device: DeviceId }[]]>(
+      `DELETE FROM rollout_target t USING device d
+       WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' AND ${inMaintenance('d')} RETURNING t.device`,
+      [rollout, limits.stage],
+    );
     await tx.query(
       `UPDATE rollout_target t SET state = 'timed-out', failure = 'timed-out', reason = 'no report before the device deadline' FROM device d
-       WHERE d.id = t.device AND t.rollout = $1 AND t.state = 'open' AND t.offered_at < $2 AND d.online
+       WHERE d.id = t.device AND t.rollout = $1 AND t.state = 'open' AND t.offered_at < $2 AND d.online AND NOT ${inMaintenance('d')}
          AND NOT EXISTS (SELECT 1 FROM activation x WHERE x.device = t.device AND x.deployment = t.deployment AND (x.hold OR x.after > $2))`,
       [rollout, limits.offeredBefore],
     );
-    if (!limits.deferOffline) return;
+    if (limits.deferOffline) await this.deferAbsent(tx, rollout, limits.stage);
+    return passedBy.map(({ device }) => device);
+  }
+
+  private async deferAbsent(tx: EntityManager, rollout: RolloutId, stage: number): Promise<void> {
     await tx.query(
-      `UPDATE rollout_target t SET state = 'deferred', reason = 'offline at the stage deadline' FROM device d
-       WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'open' AND NOT d.online`,
-      [rollout, limits.stage],
+      `UPDATE rollout_target t SET state = 'deferred', reason = CASE WHEN d.online THEN 'in maintenance' ELSE 'offline' END || ' at the stage deadline'
+       FROM device d WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'open' AND (NOT d.online OR ${inMaintenance('d')})`,
+      [rollout, stage],
     );
   }
 }
