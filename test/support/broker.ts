@@ -32,7 +32,7 @@ export async function embeddedBroker(limits: Partial<BrokerLimits> = {}): Promis
   return { ...own, broker, counters, close };
 }
 
-const administrator = { username: 'flotilla-admin', password: 'only-for-this-test' };
+export const administrator = { username: 'flotilla-admin', password: 'only-for-this-test' };
 
 /** A real Mosquitto, set up by the example that operators are given. */
 export async function mosquittoBroker(): Promise<TestBroker> {
