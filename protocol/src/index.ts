@@ -7,6 +7,7 @@ export * from './messages.js';
 export * from './columns.js';
 export * from './payload.js';
 export * from './canonical.js';
+export * from './quick-check.js';
 export * from './gateway.js';
 export * from './desired.js';
 export * from './tensors.js';

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { findPackageJSON } from 'node:module';
 import { connect as connectTcp } from 'node:net';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
 import { type Broker, startBroker } from '@flotilla/control-plane/link/broker/broker';
 import { type BrokerLimits, brokerLimits } from '@flotilla/control-plane/link/broker/embedded-broker';
 import { ControlPlaneConfig } from '@flotilla/control-plane/config';
@@ -89,7 +89,9 @@ export async function startMosquitto(dir: string, edit: (config: string) => stri
 }
 
 async function exampleConfig(dir: string, devicePort: number, adminPort: number): Promise<string> {
-  const example = await readFile(fileURLToPath(new URL('../../deploy/mosquitto/mosquitto.conf', import.meta.url)), 'utf8');
+  // From the package's folder: this runs from its sources and built.
+  const checkout = dirname(dirname(findPackageJSON(import.meta.url)!));
+  const example = await readFile(join(checkout, 'deploy/mosquitto/mosquitto.conf'), 'utf8');
   const placed = example
     .replaceAll(/\/(?:etc|var\/lib)\/mosquitto\/flotilla/g, dir)
     .replace('listener 8883', `listener ${devicePort} 127.0.0.1`)
