@@ -26,14 +26,13 @@ let server: SimulationServer | undefined;
 
 answerParent<ServerQuestion>(async (question) => {
   if ('start' in question) return start(question.start);
+  if ('stop' in question) return server?.stop();
   const { controlPlane, brokerPid } = server!;
   const db = controlPlane.app.get(DataSource);
   if ('release' in question) return digestOfRelease(await pushed(controlPlane, aRelease(question.release)));
   if ('api' in question) return controlPlane.api(question.api.method, question.api.path, question.api.body);
   if ('sql' in question) return db.query(question.sql, question.values);
-  if ('look' in question) return question.look === 'use' ? use(brokerPid) : (db.options as { url: string }).url;
-  await server!.stop();
-  return undefined;
+  return question.look === 'use' ? use(brokerPid) : (db.options as { url: string }).url;
 });
 
 async function start({ broker, settings, prefix, devices }: Extract<ServerQuestion, { start: object }>['start']) {

@@ -15,9 +15,8 @@ export class ServerProcess {
 
   /** With so many devices enrolled. */
   async start(broker: BrokerKind, devices: number, settings: Settings = {}, prefix = 'sim'): Promise<FleetIdentity> {
-    const identity = await this.#ask<FleetIdentity>({ start: { broker, settings, prefix, devices } });
     this.#started = true;
-    return identity;
+    return this.#ask<FleetIdentity>({ start: { broker, settings, prefix, devices } });
   }
 
   /** A pushed release's digest. */

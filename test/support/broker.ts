@@ -84,7 +84,11 @@ export async function startMosquitto(dir: string, edit: (config: string) => stri
   const child = spawn('mosquitto', ['-c', path], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (text: Buffer) => (said += text.toString()));
-  await until(() => isListening(adminPort), `mosquitto listens (it said: ${said})`);
+  const listens = until(() => isListening(adminPort), 'mosquitto listens');
+  await listens.catch(async (error: unknown) => {
+    await stopProcess(child);
+    throw new Error(`mosquitto did not start; it said: ${said}`, { cause: error });
+  });
   return { process: child, devicePort, adminPort };
 }
 
