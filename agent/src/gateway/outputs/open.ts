@@ -24,6 +24,11 @@ export const outputKinds: { [K in OutputKind]?: Kind<K> } = {
     exclusive: () => undefined,
     load: async () => (await import('./webhook/output.js')).openWebhook,
   },
+  modbus: {
+    slotKeys: ['unit', 'base', 'wordOrder', 'labelChars', 'values', 'trigger'],
+    exclusive: ({ port }) => `port ${port}`,
+    load: async () => (await import('./modbus/modbus.js')).openModbus,
+  },
 };
 
 export async function openOutput<K extends OutputKind>(kind: K, parts: OutputParts<K>): Promise<Output> {
