@@ -9,7 +9,14 @@ type Kind<K extends OutputKind> = {
 };
 
 /** What only one output needs is loaded with it. */
-export const outputKinds: { [K in OutputKind]?: Kind<K> } = {};
+export const outputKinds: { [K in OutputKind]?: Kind<K> } = {
+  sparkplug: {
+    slotKeys: ['device'],
+    exclusive: ({ group, node, url }) =>
+      `the edge node ${node === undefined ? 'of this device' : `"${node}"`} in "${group}" at ${url}`,
+    load: async () => (await import('./sparkplug/sparkplug.js')).openSparkplug,
+  },
+};
 
 export async function openOutput<K extends OutputKind>(kind: K, parts: OutputParts<K>): Promise<Output> {
   const known = outputKinds[kind];
