@@ -40,7 +40,7 @@ class SparkplugOutput implements Output {
       address: settings,
       session: () => ({ will: willOf(this.#node.session.connects(this.#birthNumber.next(), Date.now())) }),
       onUp: (client) => void this.#subscribe(client),
-      onDown: (reason, isRefused = false) => this.#down(reason, isRefused),
+      onDown: (reason, isRefused) => this.#down(reason, isRefused),
       onMessage: (topic, payload, isRetained) => this.#take(topic, payload, isRetained),
     });
   }
