@@ -26,7 +26,8 @@ export const wantNothing: Move = () => ({ type: 'desired' });
 /** The same, and a release that was taken away. */
 export const blocking =
   (letter: string, move: Move = wantNothing): Move =>
-  (s) => ({ ...move(s), blocked: [{ digest: digest(letter), reason: `${letter} bites` }] }) as SlotEvent;
+  (s) =>
+    ({ ...move(s), blocked: [{ digest: digest(letter), reason: `${letter} bites` }] }) as SlotEvent;
 export const booted =
   (boots = 1): Move =>
   () => ({ type: 'booted', boots });

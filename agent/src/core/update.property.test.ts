@@ -7,7 +7,9 @@ import { reduceUpdate } from './update.js';
 
 const anyMove = fc.oneof(
   fc.constantFrom('a', 'b', 'c').chain((letter) => fc.integer({ min: 1, max: 9 }).map((n) => slot.want(letter, n))),
-  fc.constantFrom('a', 'b', 'c').chain((bad) => fc.constantFrom('a', 'b', 'c').map((good) => slot.blocking(bad, slot.want(good)))),
+  fc
+    .constantFrom('a', 'b', 'c')
+    .chain((bad) => fc.constantFrom('a', 'b', 'c').map((good) => slot.blocking(bad, slot.want(good)))),
   fc.constantFrom('a', 'b', 'c').map((bad) => slot.blocking(bad)),
   fc.constantFrom(
     slot.wantNothing,

@@ -49,5 +49,6 @@ const isAnother = (row: DeviceRow, { agent, profile, hardwareClass }: Birth) =>
   row.agent !== agent || row.profile !== profile || row.hardwareClass !== hardwareClass;
 
 async function sendDesired(tx: EntityManager, { id }: DeviceRow): Promise<void> {
-  await tx.insert(OutboxRow, { effect: { type: 'send-desired', device: id } });
+  // It has just been heard, and what it was told is old: it comes before what is sent to all.
+  await tx.insert(OutboxRow, { effect: { type: 'send-desired', device: id }, priority: 0 });
 }
