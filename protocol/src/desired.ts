@@ -8,6 +8,15 @@ export const Probation = z
   .meta({ id: 'Probation' });
 export type Probation = z.infer<typeof Probation>;
 
+/**
+ * When the candidate may take over, in milliseconds since 1970: it is fetched and proven at once, then waits. Absent: as soon as it
+ * can. `before`: not from then on. `hold`: not until another desired state says so. An agent that does not know it does not wait.
+ */
+export const Activate = z
+  .object({ after: z.int().min(0).optional(), before: z.int().min(0).optional(), hold: z.boolean().optional() })
+  .meta({ id: 'Activate' });
+export type Activate = z.infer<typeof Activate>;
+
 export const DesiredSlot = z
   .object({
     slot: SlotName,
@@ -17,6 +26,7 @@ export const DesiredSlot = z
     probation: Probation,
     /** Limits in microseconds from request to result: windows of this deployment count what is slower, under the same names. */
     slow: z.record(z.string().max(64), z.number().gt(0)).optional(),
+    activate: Activate.optional(),
   })
   .meta({ id: 'DesiredSlot' });
 export type DesiredSlot = z.infer<typeof DesiredSlot>;

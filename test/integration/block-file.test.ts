@@ -36,7 +36,7 @@ afterAll(async () => {
 const started = async (databaseUrl: string) => (cp = await aControlPlane({ dataDir, databaseUrl }));
 async function stopped(): Promise<void> {
   await device?.stop();
-  await cp?.stop();
+  await cp?.halt();
   cp = undefined;
 }
 /** The database as it is now, under another name: what a backup restores. */
@@ -45,7 +45,11 @@ async function copyOf(url: string, name: string): Promise<string> {
   [admin.pathname, copy.pathname] = ['/postgres', `/${name}`];
   const client = new pg.Client({ connectionString: admin.href });
   await client.connect();
-  await client.query(`CREATE DATABASE ${name} TEMPLATE ${from.pathname.slice(1)}`).finally(() => client.end());
+  try {
+    await client.query(`CREATE DATABASE ${name} TEMPLATE ${from.pathname.slice(1)}`);
+  } finally {
+    await client.end();
+  }
   return copy.href;
 }
 async function aDevice(control: TestControlPlane): Promise<FakeDevice> {

@@ -18,7 +18,7 @@ import {
 import { DataSource, type EntityManager } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
-import { aNewDevice, enrolled } from '../support/fleet.js';
+import { aNewDevice, enrolled, reboarded } from '../support/fleet.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
 
 let cp: TestControlPlane;
@@ -115,8 +115,9 @@ describe('devices', () => {
     const before = await show(id!);
     const { status, body } = await cp.api('POST', `devices/${id}/replacement`);
     expect([status, body.token]).toEqual([201, expect.stringMatching(/^fl1\./)]);
-    expect((await show(id!)).status).toBe('revoked');
-    await enrolled(cp, aNewDevice('replaced', { labels: { line: '3' } }));
+    expect((await show(id!)).status).toBe('active');
+    await reboarded(cp, aNewDevice('replaced', { labels: { line: '3', site: 'mars' } }));
+    expect(await outboxOf(id!)).toEqual(['send-desired', 'renew-session']);
     const after = await show(id!);
     expect(after).toMatchObject({
       status: 'active',
@@ -136,10 +137,12 @@ describe('groups', () => {
     );
     expect((await cp.api('POST', 'groups', { name: 'listed', devices: [a, b, a] })).body).toEqual({
       name: 'listed',
+      size: 2,
       members: [a, b],
+      facts: [],
     });
     const selected = await cp.api('POST', 'groups', { name: 'selected', selector: 'room=two' });
-    expect(selected.body).toEqual({ name: 'selected', selector: 'room=two', members: [b] });
+    expect(selected.body).toEqual({ name: 'selected', selector: 'room=two', size: 1, members: [b], facts: [] });
     expect((await cp.api('GET', 'groups')).body.items.map((g: { name: string }) => g.name)).toEqual(['selected', 'listed']);
     const match = (group: string) => tx((t) => cp.app.get(DevicesService).match(t, { group }));
     expect((await match('listed')).map((row) => row.id)).toEqual([a, b]);

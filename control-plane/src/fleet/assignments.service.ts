@@ -150,6 +150,11 @@ export class AssignmentsService {
     return this.assignments.raiseEpochs(tx, devices, 'urgent');
   }
 
+  /** Something else about these devices' slots has changed than which release they are assigned. */
+  changed(tx: EntityManager, devices: readonly DeviceId[]): Promise<void> {
+    return this.assignments.raiseEpochs(tx, devices);
+  }
+
   /** The unsigned desired state, to be signed and sent. */
   desiredFor(tx: EntityManager, device: DeviceId): Promise<{ state: DesiredState; row: DeviceRow }> {
     return this.desired.issue(tx, device);

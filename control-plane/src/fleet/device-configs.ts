@@ -8,9 +8,6 @@ import { CONFIG } from '../platform/tokens.js';
 import type { ConfigurationRow } from './configuration.entity.js';
 import { ConfigurationsRepository } from './configurations.repository.js';
 import type { DeviceRow } from './device.entity.js';
-import { matches, parseSelector } from './selector.js';
-
-type Group = { selector: ReturnType<typeof parseSelector> | null; members: ReadonlySet<DeviceId> };
 
 /** What devices are told besides their releases: the settings of all, and what configurations say of each. */
 @Injectable()
@@ -41,31 +38,17 @@ export class DeviceConfigs {
     );
   }
 
+  /** Members of each group that has a configuration, among these devices. */
   private async groups(
     tx: EntityManager,
     rows: readonly ConfigurationRow[],
     devices: readonly DeviceRow[],
-  ): Promise<ReadonlyMap<string, Group>> {
+  ): Promise<ReadonlyMap<string, ReadonlySet<DeviceId>>> {
     const names = rows.flatMap(({ scope, name }) => (scope === 'group' ? name : []));
     if (names.length === 0) return new Map();
-    const groups = await this.configurations.groups(tx, names);
-    const members = Map.groupBy(
-      await this.configurations.members(
-        tx,
-        names,
-        devices.map(({ id }) => id),
-      ),
-      ({ group }) => group,
-    );
-    return new Map(
-      groups.map(({ name, selector }) => [
-        name,
-        {
-          selector: selector === null ? null : parseSelector(selector),
-          members: new Set((members.get(name) ?? []).map(({ device }) => device)),
-        },
-      ]),
-    );
+    const ids = devices.map(({ id }) => id);
+    const members = Map.groupBy(await this.configurations.members(tx, names, ids), ({ group }) => group);
+    return new Map([...members].map(([name, list]) => [name, new Set(list.map(({ device }) => device))]));
   }
 }
 
@@ -86,9 +69,5 @@ const layerOf = ({ scope, name, version, priority, slots }: ConfigurationRow): L
   slots,
 });
 
-function reaches({ scope, name }: ConfigurationRow, device: DeviceRow, groups: ReadonlyMap<string, Group>): boolean {
-  if (scope === 'device') return name === device.id;
-  const group = groups.get(name);
-  if (!group) return false;
-  return group.selector === null ? group.members.has(device.id) : matches(group.selector, device);
-}
+const reaches = ({ scope, name }: ConfigurationRow, { id }: DeviceRow, groups: ReadonlyMap<string, ReadonlySet<DeviceId>>) =>
+  scope === 'device' ? name === id : (groups.get(name)?.has(id) ?? false);

@@ -1,11 +1,13 @@
 import type { DeviceId, FailureClass, Probation, SlotName, UpdateState } from '@flotilla/protocol';
 import { EntitySchema } from 'typeorm';
+import type { Maintenance } from './maintenance.js';
 
 /** An enrolled device. Its row is the lock under which desired state and epoch change. */
 export interface DeviceRow {
   id: DeviceId;
   tenant: string;
-  status: 'active' | 'revoked';
+  /** `pending`: enrolled, and told nothing before somebody approves it. */
+  status: 'active' | 'pending' | 'revoked';
   profile: string;
   hardwareClass: string;
   labels: Record<string, string>;
@@ -25,6 +27,8 @@ export interface DeviceRow {
   reportedHash: string | null;
   online: boolean;
   lastSeenAt: Date | null;
+  maintenance: Maintenance | null;
+  maintenanceUntil: Date | null;
 }
 export const DeviceRow = new EntitySchema<DeviceRow>({
   name: 'device',
@@ -50,6 +54,8 @@ export const DeviceRow = new EntitySchema<DeviceRow>({
     reportedHash: { type: 'text', name: 'reported_hash', nullable: true },
     online: { type: 'boolean', default: false },
     lastSeenAt: { type: 'timestamptz', name: 'last_seen_at', nullable: true },
+    maintenance: { type: 'jsonb', nullable: true },
+    maintenanceUntil: { type: 'timestamptz', name: 'maintenance_until', nullable: true },
   },
 });
 

@@ -24,8 +24,11 @@ export class SlotReportsService {
     await this.commits.record(tx, updates, at);
   }
 
-  /** A birth lists every slot there is: what it leaves out is gone. It knows no failure, so a known one of the same deployment stays. */
-  async recordBirth(tx: EntityManager, device: DeviceId, slots: readonly ReportedSlot[]): Promise<void> {
+  /**
+   * A birth lists every slot there is: what it leaves out is gone. It knows no failure, so a known one of the same deployment stays.
+   * True: a slot runs something else than was known.
+   */
+  async recordBirth(tx: EntityManager, device: DeviceId, slots: readonly ReportedSlot[]): Promise<boolean> {
     const at = this.clock.now();
     const before = new Map((await tx.findBy(SlotReportRow, { device })).map((row) => [row.slot, row]));
     const gone = [...before.keys()].filter((slot) => !slots.some((reported) => reported.slot === slot));
@@ -35,6 +38,7 @@ export class SlotReportsService {
       slots.map((slot) => bornRow(device, slot, before.get(slot.slot), at)),
     );
     await this.commits.seen(tx, device, slots, at);
+    return gone.length > 0 || slots.some(({ slot, digest }) => (before.get(slot)?.digest ?? null) !== (digest ?? null));
   }
 }
 

@@ -2,7 +2,11 @@ import type { DeviceId } from '@flotilla/protocol';
 import { EntitySchema } from 'typeorm';
 
 /** Written in the transaction that decided it, done afterwards by any replica; doing it twice is harmless. */
-export type OutboxEffect = { type: 'send-desired'; device: DeviceId } | { type: 'drop-session'; device: DeviceId };
+export type OutboxEffect =
+  | { type: 'send-desired'; device: DeviceId }
+  | { type: 'drop-session'; device: DeviceId }
+  /** What is connected under the name is sent away, and may come again: another board has the name, or it waits to be told something. */
+  | { type: 'renew-session'; device: DeviceId };
 export interface OutboxRow {
   id: number;
   effect: OutboxEffect;

@@ -15,7 +15,11 @@ export type Layout = Readonly<{
 
 const named = 20;
 
-export function previewOf(plan: RolloutPlan, { release, members, targets, keptOut, problems }: Layout): RolloutPreview {
+export function previewOf(
+  plan: RolloutPlan,
+  { release, members, targets, keptOut, problems }: Layout,
+  calendars: RolloutPreview['calendars'],
+): RolloutPreview {
   const online = new Set(members.filter((device) => device.online).map((device) => device.id));
   const placed = new Set(targets.map((t) => t.device));
   const rejected = targets.filter((t) => t.state === 'rejected');
@@ -39,12 +43,13 @@ export function previewOf(plan: RolloutPlan, { release, members, targets, keptOu
     ].slice(0, 1000),
     leftOut: members.filter(({ id }) => !placed.has(id) && !keptOut.has(id)).length,
     leastS: plan.stages.reduce((sum, { soak }) => sum + soak, 0),
-    mostBytes: (targets.length - rejected.length) * largestVariant(release),
+    mostBytes: (targets.length - rejected.length) * bytesPerDevice(release),
+    calendars,
   };
 }
 
 /** Each device takes one variant, and what goes with all of them. */
-function largestVariant({ manifest }: ReleaseRow): number {
+export function bytesPerDevice({ manifest }: ReleaseRow): number {
   const variants = new Set(manifest.variants.map(({ file }) => file));
   const sizes = manifest.files.filter(({ path }) => variants.has(path)).map(({ size }) => size);
   const rest = manifest.files.filter(({ path }) => !variants.has(path)).reduce((sum, { size }) => sum + size, 0);

@@ -6,18 +6,26 @@ import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { EvidenceRepository } from './evidence.repository.js';
+import { HoldsRepository } from './holds.repository.js';
+import { OfferEvidence } from './offer-evidence.js';
+import { PaceRepository } from './pace.repository.js';
+import { PreemptionRepository } from './preemption.repository.js';
 import { RolloutConductor } from './rollout-conductor.js';
 import { RolloutEffects } from './rollout-effects.js';
 import { RolloutKills } from './rollout-kills.js';
 import { RolloutMachine } from './rollout-machine.js';
+import { RolloutObserver } from './rollout-observer.js';
+import { RolloutPace } from './rollout-pace.js';
 import { RolloutPlanner } from './rollout-planner.js';
 import { RolloutReports } from './rollout-reports.js';
 import { RolloutViews } from './rollout-views.js';
+import { RolloutWindows } from './rollout-windows.js';
 import { RolloutRepository } from './rollout.repository.js';
 import { RolloutsController } from './rollouts.controller.js';
 import { RolloutsService } from './rollouts.service.js';
 import { SlotWhyController } from './slot-why.controller.js';
 import { SlotWhy } from './slot-why.js';
+import { ReturnRepository } from './return.repository.js';
 import { TargetRepository } from './target.repository.js';
 import { WindowEvidence } from './window-evidence.js';
 
@@ -26,16 +34,24 @@ import { WindowEvidence } from './window-evidence.js';
   controllers: [RolloutsController, SlotWhyController],
   providers: [
     EvidenceRepository,
+    HoldsRepository,
+    OfferEvidence,
+    PaceRepository,
+    PreemptionRepository,
     RolloutConductor,
     RolloutEffects,
     RolloutKills,
     RolloutMachine,
+    RolloutObserver,
+    RolloutPace,
     RolloutPlanner,
     RolloutReports,
     RolloutViews,
+    RolloutWindows,
     RolloutRepository,
     RolloutsService,
     SlotWhy,
+    ReturnRepository,
     TargetRepository,
     WindowEvidence,
   ],
