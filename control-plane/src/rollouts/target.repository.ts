@@ -73,7 +73,8 @@ export class TargetRepository {
        FROM rollout_target t
        LEFT JOIN slot_report s ON s.device = t.device AND s.slot = $3
        LEFT JOIN assignment a ON a.device = t.device AND a.slot = $3
-       WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' ORDER BY t.device LIMIT $4 FOR UPDATE OF t`,
+       WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting'
+         AND NOT EXISTS (SELECT 1 FROM device d WHERE d.id = t.device AND ${inMaintenance('d')}) ORDER BY t.device LIMIT $4 FOR UPDATE OF t`,
       [id, stage, slot, most ?? null],
     );
   }
