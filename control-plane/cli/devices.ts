@@ -4,6 +4,7 @@ import { describeDeviceConfiguration } from './configuration-text.js';
 import { importDevices } from './device-import.js';
 import { approve, maintenance, remove, replace } from './device-life.js';
 import { known, pathOf } from './device-paths.js';
+import { pin, unpin, why } from './device-slots.js';
 import { example, facts, labelsText, print, table } from './output.js';
 import type { ApiClient } from './client.js';
 import { clientFor, labelOf } from './settings.js';
@@ -11,6 +12,7 @@ import { clientFor, labelOf } from './settings.js';
 export function devices(): Command {
   const noun = new Command('devices').description('Devices of the fleet');
   for (const verb of [list, show, label, importDevices, approve, maintenance, replace, remove]) noun.addCommand(verb());
+  noun.addCommand(pin()).addCommand(unpin()).addCommand(why());
   return noun;
 }
 

@@ -23,5 +23,9 @@ const describe = (s: StatusView) =>
     'to be approved': s.devices.pending || undefined,
     releases: s.releases,
     rollouts: `${s.rollouts.running} running, ${s.rollouts.paused} paused`,
+    blocked:
+      s.blocks > 0
+        ? `${s.blocks} ${s.blocks === 1 ? 'release or model' : 'releases or models'}: flotilla blocks list`
+        : undefined,
     ...s.counters,
   });

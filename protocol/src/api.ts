@@ -154,6 +154,8 @@ export const StageCounts = z.object({
   rejected: z.int(),
   deferred: z.int(),
   rolledBack: z.int(),
+  /** Taken over by a rollout of higher priority: outside of all other counts. */
+  superseded: z.int().optional(),
 });
 export type StageCounts = z.infer<typeof StageCounts>;
 
@@ -180,9 +182,10 @@ export const RolloutPhase = z.enum([
   'completed',
   'cancelled',
   'superseded',
+  'killed',
 ]);
 export type RolloutPhase = z.infer<typeof RolloutPhase>;
-export const PauseReason = z.enum(['manual', 'breach', 'inconclusive', 'window', 'metrics', 'state-regressed']);
+export const PauseReason = z.enum(['manual', 'breach', 'inconclusive', 'window', 'metrics', 'state-regressed', 'killed']);
 export type PauseReason = z.infer<typeof PauseReason>;
 
 export const RolloutView = z
@@ -223,7 +226,7 @@ export const RolloutPreview = z
         first: z.array(DeviceId),
       }),
     ),
-    /** Devices that could not run the release, whatever their profile decides. */
+    /** Devices that will not be offered it: they could not run it, or are pinned, or it is blocked there. */
     rejected: z.array(z.object({ device: DeviceId, reason: z.string() })),
     /** Devices that the plan targets and no stage takes. */
     leftOut: z.int(),
@@ -231,6 +234,19 @@ export const RolloutPreview = z
     leastS: z.number(),
     /** To download, over all devices: with the largest variant and nothing there yet. */
     mostBytes: z.int(),
+    /** Windows and blackouts that hold for it, and when they next let devices be offered it and begin to run it; null: never. */
+    calendars: z
+      .array(
+        z.object({
+          /** Absent: the plan's own. */
+          group: GroupName.optional(),
+          devices: z.int(),
+          offersFrom: z.iso.datetime().nullable(),
+          activatesFrom: z.iso.datetime().nullable(),
+          activatesUntil: z.iso.datetime().nullable(),
+        }),
+      )
+      .default([]),
   })
   .meta({ id: 'RolloutPreview' });
 export type RolloutPreview = z.infer<typeof RolloutPreview>;
@@ -320,6 +336,8 @@ export const StatusView = z
     devices: z.object({ total: z.int(), online: z.int(), maintenance: z.int(), pending: z.int() }),
     releases: z.int(),
     rollouts: z.object({ running: z.int(), paused: z.int() }),
+    /** In force. */
+    blocks: z.int(),
     counters: z.record(z.string(), z.int()),
   })
   .meta({ id: 'StatusView' });

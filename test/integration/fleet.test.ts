@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { AdoptionService } from '@flotilla/control-plane/fleet/adoption.service';
 import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.service';
 import { DevicesService } from '@flotilla/control-plane/fleet/devices.service';
 import { SlotReportsService } from '@flotilla/control-plane/fleet/slot-reports.service';
@@ -39,6 +40,7 @@ afterAll(() => cp?.stop());
 const tx = <T>(work: (tx: EntityManager) => Promise<T>) => db.transaction(work);
 const show = async (id: DeviceId) => DeviceView.parse((await cp.api('GET', `devices/${id}`)).body);
 const assignments = () => cp.app.get(AssignmentsService);
+const adoption = () => cp.app.get(AdoptionService);
 const assign = (device: DeviceId, digest: ReturnType<typeof digestOfRelease> | null, owner = 'manual') =>
   tx((t) => assignments().assign(t, [{ device, digest }], { slot, owner })).then(([assigned]) => assigned!.deployment);
 const desired = (device: DeviceId) => tx((t) => assignments().desiredFor(t, device));
@@ -273,9 +275,9 @@ describe('desired state', () => {
     const committed = digestOfRelease(newer);
     const other = SlotName.parse('counting');
     const told: string[] = [];
-    assignments().whenRegressed(async (_tx, detail) => void told.push(detail));
+    adoption().whenRegressed(async (_tx, detail) => void told.push(detail));
     await tx((t) =>
-      assignments().adopt(
+      adoption().adopt(
         t,
         id!,
         [
@@ -304,7 +306,7 @@ describe('desired state', () => {
       committed: committed ? digestOfRelease(committed) : sha256('never seen'),
       state: 'committed' as const,
     });
-    await tx((t) => assignments().adopt(t, id!, [reported('a', lost), reported('b', null)], 5));
+    await tx((t) => adoption().adopt(t, id!, [reported('a', lost), reported('b', null)], 5));
     const { state } = await desired(id!);
     expect(state.slots.map((s) => s.release)).toEqual([
       'product-classifier@7.0.0',

@@ -1,6 +1,7 @@
 import { type DeviceConfig, type DeviceId, type GatewayDocument, jsonBytes, maxGatewayBytes } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { BlocksService } from '../blocks/blocks.service.js';
 import type { ControlPlaneConfig } from '../config.js';
 import { type Effective, effectiveOf, type Layer, slotsOf } from '../core/configuration.js';
 import { CONFIG } from '../platform/tokens.js';
@@ -14,13 +15,15 @@ export class DeviceConfigs {
   constructor(
     @Inject(ConfigurationsRepository) private readonly configurations: ConfigurationsRepository,
     @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'device'>,
+    @Inject(BlocksService) private readonly blocks: BlocksService,
   ) {}
 
   /** `config` of the desired state. Without a configuration it is as it always was. */
   async of(tx: EntityManager, device: DeviceRow): Promise<DeviceConfig> {
     const effective = (await this.effective(tx, [device])).get(device.id)!;
     const gateway = gatewayOf(effective);
-    return gateway ? { ...this.config.device, gateway } : this.config.device;
+    const blocked = await this.blocks.of(tx, device.id);
+    return { ...this.config.device, ...(gateway && { gateway }), ...(blocked.length > 0 && { blocked }) };
   }
 
   /** Of each device what configurations say; a few queries, however many devices. */

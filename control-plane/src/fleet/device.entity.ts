@@ -59,7 +59,7 @@ export const DeviceRow = new EntitySchema<DeviceRow>({
   },
 });
 
-/** Which release a slot of a device should run, by which owner ('manual', 'rollout:<id>', 'restored'). */
+/** Which release a slot of a device should run, by which owner ('manual', 'rollout:<id>', 'pin', 'kill:<id>', 'restored'). */
 export interface AssignmentRow {
   device: DeviceId;
   slot: SlotName;
@@ -71,6 +71,9 @@ export interface AssignmentRow {
   /** Limits in microseconds by name: the device counts what is slower. */
   slow: Record<string, number>;
   assignedAt: Date;
+  /** By whom, and why, where it was said. */
+  actor: string | null;
+  reason: string | null;
 }
 export const AssignmentRow = new EntitySchema<AssignmentRow>({
   name: 'assignment',
@@ -84,6 +87,8 @@ export const AssignmentRow = new EntitySchema<AssignmentRow>({
     probation: { type: 'jsonb' },
     slow: { type: 'jsonb', default: {} },
     assignedAt: { type: 'timestamptz', name: 'assigned_at' },
+    actor: { type: 'text', nullable: true },
+    reason: { type: 'text', nullable: true },
   },
   indices: [{ name: 'assignment_digest', columns: ['digest'] }],
 });
@@ -115,4 +120,24 @@ export const SlotReportRow = new EntitySchema<SlotReportRow>({
     variant: { type: 'text', nullable: true },
     at: { type: 'timestamptz' },
   },
+});
+
+/** A release that a slot has committed, and when last: where a kill leads back to. What was taken back from it is not in here. */
+export interface SlotCommitRow {
+  device: DeviceId;
+  slot: SlotName;
+  digest: string;
+  firstAt: Date;
+  at: Date;
+}
+export const SlotCommitRow = new EntitySchema<SlotCommitRow>({
+  name: 'slot_commit',
+  columns: {
+    device: { type: 'text', primary: true },
+    slot: { type: 'text', primary: true },
+    digest: { type: 'text', primary: true },
+    firstAt: { type: 'timestamptz', name: 'first_at' },
+    at: { type: 'timestamptz' },
+  },
+  indices: [{ name: 'slot_commit_digest', columns: ['digest'] }],
 });

@@ -4,8 +4,9 @@ import { DataSource, type EntityManager, In } from 'typeorm';
 import { AppError } from '../platform/errors.js';
 import { type OutboxEffect, OutboxRow } from '../link/outbox.entity.js';
 import { ConfigurationReportRow, ConfigurationRow } from './configuration.entity.js';
-import { AssignmentRow, DeviceRow, SlotReportRow } from './device.entity.js';
+import { AssignmentRow, DeviceRow, SlotCommitRow, SlotReportRow } from './device.entity.js';
 import { GroupMemberRow } from './group.entity.js';
+import { PinRow } from './pin.entity.js';
 import { inMaintenance } from './maintenance.js';
 import { TombstoneRow } from './tombstone.entity.js';
 import { refuseUnknownGroups, whereSelected } from './selection.js';
@@ -139,6 +140,8 @@ export class DevicesRepository {
   async clear(tx: EntityManager, device: DeviceId): Promise<void> {
     await tx.delete(AssignmentRow, { device });
     await this.forgetReports(tx, device);
+    await tx.delete(SlotCommitRow, { device });
+    await tx.delete(PinRow, { device });
     await tx.delete(GroupMemberRow, { device });
     await tx.query(
       `INSERT INTO configuration_version (scope, name, version, priority, comment, actor, at)

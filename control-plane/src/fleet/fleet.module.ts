@@ -1,9 +1,14 @@
 import { Module } from '@nestjs/common';
+import { BlocksModule } from '../blocks/blocks.module.js';
 import { EventsModule } from '../events/events.module.js';
 import { ModelsModule } from '../models/models.module.js';
+import { AdoptionService } from './adoption.service.js';
 import { AssignmentsController } from './assignments.controller.js';
 import { AssignmentsRepository } from './assignments.repository.js';
 import { AssignmentsService } from './assignments.service.js';
+import { CalendarsController } from './calendars.controller.js';
+import { CalendarsRepository } from './calendars.repository.js';
+import { CalendarsService } from './calendars.service.js';
 import { ConfigurationSpread } from './configuration-spread.js';
 import { ConfigurationsController } from './configurations.controller.js';
 import { ConfigurationsRepository } from './configurations.repository.js';
@@ -24,16 +29,29 @@ import { GroupsController } from './groups.controller.js';
 import { GroupsRepository } from './groups.repository.js';
 import { GroupsService } from './groups.service.js';
 import { ManualAssignmentsService } from './manual-assignments.service.js';
+import { PinsController } from './pins.controller.js';
+import { PinsService } from './pins.service.js';
+import { SlotCommits } from './slot-commits.js';
 import { MembershipRepository } from './membership.repository.js';
 import { SlotReportsService } from './slot-reports.service.js';
 
 /** Devices, groups, and which release each slot should run. */
 @Module({
-  imports: [EventsModule, ModelsModule],
-  controllers: [AssignmentsController, ConfigurationsController, DevicesController, GroupsController],
+  imports: [BlocksModule, EventsModule, ModelsModule],
+  controllers: [
+    AssignmentsController,
+    CalendarsController,
+    ConfigurationsController,
+    DevicesController,
+    GroupsController,
+    PinsController,
+  ],
   providers: [
+    AdoptionService,
     AssignmentsRepository,
     AssignmentsService,
+    CalendarsRepository,
+    CalendarsService,
     ConfigurationSpread,
     ConfigurationsRepository,
     ConfigurationsService,
@@ -52,8 +70,21 @@ import { SlotReportsService } from './slot-reports.service.js';
     GroupsService,
     ManualAssignmentsService,
     MembershipRepository,
+    PinsService,
+    SlotCommits,
     SlotReportsService,
   ],
-  exports: [AssignmentsService, DeviceConfigurations, DeviceLabels, DevicesService, GroupMemberships, SlotReportsService],
+  exports: [
+    AdoptionService,
+    AssignmentsRepository,
+    AssignmentsService,
+    CalendarsRepository,
+    DeviceConfigurations,
+    DeviceLabels,
+    DevicesService,
+    GroupMemberships,
+    SlotCommits,
+    SlotReportsService,
+  ],
 })
 export class FleetModule {}

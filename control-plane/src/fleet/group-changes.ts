@@ -54,6 +54,8 @@ export class GroupChanges {
           'GROUP_IN_USE',
           `group ${name} has a configuration: delete that first with \`flotilla configurations delete group/${name}\``,
         );
+      if (await this.groups.hasBlock(tx, name))
+        throw new AppError('GROUP_IN_USE', `a release is blocked on group ${name}: lift that first (\`flotilla blocks list\`)`);
       const user = (await this.memberships.definitions(tx)).find(({ groups }) => groups.includes(name));
       if (user)
         throw new AppError('GROUP_IN_USE', `group ${user.name} names group ${name} in its selector: change or remove that first`);

@@ -1,7 +1,9 @@
 import type { DeviceId, GroupName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, In } from 'typeorm';
+import { DataSource, type EntityManager, In, IsNull } from 'typeorm';
+import { BlockRow } from '../blocks/block.entity.js';
 import { AppError } from '../platform/errors.js';
+import { GroupCalendarRow } from './calendar.entity.js';
 import { ConfigurationRow } from './configuration.entity.js';
 import { DeviceRow } from './device.entity.js';
 import { GroupMemberRow, GroupRow } from './group.entity.js';
@@ -90,8 +92,13 @@ export class GroupsRepository {
     return tx.existsBy(ConfigurationRow, { scope: 'group', name });
   }
 
+  hasBlock(tx: EntityManager, group: GroupName): Promise<boolean> {
+    return tx.existsBy(BlockRow, { group, liftedAt: IsNull() });
+  }
+
   async remove(tx: EntityManager, name: GroupName): Promise<void> {
     await tx.delete(GroupMemberRow, { group: name });
+    await tx.delete(GroupCalendarRow, { group: name });
     await tx.delete(GroupRow, { name });
   }
 

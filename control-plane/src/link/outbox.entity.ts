@@ -10,6 +10,8 @@ export type OutboxEffect =
 export interface OutboxRow {
   id: number;
   effect: OutboxEffect;
+  /** Lower comes first: what a kill sends waits behind nothing. */
+  priority: number;
   createdAt: Date;
 }
 export const OutboxRow = new EntitySchema<OutboxRow>({
@@ -17,6 +19,8 @@ export const OutboxRow = new EntitySchema<OutboxRow>({
   columns: {
     id: { type: 'int', primary: true, generated: 'increment' },
     effect: { type: 'jsonb' },
+    priority: { type: 'int', default: 1 },
     createdAt: { type: 'timestamptz', name: 'created_at', default: () => 'now()' },
   },
+  indices: [{ name: 'outbox_order', columns: ['priority', 'id'] }],
 });

@@ -1,7 +1,7 @@
 import type { Birth, Heartbeat } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { AssignmentsService } from '../fleet/assignments.service.js';
+import { AdoptionService } from '../fleet/adoption.service.js';
 import type { DeviceRow } from '../fleet/device.entity.js';
 import { GroupMemberships } from '../fleet/group-memberships.js';
 import { SlotReportsService } from '../fleet/slot-reports.service.js';
@@ -14,7 +14,7 @@ type Standing = 'current' | 'behind' | 'regressed';
 @Injectable()
 export class Reconciliation {
   constructor(
-    @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
+    @Inject(AdoptionService) private readonly adoption: AdoptionService,
     @Inject(SlotReportsService) private readonly slots: SlotReportsService,
     @Inject(GroupMemberships) private readonly memberships: GroupMemberships,
   ) {}
@@ -24,7 +24,7 @@ export class Reconciliation {
     const runsOther = await this.slots.recordBirth(tx, row.id, birth.slots);
     const standing = standingOf(row, birth);
     if (standing === 'behind') await sendDesired(tx, row);
-    if (standing === 'regressed') await this.assignments.adopt(tx, row.id, birth.slots, birth.epoch);
+    if (standing === 'regressed') await this.adoption.adopt(tx, row.id, birth.slots, birth.epoch);
     // Facts decide on groups, and groups on configuration.
     await this.memberships.devicesChanged(tx, [row.id], [...changedFacts(row, birth), ...(runsOther ? ['release'] : [])]);
     return standing === 'regressed' ? birth.epoch + 1 : row.epoch;
