@@ -31,6 +31,12 @@ export const DesiredSlot = z
   .meta({ id: 'DesiredSlot' });
 export type DesiredSlot = z.infer<typeof DesiredSlot>;
 
+/** A release that a slot must not go back to by itself, nor go on with: it was taken away from it. */
+export const BlockedRelease = z
+  .object({ slot: SlotName, digest: Digest, reason: z.string().max(1000) })
+  .meta({ id: 'BlockedRelease' });
+export type BlockedRelease = z.infer<typeof BlockedRelease>;
+
 export const DeviceConfig = z
   .object({
     /** Length of a telemetry window and time between uploads, seconds. */
@@ -39,6 +45,8 @@ export const DeviceConfig = z
     heartbeatS: z.number().min(1).max(3600).default(60),
     /** A `GatewayDocument`, which is parsed apart: one that cannot be read costs none of the other orders. */
     gateway: z.unknown().optional(),
+    /** Only what this device has run: nothing else could come back. */
+    blocked: z.array(BlockedRelease).max(256).optional(),
   })
   .meta({ id: 'DeviceConfig' });
 export type DeviceConfig = z.infer<typeof DeviceConfig>;

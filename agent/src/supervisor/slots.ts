@@ -58,6 +58,8 @@ export type SlotsOptions = {
   onEvent: (report: SlotReport) => void;
   onWindow: (window: WindowMessage) => void;
   onAlarm: (name: string, message: string, slot?: SlotName) => void;
+  /** At the start, and each change. */
+  onState?: (slot: SlotName, state: SlotState) => void;
   random?: () => number;
   /** Seconds of a clock that never goes back. */
   now?: () => number;
@@ -168,6 +170,7 @@ export class Slots {
       journal,
       log: program.log,
       onJournalFailure: (m) => onAlarm('journal-unwritable', m, name),
+      onState: (next) => options.onState?.(name, next),
     });
     const expose = options.slots[name]?.expose;
     const credentials = expose && new CredentialFiles(name, expose, program.log);
@@ -198,6 +201,7 @@ export class Slots {
     this.#built.set(name, { slot, runners, credentials });
     return () => {
       if (damage !== undefined) alarm('journal-damaged', damage);
+      options.onState?.(name, slot.state);
       slot.start(handlers, bootCount);
     };
   }

@@ -40,7 +40,7 @@ export type RolloutState = Readonly<{ submitted?: Submitted }> &
     | ({ phase: 'paused'; reason: PauseReason; detail: string; toAccept?: Accepted } & StageProgress)
     | { phase: 'rolling-back'; stage: number; since: Time; detail: string }
     | { phase: 'rolled-back' | 'rollback-incomplete'; stage: number; since: Time; detail: string }
-    | { phase: 'rejected' | 'completed' | 'cancelled' | 'superseded'; detail: string }
+    | { phase: 'rejected' | 'completed' | 'cancelled' | 'superseded' | 'killed'; detail: string }
   );
 
 /** Counts of one stage, and for each of its gates, in their order, the evidence by hardware class. */
@@ -71,6 +71,8 @@ export type RolloutEvent =
   | { type: 'retry'; at: Time }
   | { type: 'cancel'; at: Time }
   | { type: 'supersede'; at: Time; detail: string }
+  /** Its release was blocked on every device. */
+  | { type: 'kill'; at: Time; detail: string }
   | { type: 'roll-back'; at: Time; detail: string }
   | { type: 'observed'; at: Time; observation: Observation };
 

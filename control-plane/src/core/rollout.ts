@@ -52,6 +52,8 @@ export function reduceRollout(plan: RolloutPlan, state: RolloutState, event: Rol
       return mayEnd(state) ? end(plan, state, 'cancelled', 'cancelled; devices keep what they have') : refuse(state, event);
     case 'supersede':
       return mayEnd(state) ? end(plan, state, 'superseded', event.detail) : refuse(state, event);
+    case 'kill':
+      return mayEnd(state) ? end(plan, state, 'killed', event.detail) : refuse(state, event);
     case 'roll-back':
       return isUnderWay(state) || state.phase === 'completed' || (state.phase === 'awaiting-approval' && state.stage > 0)
         ? rollBack(state, stageOf(plan, state), event.at, event.detail)
@@ -103,6 +105,7 @@ function observe(plan: RolloutPlan, state: RolloutState, at: Time, observation: 
     case 'completed':
     case 'cancelled':
     case 'superseded':
+    case 'killed':
       return to(state);
   }
 }
@@ -209,7 +212,7 @@ function pause(plan: RolloutPlan, state: StateOf<'running'>, reason: PauseReason
 }
 
 /** Nobody would ever let go what is held: it goes back. */
-function end(plan: RolloutPlan, state: RolloutState, phase: 'cancelled' | 'superseded', detail: string): Step {
+function end(plan: RolloutPlan, state: RolloutState, phase: 'cancelled' | 'superseded' | 'killed', detail: string): Step {
   const withdraws = plan.inFlight === 'hold' && isUnderWay(state);
   return to({ phase, detail, ...submittedOf(state) }, ...(withdraws ? [{ type: 'withdraw' as const }] : []));
 }

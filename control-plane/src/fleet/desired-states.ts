@@ -39,6 +39,7 @@ export class DesiredStates {
   private async lock(tx: EntityManager, device: DeviceId): Promise<DeviceRow> {
     const row = await this.assignments.device(tx, device);
     if (!row) throw new AppError('DEVICE_NOT_FOUND', `no device ${device}`);
+    if (row.status === 'pending') throw new AppError('DEVICE_PENDING', `device ${device} is not approved: it is sent nothing`);
     if (row.status === 'revoked') throw new AppError('DEVICE_REVOKED', `device ${device} is revoked: it is sent nothing`);
     return row;
   }

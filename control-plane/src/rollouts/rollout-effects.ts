@@ -4,7 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { slowLimits } from '../core/baseline.js';
 import type { RolloutEffect } from '../core/rollout.js';
 import { gatesOf } from '../core/stage.js';
-import { AssignmentsService } from '../fleet/assignments.service.js';
+import { type Assigned, AssignmentsService, type AssignmentTerms } from '../fleet/assignments.service.js';
 import { OfferEvidence } from './offer-evidence.js';
 import { RolloutPace } from './rollout-pace.js';
 import type { RolloutRow } from './rollout.entity.js';
@@ -60,8 +60,9 @@ export class RolloutEffects {
         digest: rollout.digest as Digest,
         slow: slowLimits(gates, baselines.get(device)),
       })),
-      { slot: rollout.slot as SlotName, owner: `rollout:${rollout.id}`, probation: rollout.plan.probation },
+      termsOf(rollout),
     );
+    await this.targets.leftOut(tx, rollout.id, refusedOf(assigned));
     const known = new Map(needing.map((d) => [d.device, d]));
     const offers = assigned.flatMap(({ device, deployment }): Offer[] =>
       deployment === null
@@ -80,14 +81,26 @@ export class RolloutEffects {
 
   private async giveBack(tx: EntityManager, rollout: RolloutRow, held: readonly Held[]): Promise<void> {
     const items = held.map(({ device, previousDigest }) => ({ device, digest: previousDigest as Digest | null }));
-    const assigned = await this.assignments.assign(tx, items, {
-      slot: rollout.slot as SlotName,
-      owner: `rollout:${rollout.id}`,
-      probation: rollout.plan.probation,
-    });
-    await this.targets.returned(tx, rollout.id, assigned);
+    const taken = { digest: rollout.digest as Digest, since: rollout.createdAt };
+    const assigned = await this.assignments.takeBack(tx, taken, items, termsOf(rollout));
+    await this.targets.returned(
+      tx,
+      rollout.id,
+      assigned.filter(({ refused }) => !refused),
+    );
+    await this.targets.leftOut(tx, rollout.id, refusedOf(assigned));
   }
 }
+
+const refusedOf = (assigned: readonly Assigned[]) =>
+  assigned.flatMap(({ device, refused }) => (refused ? [{ device, reason: refused.reason }] : []));
+
+const termsOf = ({ id, slot, plan, state }: RolloutRow): AssignmentTerms => ({
+  slot: slot as SlotName,
+  owner: `rollout:${id}`,
+  probation: plan.probation,
+  ...(state.submitted && { actor: state.submitted.author }),
+});
 
 /** Where a roll back leads: never to the release that is taken back, though the device still runs it on its way to another. */
 const previousOf = ({ committed, assigned }: Waiting, { digest }: RolloutRow) => (committed === digest ? assigned : committed);

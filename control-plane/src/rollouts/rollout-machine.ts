@@ -112,6 +112,7 @@ function inWords({ name, plan }: RolloutRow, state: RolloutState): string {
     case 'completed':
     case 'cancelled':
     case 'superseded':
+    case 'killed':
       return `rollout ${name} ${state.phase}: ${state.detail}`;
   }
 }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Observation } from '../core/rollout.js';
 import { isLate } from '../core/stage.js';
+import { EventsService } from '../events/events.service.js';
 import { EvidenceRepository } from './evidence.repository.js';
 import { RolloutPace } from './rollout-pace.js';
 import type { RolloutRow } from './rollout.entity.js';
@@ -14,6 +15,7 @@ export class RolloutObserver {
     @Inject(TargetRepository) private readonly targets: TargetRepository,
     @Inject(EvidenceRepository) private readonly evidence: EvidenceRepository,
     @Inject(RolloutPace) private readonly pace: RolloutPace,
+    @Inject(EventsService) private readonly events: EventsService,
   ) {}
 
   async look(tx: EntityManager, row: RolloutRow, at: Date): Promise<Observation> {
@@ -30,10 +32,14 @@ export class RolloutObserver {
   private async sweep(tx: EntityManager, row: RolloutRow, at: Date): Promise<void> {
     const { plan, state } = row;
     const running = state.phase === 'running';
-    await this.targets.sweep(tx, row.id, {
+    const passedBy = await this.targets.sweep(tx, row.id, {
       offeredBefore: new Date(at.getTime() - plan.success.deviceDeadline * 1000),
       deferOffline: running && isLate(plan, state, at.getTime()),
       stage: running ? state.stage : -1,
     });
+    if (passedBy.length === 0) return;
+    const message = `rollout ${row.name} passes by ${passedBy.slice(0, 10).join(', ')}${passedBy.length > 10 ? ' …' : ''}: in maintenance`;
+    const data = { devices: passedBy.slice(0, 1000) };
+    await this.events.append(tx, { kind: 'rollout-passed-by', actor: 'flotilla', rollout: row.id, message, data });
   }
 }

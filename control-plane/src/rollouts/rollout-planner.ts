@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { assignStages } from '../core/cohort.js';
 import { incompatibility } from '../core/compatibility.js';
 import { alarmsOf, planProblems } from '../core/stage.js';
+import { AssignmentsService } from '../fleet/assignments.service.js';
 import type { DeviceRow } from '../fleet/device.entity.js';
 import { DevicesService } from '../fleet/devices.service.js';
 import { calendarProblems } from '../fleet/openings-of.js';
@@ -23,6 +24,7 @@ export class RolloutPlanner {
     @Inject(DevicesService) private readonly devices: DevicesService,
     @Inject(ReleasesService) private readonly releases: ReleasesService,
     @Inject(RolloutRepository) private readonly rollouts: RolloutRepository,
+    @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
     @Inject(RolloutWindows) private readonly windows: RolloutWindows,
   ) {}
 
@@ -62,8 +64,15 @@ export class RolloutPlanner {
     const members = await this.members(tx, plan);
     if (members.length === 0)
       throw new AppError('INVALID_PLAN', `no active device matches ${plan.group ? `group "${plan.group}"` : `"${plan.target}"`}`);
-    const stageOf = await this.place(tx, plan, members, digestOf(plan));
-    const targets = members.flatMap((device): NewTarget[] => {
+    const { blocked, keptOut } = await this.assignments.obstacles(
+      tx,
+      release.digest,
+      plan.slot,
+      members.map((m) => m.id),
+    );
+    const free = members.filter((device) => !keptOut.has(device.id));
+    const stageOf = await this.place(tx, plan, free, digestOf(plan));
+    const targets = free.flatMap((device): NewTarget[] => {
       const stage = stageOf.get(device.id);
       if (stage === undefined) return [];
       const reason = incompatibility(release.manifest, device.agent, satisfies) ?? null;
@@ -72,11 +81,12 @@ export class RolloutPlanner {
     });
     const sizes = plan.stages.map((_, stage) => targets.filter((t) => t.stage === stage).length);
     const problems = [
+      ...(blocked === undefined ? [] : [`${plan.release} cannot be offered: ${blocked}`]),
       ...planProblems(plan, sizes, bytesPerDevice(release)),
       ...(await this.afterProblems(tx, plan)),
       ...(await this.rivals(tx, plan, targets)),
     ];
-    return { release, members, targets, problems };
+    return { release, members, targets, keptOut, problems };
   }
 
   members(tx: EntityManager, { group, target }: RolloutPlan): Promise<DeviceRow[]> {

@@ -1,4 +1,4 @@
-import { digestOf, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
+import { type DeviceId, digestOf, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
 import type { DeviceRow } from '../fleet/device.entity.js';
 import type { ReleaseRow } from '../models/release.entity.js';
 import type { NewTarget } from './rollout.repository.js';
@@ -8,6 +8,8 @@ export type Layout = Readonly<{
   release: ReleaseRow;
   members: readonly DeviceRow[];
   targets: readonly NewTarget[];
+  /** Why devices are kept out from the beginning: they are pinned, or the release is blocked there. */
+  keptOut: ReadonlyMap<DeviceId, string>;
   problems: readonly string[];
 }>;
 
@@ -15,7 +17,7 @@ const named = 20;
 
 export function previewOf(
   plan: RolloutPlan,
-  { release, members, targets, problems }: Layout,
+  { release, members, targets, keptOut, problems }: Layout,
   calendars: RolloutPreview['calendars'],
 ): RolloutPreview {
   const online = new Set(members.filter((device) => device.online).map((device) => device.id));
@@ -35,8 +37,11 @@ export function previewOf(
         first: own.slice(0, named).map((t) => t.device),
       };
     }),
-    rejected: rejected.slice(0, 1000).map(({ device, reason }) => ({ device, reason: reason ?? '' })),
-    leftOut: members.filter((device) => !placed.has(device.id)).length,
+    rejected: [
+      ...rejected.map(({ device, reason }) => ({ device, reason: reason ?? '' })),
+      ...[...keptOut].map(([device, reason]) => ({ device, reason })),
+    ].slice(0, 1000),
+    leftOut: members.filter(({ id }) => !placed.has(id) && !keptOut.has(id)).length,
     leastS: plan.stages.reduce((sum, { soak }) => sum + soak, 0),
     mostBytes: (targets.length - rejected.length) * bytesPerDevice(release),
     calendars,

@@ -54,6 +54,8 @@ export type TargetState =
   | 'timed-out'
   | 'rejected'
   | 'deferred'
+  /** Pinned, or the release is blocked there: not the rollout's business any more, and in none of its counts. */
+  | 'left-out'
   | 'rolling-back'
   | 'rolled-back'
   /** A rollout of higher priority has taken the device over. */

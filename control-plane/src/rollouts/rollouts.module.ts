@@ -1,6 +1,7 @@
 import { Inject, Module } from '@nestjs/common';
+import { BlocksModule } from '../blocks/blocks.module.js';
 import { EventsModule } from '../events/events.module.js';
-import { AssignmentsService } from '../fleet/assignments.service.js';
+import { AdoptionService } from '../fleet/adoption.service.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
@@ -11,6 +12,7 @@ import { PaceRepository } from './pace.repository.js';
 import { PreemptionRepository } from './preemption.repository.js';
 import { RolloutConductor } from './rollout-conductor.js';
 import { RolloutEffects } from './rollout-effects.js';
+import { RolloutKills } from './rollout-kills.js';
 import { RolloutMachine } from './rollout-machine.js';
 import { RolloutObserver } from './rollout-observer.js';
 import { RolloutPace } from './rollout-pace.js';
@@ -21,12 +23,14 @@ import { RolloutWindows } from './rollout-windows.js';
 import { RolloutRepository } from './rollout.repository.js';
 import { RolloutsController } from './rollouts.controller.js';
 import { RolloutsService } from './rollouts.service.js';
+import { SlotWhyController } from './slot-why.controller.js';
+import { SlotWhy } from './slot-why.js';
 import { TargetRepository } from './target.repository.js';
 import { WindowEvidence } from './window-evidence.js';
 
 @Module({
-  imports: [EventsModule, FleetModule, ModelsModule, TelemetryModule],
-  controllers: [RolloutsController],
+  imports: [BlocksModule, EventsModule, FleetModule, ModelsModule, TelemetryModule],
+  controllers: [RolloutsController, SlotWhyController],
   providers: [
     EvidenceRepository,
     HoldsRepository,
@@ -35,6 +39,7 @@ import { WindowEvidence } from './window-evidence.js';
     PreemptionRepository,
     RolloutConductor,
     RolloutEffects,
+    RolloutKills,
     RolloutMachine,
     RolloutObserver,
     RolloutPace,
@@ -44,13 +49,14 @@ import { WindowEvidence } from './window-evidence.js';
     RolloutWindows,
     RolloutRepository,
     RolloutsService,
+    SlotWhy,
     TargetRepository,
     WindowEvidence,
   ],
-  exports: [RolloutReports, RolloutsService],
+  exports: [RolloutKills, RolloutReports, RolloutsService],
 })
 export class RolloutsModule {
-  constructor(@Inject(AssignmentsService) assignments: AssignmentsService, @Inject(RolloutsService) rollouts: RolloutsService) {
-    assignments.whenRegressed((tx, detail) => rollouts.pauseAll(tx, detail));
+  constructor(@Inject(AdoptionService) adoption: AdoptionService, @Inject(RolloutsService) rollouts: RolloutsService) {
+    adoption.whenRegressed((tx, detail) => rollouts.pauseAll(tx, detail));
   }
 }

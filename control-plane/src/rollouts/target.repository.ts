@@ -7,6 +7,7 @@ import type { Strata } from '../core/gate.js';
 import type { VariantTally } from '../core/quarantine.js';
 import type { Observation } from '../core/rollout.js';
 import { gatesOf } from '../core/stage.js';
+import { inMaintenance } from '../fleet/maintenance.js';
 import { EvidenceRepository, type EvidenceOf } from './evidence.repository.js';
 import { inGroups, valueOf } from './pace.repository.js';
 import type { RolloutRow, TargetState } from './rollout.entity.js';
@@ -31,7 +32,7 @@ export type Choice = Readonly<{
   notIn?: readonly string[];
 }>;
 
-const countOf: Record<TargetState, keyof StageCounts> = {
+const countOf: Record<Exclude<TargetState, 'left-out'>, keyof StageCounts> = {
   waiting: 'waiting',
   open: 'open',
   already: 'already',
@@ -125,12 +126,21 @@ export class TargetRepository {
     await tx.query(`UPDATE rollout_target SET state = $3 WHERE rollout = $1 AND device = ANY($2)`, [rollout, devices, state]);
   }
 
+  async leftOut(tx: EntityManager, rollout: RolloutId, items: readonly { device: DeviceId; reason: string }[]): Promise<void> {
+    if (items.length === 0) return;
+    await tx.query(
+      `UPDATE rollout_target t SET state = 'left-out', reason = o.reason FROM unnest($2::text[], $3::text[]) o(device, reason)
+       WHERE t.rollout = $1 AND t.device = o.device`,
+      [rollout, items.map((i) => i.device), items.map((i) => i.reason)],
+    );
+  }
+
   /** Devices that still hold this rollout's deployment: a slot that somebody else has assigned since is left alone. */
   async held(tx: EntityManager, rollout: RolloutId, slot: string): Promise<Held[]> {
     return tx.query(
       `SELECT t.device, t.previous_digest "previousDigest" FROM rollout_target t
        JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.state NOT IN ('already', 'rolling-back', 'rolled-back') ORDER BY t.device FOR UPDATE OF t`,
+       WHERE t.rollout = $1 AND t.state NOT IN ('already', 'left-out', 'rolling-back', 'rolled-back') ORDER BY t.device FOR UPDATE OF t`,
       [rollout, slot],
     );
   }
@@ -180,35 +190,44 @@ export class TargetRepository {
     return kept;
   }
 
-  /** Silence has deadlines: an online device that says nothing is timed out; at the stage's end an offline one is deferred; a removed one is gone. */
+  /** Silence has deadlines: an online device that says nothing is timed out; at the stage's end an offline one is deferred; a removed one is gone; one in maintenance that was not offered anything is passed by. */
   async sweep(
     tx: EntityManager,
     rollout: RolloutId,
     limits: { offeredBefore: Date; deferOffline: boolean; stage: number },
-  ): Promise<void> {
+  ): Promise<DeviceId[]> {
     await tx.query(
       `DELETE FROM rollout_target t WHERE t.rollout = $1 AND t.state IN ('waiting', 'open', 'rolling-back')
        AND NOT EXISTS (SELECT 1 FROM device d WHERE d.id = t.device AND d.status = 'active')`,
       [rollout],
     );
+    const [passedBy] = await tx.query<[{ device: DeviceId }[]]>(
+      `DELETE FROM rollout_target t USING device d
+       WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' AND ${inMaintenance('d')} RETURNING t.device`,
+      [rollout, limits.stage],
+    );
     await tx.query(
       `UPDATE rollout_target t SET state = 'timed-out', failure = 'timed-out', reason = 'no report before the device deadline' FROM device d
-       WHERE d.id = t.device AND t.rollout = $1 AND t.state = 'open' AND t.offered_at < $2 AND d.online
+       WHERE d.id = t.device AND t.rollout = $1 AND t.state = 'open' AND t.offered_at < $2 AND d.online AND NOT ${inMaintenance('d')}
          AND NOT EXISTS (SELECT 1 FROM activation x WHERE x.device = t.device AND x.deployment = t.deployment AND (x.hold OR x.after > $2))`,
       [rollout, limits.offeredBefore],
     );
-    if (!limits.deferOffline) return;
+    if (limits.deferOffline) await this.deferAbsent(tx, rollout, limits.stage);
+    return passedBy.map(({ device }) => device);
+  }
+
+  private async deferAbsent(tx: EntityManager, rollout: RolloutId, stage: number): Promise<void> {
     await tx.query(
-      `UPDATE rollout_target t SET state = 'deferred', reason = 'offline at the stage deadline' FROM device d
-       WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'open' AND NOT d.online`,
-      [rollout, limits.stage],
+      `UPDATE rollout_target t SET state = 'deferred', reason = CASE WHEN d.online THEN 'in maintenance' ELSE 'offline' END || ' at the stage deadline'
+       FROM device d WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'open' AND (NOT d.online OR ${inMaintenance('d')})`,
+      [rollout, stage],
     );
   }
 }
 
 function countsOf(rows: readonly Sum[]): StageCounts {
   const counts: StageCounts = { ...noCounts, superseded: 0 };
-  for (const row of rows) counts[countOf[row.state]] = counts[countOf[row.state]]! + Number(row.n);
+  for (const { state, n } of rows) if (state !== 'left-out') counts[countOf[state]] = (counts[countOf[state]] ?? 0) + Number(n);
   return counts;
 }
 
