@@ -1,5 +1,6 @@
 import { GroupView } from '@flotilla/protocol';
 import { Command } from 'commander';
+import { calendar } from './calendars.js';
 import { example, facts, print, table } from './output.js';
 import type { ApiClient } from './client.js';
 import { suggesting } from './near-names.js';
@@ -7,7 +8,7 @@ import { clientFor, UsageError } from './settings.js';
 
 export function groups(): Command {
   const noun = new Command('groups').description('Groups of devices: static, or by selector');
-  noun.addCommand(list()).addCommand(show()).addCommand(create()).addCommand(remove());
+  noun.addCommand(list()).addCommand(show()).addCommand(create()).addCommand(calendar()).addCommand(remove());
   return noun;
 }
 
