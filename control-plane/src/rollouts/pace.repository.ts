@@ -13,7 +13,7 @@ export type PaceObservation = Pick<Observation, 'held' | 'budgets' | 'after'>;
 @Injectable()
 export class PaceRepository {
   async observe(tx: EntityManager, row: Paced, stage: number, closed: Closed, at: Date): Promise<PaceObservation> {
-    const held = await this.held(tx, row, stage, closed, at);
+    const held = closed.never ? undefined : await this.held(tx, row, stage, closed, at);
     const budgets = await this.budgets(tx, row, stage, closed, at);
     return { ...(held ? { held } : {}), ...(budgets ? { budgets } : {}) };
   }
