@@ -1,5 +1,6 @@
 import { GroupPreview, GroupView } from '@flotilla/protocol';
 import { Command } from 'commander';
+import { calendar } from './calendars.js';
 import { example, facts, print, table } from './output.js';
 import type { ApiClient } from './client.js';
 import { suggesting } from './near-names.js';
@@ -7,7 +8,7 @@ import { clientFor, UsageError } from './settings.js';
 
 export function groups(): Command {
   const noun = new Command('groups').description('Groups of devices: static, or by selector');
-  for (const verb of [list, show, preview, create, change, remove]) noun.addCommand(verb());
+  for (const verb of [list, show, preview, create, change, calendar, remove]) noun.addCommand(verb());
   return noun;
 }
 

@@ -143,6 +143,7 @@ const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'rollouts retry': () => underWay(),
   'rollouts approve': asked,
   'rollouts reject': asked,
+  'rollouts withdraw-approval': asked,
   'operators create': forgetAnn,
   'operators remove': () => forgetAnn().then(() => cp.api('POST', 'operators', { name: 'ann' })),
   'rollouts cancel': () => underWay(),

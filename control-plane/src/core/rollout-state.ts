@@ -70,7 +70,14 @@ export type Held = Readonly<{ waiting: number; open: number; why: string }>;
 
 export type RolloutEvent =
   | { type: 'start'; at: Time; planHash?: string; author?: string }
-  | { type: 'approve' | 'withdraw-approval' | 'reject'; at: Time; by: string; planHash: string; comment?: string | undefined }
+  | {
+      type: 'approve' | 'withdraw-approval' | 'reject';
+      at: Time;
+      by: string;
+      role?: string;
+      planHash: string;
+      comment?: string | undefined;
+    }
   | { type: 'pause'; at: Time; reason: PauseReason; detail: string }
   | { type: 'resume'; at: Time; accepting?: string | undefined }
   /** What ended by itself ends its pause by itself: a window opened, a source of metrics is back. */
