@@ -63,7 +63,9 @@ async function measured(log: (line: string) => void, flags: Flags, parts: Parts)
     bares.push(await bareRun());
     const { pointsPerS, windowsPerS } = paths.at(-1)!;
     const alone = bares.at(-1)!.windowsPerS;
-    log(`  round ${round + 1}: ${fixed(pointsPerS)} points/s, ${fixed(windowsPerS)} windows/s; unnest alone ${fixed(alone)} windows/s`);
+    log(
+      `  round ${round + 1}: ${fixed(pointsPerS)} points/s, ${fixed(windowsPerS)} windows/s; unnest alone ${fixed(alone)} windows/s`,
+    );
   }
   const rssAfter = (await server.use()).rssMb;
   const found = total(await check(await fleet.ledger(), server.query));

@@ -66,7 +66,23 @@ export class Flood {
 }
 
 /** Values that can be asked for; a sketch, a histogram or a table of classes counts one. */
-const pointsOfWindow = ['ok', 'errors', 'sheds', 'computeCpuUs', 'queue', 'compute', 'total', 'classes', 'otherClasses', 'scores']
-  .concat(['queueDepthMax', 'rssBytes']).length;
-const pointsOfVitals = ['cpu', 'memoryUsedBytes', 'memoryTotalBytes', 'supervisorRssBytes', 'runnerRssBytes', 'temperatureC']
-  .concat(['throttled', 'powerW', 'outboxRecords', 'outboxBytes', 'outboxDropped']).length;
+const pointsOfWindow = [
+  'ok',
+  'errors',
+  'sheds',
+  'computeCpuUs',
+  'queue',
+  'compute',
+  'total',
+  'classes',
+  'otherClasses',
+  'scores',
+].concat(['queueDepthMax', 'rssBytes']).length;
+const pointsOfVitals = [
+  'cpu',
+  'memoryUsedBytes',
+  'memoryTotalBytes',
+  'supervisorRssBytes',
+  'runnerRssBytes',
+  'temperatureC',
+].concat(['throttled', 'powerW', 'outboxRecords', 'outboxBytes', 'outboxDropped']).length;

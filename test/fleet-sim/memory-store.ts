@@ -10,10 +10,7 @@ import {
 } from '@flotilla/agent/supervisor/outbox-schema';
 import { SentSpans } from '@flotilla/agent/supervisor/sent-spans';
 
-export type RecordStore = Pick<
-  OutboxStore,
-  'append' | 'nextBatch' | 'ack' | 'sendAgain' | 'startNewStream' | 'state' | 'close'
->;
+export type RecordStore = Pick<OutboxStore, 'append' | 'nextBatch' | 'ack' | 'sendAgain' | 'startNewStream' | 'state' | 'close'>;
 export interface MemoryStoreOptions {
   /** More is dropped, oldest windows first; what was sent is kept. */
   readonly maxRecords: number;

@@ -10,5 +10,4 @@ export function seeded(seed: number): () => number {
 }
 
 /** Of a normal distribution (Box and Muller). */
-export const normal = (random: () => number) =>
-  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+export const normal = (random: () => number) => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());

@@ -1,6 +1,15 @@
 import type { Committed, Report } from '@flotilla/agent/core/slot-state';
 import type { OutboxState } from '@flotilla/agent/supervisor/outbox-schema';
-import type { BootId, Digest, EventRecord, InferenceWindow, SlotName, TelemetryRecord, UpdateEvent, Vitals } from '@flotilla/protocol';
+import type {
+  BootId,
+  Digest,
+  EventRecord,
+  InferenceWindow,
+  SlotName,
+  TelemetryRecord,
+  UpdateEvent,
+  Vitals,
+} from '@flotilla/protocol';
 import { Distinct } from './ledger.js';
 import type { SimulatedModel } from './simulated-model.js';
 

@@ -123,6 +123,11 @@ export class SimulatedDevice {
     this.#acknowledged = listener;
   }
 
+  /** As when its network goes for a moment. */
+  cut(): void {
+    this.#link.cut();
+  }
+
   async stop(): Promise<void> {
     this.recorder.stop();
     for (const slot of this.#slots.values()) slot.stop();

@@ -67,7 +67,10 @@ export class Uplink {
 
   #setTimers(): void {
     for (const timer of this.#timers) clearInterval(timer);
-    this.#timers = [setInterval(() => this.uploadNow(), this.#uploadS * 1000), setInterval(() => this.pump(), resendTickS * 1000)];
+    this.#timers = [
+      setInterval(() => this.uploadNow(), this.#uploadS * 1000),
+      setInterval(() => this.pump(), resendTickS * 1000),
+    ];
   }
 
   async #run(): Promise<void> {

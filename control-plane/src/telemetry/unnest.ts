@@ -54,8 +54,7 @@ const special = /["\\]/;
 const quoted = (text: string) => `"${special.test(text) ? text.replaceAll(/["\\]/g, String.raw`\$&`) : text}"`;
 
 /** `unnest` would flatten an array of arrays, and reads no jsonb[] in this notation without a second round of quotes. */
-const travelsAs = (kind: Kind) =>
-  kind === 'int[]' || kind === 'jsonb' ? 'text' : kind === 'timestamptz' ? 'int8' : kind;
+const travelsAs = (kind: Kind) => (kind === 'int[]' || kind === 'jsonb' ? 'text' : kind === 'timestamptz' ? 'int8' : kind);
 
 function received(name: string, kind: Kind): string {
   if (kind === 'timestamptz') return `to_timestamp(${name} / 1000.0)`;
