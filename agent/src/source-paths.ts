@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { SlotPipeline, SourceConfig, TriggerConfig } from '@flotilla/protocol';
+import type { OutputsConfig, SlotPipeline, SourceConfig, TriggerConfig } from '@flotilla/protocol';
 
 type Resolve = (path: string) => string;
 
@@ -14,11 +14,12 @@ export function pathsIn(pipeline: SlotPipeline): string[] {
   return paths;
 }
 
-const pipelineWith = (from: Resolve, { source, trigger, pipeline, record }: SlotPipeline): SlotPipeline => ({
+const pipelineWith = (from: Resolve, { source, trigger, pipeline, record, outputs }: SlotPipeline): SlotPipeline => ({
   ...(source ? { source: sourceFrom(from, source) } : {}),
   ...(trigger ? { trigger: triggerFrom(from, trigger) } : {}),
   ...(pipeline ? { pipeline } : {}),
   ...(record ? { record: { ...record, folder: from(record.folder) } } : {}),
+  ...(outputs ? { outputs: outputsFrom(from, outputs) } : {}),
 });
 
 const isUrl = (text: string) => /^[a-z][a-z0-9+.-]+:\/\//i.test(text);
@@ -39,6 +40,11 @@ function placeFrom(from: Resolve, source: SourceConfig): SourceConfig {
     return { ...source, lines: { ...source.lines, file: from(source.lines.file) } };
   return source;
 }
+
+const outputsFrom = (from: Resolve, outputs: OutputsConfig): OutputsConfig =>
+  Object.fromEntries(
+    Object.entries(outputs).flatMap(([kind, output]) => (output ? [[kind, { ...output, ...filesFrom(from, output) }]] : [])),
+  );
 
 const triggerFrom = (from: Resolve, trigger: TriggerConfig): TriggerConfig => ({
   ...trigger,

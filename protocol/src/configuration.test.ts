@@ -20,7 +20,7 @@ describe('a configuration', () => {
       { source: { radar: 'front' } },
       'slots.label.source: none of its keys (radar) says what kind of source it is; give it one of: directory, camera, video, recording, mqtt, push, audio, lines, opcua',
     ],
-    [{}, 'slots.label: says nothing; give it one of: source, trigger, pipeline, record'],
+    [{}, 'slots.label: says nothing; give it one of: source, trigger, pipeline, record, outputs'],
   ])('%j is refused in a sentence', (slot, sentence) => expect(say(slot)).toBe(`gateway.yaml: ${sentence}`));
   it('holds no password: it names a file', () =>
     expect(say({ source: { mqtt: 'mqtt://127.0.0.1', topic: 't', password: 'hunter2' } })).toBe(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { OutputsConfig } from './outputs.js';
 import { Crop } from './preprocess.js';
 
 /** Where a slot's inputs come from, what sets a capture off, and what the device changes in the release's pipeline: of `agent.yaml` and of the desired state. */
@@ -225,5 +226,6 @@ export const SlotPipeline = z.strictObject({
   trigger: TriggerConfig.optional(),
   pipeline: PipelineOverrides.optional(),
   record: RecordConfig.optional(),
+  outputs: OutputsConfig.optional(),
 });
 export type SlotPipeline = z.infer<typeof SlotPipeline>;

@@ -1,7 +1,8 @@
 import type { Committed, Report, SlotState, Target } from '@flotilla/agent/core/slot-state';
-import { freshSlot } from '@flotilla/agent/core/slot-state';
+import { asTold, freshSlot } from '@flotilla/agent/core/slot-state';
 import { Slot } from '@flotilla/agent/supervisor/slot';
 import type { EffectHandlers } from '@flotilla/agent/supervisor/slot-handlers';
+import { untilAllowed } from '@flotilla/agent/supervisor/until-allowed';
 import type { DesiredSlot, Digest, ReportedSlot, SlotName } from '@flotilla/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seeded } from './random.js';
@@ -56,15 +57,15 @@ export class SimulatedSlot {
 
   want(desired: DesiredSlot | undefined): void {
     if (!desired) return this.#slot.dispatch({ type: 'desired' });
-    const { deployment, manifestDigest: digest, release, probation } = desired;
-    this.#slot.dispatch({ type: 'desired', target: { deployment, digest, release, probation } });
+    const { deployment, manifestDigest: digest, release, probation, activate } = desired;
+    this.#slot.dispatch({ type: 'desired', target: { deployment, digest, release, probation, ...(activate && { activate }) } });
   }
 
   reported(): ReportedSlot {
     const { update, committed }: SlotState = this.#slot.state;
     const deployment = update.state === 'idle' ? undefined : update.target.deployment;
     const digest = this.#serving?.digest;
-    return { slot: this.#parts.name, deployment, digest, committed: committed?.digest, state: update.state };
+    return { slot: this.#parts.name, deployment, digest, committed: committed?.digest, state: asTold(update.state) };
   }
 
   stop(): void {
@@ -90,6 +91,10 @@ export class SimulatedSlot {
         }
         this.#known.add(target.digest);
         return { type: 'preflighted', run, variant };
+      },
+      'await-activation': async ({ run, target }, signal) => {
+        await untilAllowed(target.activate, Date.now, signal);
+        return { type: 'allowed', run };
       },
       activate: async ({ run, target }, signal) => {
         await takes(pace.activateMs, signal);

@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { TriggerConfig } from '@flotilla/protocol';
-import { connect, type IClientOptions, type MqttClient } from 'mqtt';
-import { backoffMs } from '../core/backoff.js';
+import type { MqttClient } from 'mqtt';
 import type { Handshake } from '../core/inspection.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { inspectionView } from './api/views.js';
+import { BrokerPeer } from './broker-peer.js';
 import { type Inspection, InspectionRefused, type Inspections } from './inspections.js';
 import { InspectionId } from './inspection-id.js';
 
 type Mqtt = NonNullable<TriggerConfig['mqtt']>;
 type Parts = { config: Mqtt; inspections: Inspections; log: Logger; slot: string };
 
-const restarts = { baseMs: 500, capMs: 15_000 };
+const offline = JSON.stringify({ state: 'offline' });
 const mostBytes = 4096;
 
 /**
@@ -21,60 +20,33 @@ const mostBytes = 4096;
  * `topic/state`, and each end is told on `topic/result`. Retained commands are passed over: nobody knows how old they are.
  */
 export class MqttTrigger {
-  #client: MqttClient | undefined;
-  #again: NodeJS.Timeout | undefined;
-  #attempts = 0;
-  #closed = false;
+  readonly #peer: BrokerPeer;
   readonly #unsubscribe: () => void;
 
   constructor(private readonly parts: Parts) {
     this.#unsubscribe = parts.inspections.subscribe((handshake, inspection) => this.#tell(handshake, inspection));
+    const { config, log, slot } = parts;
+    this.#peer = new BrokerPeer({
+      address: config,
+      session: () => ({
+        will: { topic: `${config.topic}/state`, payload: Buffer.from(offline), qos: 1, retain: true },
+      }),
+      onUp: (client) => void this.#begin(client),
+      onDown: (reason) => log.warn({ slot, reason }, 'the trigger can not reach its broker; it is being reached again'),
+      onMessage: (topic, payload, retained) => {
+        if (!retained) this.#take(topic, payload);
+      },
+    });
   }
 
   start(): void {
-    this.#connect();
+    this.#peer.start();
   }
 
   async stop(): Promise<void> {
-    this.#closed = true;
     this.#unsubscribe();
-    clearTimeout(this.#again);
     const { topic } = this.parts.config;
-    if (this.#client?.connected)
-      await this.#client
-        .publishAsync(`${topic}/state`, JSON.stringify({ state: 'offline' }), { qos: 1, retain: true })
-        .catch(() => {});
-    await this.#client?.endAsync(true).catch(() => {});
-  }
-
-  #connect(): void {
-    const { config, log, slot } = this.parts;
-    let options: IClientOptions;
-    try {
-      options = optionsOf(config);
-    } catch (error) {
-      log.error({ slot, reason: messageOf(error) }, 'the trigger can not reach its broker');
-      return this.#connectAgain();
-    }
-    const client = (this.#client = connect(config.url, options));
-    client.on('connect', () => {
-      this.#attempts = 0;
-      void this.#begin(client);
-    });
-    client.on('message', (topic, payload, { retain }) => {
-      if (!retain) this.#take(topic, payload);
-    });
-    client.on('error', (error) => log.warn({ slot, reason: messageOf(error) }, 'the trigger lost its broker'));
-    client.on('close', () => {
-      client.end(true);
-      this.#connectAgain();
-    });
-  }
-
-  #connectAgain(): void {
-    clearTimeout(this.#again);
-    if (this.#closed) return;
-    this.#again = setTimeout(() => this.#connect(), backoffMs(++this.#attempts, restarts, Math.random()));
+    await this.#peer.stop((client) => client.publishAsync(`${topic}/state`, offline, { qos: 1, retain: true }));
   }
 
   async #begin(client: MqttClient): Promise<void> {
@@ -111,17 +83,19 @@ export class MqttTrigger {
     inspections.command(id);
   }
 
+  /** That a capture was taken is no change of what is shown. */
   #tell(handshake: Handshake, inspection: Inspection | undefined): void {
-    this.#publish('state', stateView(handshake), true);
+    if (handshake.state !== 'busy' || handshake.capturing) this.#publish('state', stateView(handshake), true);
     if (inspection && (handshake.state === 'done' || handshake.state === 'error'))
       this.#publish('result', inspectionView(inspection), false);
   }
 
   /** Without a broker nobody is told; who comes back asks for the inspection by its id again. */
   #publish(what: 'state' | 'result', body: object, retain: boolean): void {
-    if (!this.#client?.connected) return;
+    const client = this.#peer.client;
+    if (!client) return;
     const { config, log, slot } = this.parts;
-    this.#client.publish(`${config.topic}/${what}`, JSON.stringify(body), { qos: 1, retain }, (error) => {
+    client.publish(`${config.topic}/${what}`, JSON.stringify(body), { qos: 1, retain }, (error) => {
       if (error) log.debug({ slot, reason: error.message }, 'the broker did not take it');
     });
   }
@@ -133,18 +107,6 @@ const stateView = (handshake: Handshake) => ({
   ...(handshake.state === 'ready' ? {} : { id: handshake.id }),
   ...(handshake.state === 'error' ? { reason: handshake.reason } : {}),
 });
-
-function optionsOf({ topic, username, passwordFile, caFile }: Mqtt): IClientOptions {
-  return {
-    clean: true,
-    reconnectPeriod: 0,
-    queueQoSZero: false,
-    will: { topic: `${topic}/state`, payload: Buffer.from(JSON.stringify({ state: 'offline' })), qos: 1, retain: true },
-    ...(username === undefined ? {} : { username }),
-    ...(passwordFile === undefined ? {} : { password: readFileSync(passwordFile, 'utf8').trim() }),
-    ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
-  };
-}
 
 /** Empty for a command without one; undefined for what is none. */
 function idIn(payload: Buffer): string | undefined {

@@ -35,6 +35,7 @@ export function startProgram(logLevel: string | undefined): void {
   async function take(message: unknown): Promise<void> {
     const order = ToGateway.safeParse(message);
     if (!order.success) throw new Error(`not an order: ${z.prettifyError(order.error)}`);
+    if (order.data.type === 'status') return gateway.told(order.data.status);
     const { http, slots } = order.data;
     if (http !== undefined) listening ??= new Listener(httpHandler(gatewayRoutes(gateway), log)).listen({ fd: http });
     await listening;

@@ -31,7 +31,8 @@ export class SlotGateway {
   readonly #runner: RunnerClient;
   readonly #closing = new AbortController();
   #source: Source | undefined;
-  #from: GatewaySlot['from'];
+  /** What may change without disturbing the work. */
+  #around: Pick<GatewaySlot, 'from' | 'outputs'>;
   #recorder: Recorder | undefined;
   #opened: Promise<void> = Promise.resolve();
   #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
@@ -39,10 +40,10 @@ export class SlotGateway {
   constructor(private readonly parts: SlotPipelineParts) {
     const { config, log, onSource } = parts;
     const { slot, socket, trigger, source, pipeline } = config;
-    this.#from = config.from;
+    this.#around = { from: config.from, outputs: config.outputs };
     this.results = new Results(staleAfterMs(config));
     this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
-    this.inspections = trigger && new Inspections(trigger);
+    this.inspections = trigger && new Inspections(trigger, () => this.lane.trouble);
     this.#runner = new RunnerClient(slot, socket);
     this.lane = new Lane({
       slot,
@@ -57,12 +58,12 @@ export class SlotGateway {
   }
 
   get config(): GatewaySlot {
-    return { ...this.parts.config, from: this.#from };
+    return { ...this.parts.config, ...this.#around };
   }
 
-  /** The same work, asked for by somebody else. */
-  cameFrom(from: GatewaySlot['from']): void {
-    this.#from = from;
+  /** The same work, asked for by somebody else or with other outputs. */
+  askedFor({ from, outputs }: Pick<GatewaySlot, 'from' | 'outputs'>): void {
+    this.#around = { from, outputs };
   }
 
   /** Undefined until it is open, and where there is none. */

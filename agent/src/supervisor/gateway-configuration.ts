@@ -129,8 +129,14 @@ function parseJson(text: string): unknown {
 /** The sections that `agent.yaml` gives each slot. */
 export const localPipelines = (slots: Readonly<Record<string, SlotPipeline>>): Record<string, SlotPipeline> =>
   Object.fromEntries(
-    Object.entries(slots).map(([name, { source, trigger, pipeline, record }]) => [
+    Object.entries(slots).map(([name, { source, trigger, pipeline, record, outputs }]) => [
       name,
-      { ...(source && { source }), ...(trigger && { trigger }), ...(pipeline && { pipeline }), ...(record && { record }) },
+      {
+        ...(source && { source }),
+        ...(trigger && { trigger }),
+        ...(pipeline && { pipeline }),
+        ...(record && { record }),
+        ...(outputs && { outputs }),
+      },
     ]),
   );

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import type { SlotName } from '@flotilla/protocol';
 import { backoffMs } from '../core/backoff.js';
 import { isErrno, messageOf } from '../errors.js';
-import { FromGateway, type GatewaySlot, type ToGateway } from '../gateway-protocol.js';
+import { FromGateway, type GatewaySlot, type SlotStatus, type ToGateway } from '../gateway-protocol.js';
 import type { ListeningSocket } from './listening-socket.js';
 import type { Log } from './runner-process.js';
 
@@ -12,6 +12,7 @@ export type GatewayOptions = {
   env?: NodeJS.ProcessEnv | undefined;
   log: Log;
   dataDir: string;
+  device: string;
   /** Where the gateway's own interface listens; bound here, so that a gateway that restarts refuses nobody. */
   http?: ListeningSocket | undefined;
   /** Of resident memory, before it is ended and begun anew. */
@@ -32,6 +33,7 @@ const partingMs = 3000;
 export class GatewayProcess {
   #child: ChildProcess | undefined;
   #slots: readonly GatewaySlot[] = [];
+  readonly #statuses = new Map<SlotName, SlotStatus>();
   #restart: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   #failures = 0;
@@ -53,6 +55,12 @@ export class GatewayProcess {
     else if (this.#isNeeded && !this.#restart) this.#begin();
   }
 
+  /** What a slot serves from now on. */
+  tell(status: SlotStatus): void {
+    this.#statuses.set(status.slot, status);
+    this.#send({ type: 'status', status });
+  }
+
   async stop(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#restart);
@@ -68,7 +76,7 @@ export class GatewayProcess {
   }
 
   get #isNeeded(): boolean {
-    return this.options.http !== undefined || this.#slots.some(({ source, trigger }) => source ?? trigger);
+    return this.options.http !== undefined || this.#slots.some(({ source, trigger, outputs }) => source ?? trigger ?? outputs);
   }
 
   #begin(): void {
@@ -95,13 +103,18 @@ export class GatewayProcess {
   }
 
   #sendConfiguration(): void {
-    const { dataDir, http } = this.options;
-    const order: ToGateway = {
+    const { dataDir, device, http } = this.options;
+    for (const status of this.#statuses.values()) this.#send({ type: 'status', status });
+    this.#send({
       type: 'configure',
       slots: [...this.#slots],
       dataDir,
+      device,
       ...(http ? { http: httpInChild } : {}),
-    };
+    });
+  }
+
+  #send(order: ToGateway): void {
     if (this.#child?.connected) this.#child.send(order, () => undefined);
   }
 

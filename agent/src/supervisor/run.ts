@@ -25,6 +25,7 @@ import type { RunnerProgram } from './runner-process.js';
 import { findSensors } from './sensors.js';
 import { loadSession, saveSession } from './session-number.js';
 import { Session } from './session.js';
+import { SlotStatuses } from './slot-statuses.js';
 import { Slots } from './slots.js';
 import { Trust } from './trust.js';
 import { TrustedClock } from './trusted-clock.js';
@@ -70,10 +71,11 @@ export async function run(start: Start): Promise<() => Promise<void>> {
   const config = restored?.desired.config ?? DeviceConfig.parse({});
   const sampler = new VitalsSampler(hardware.profile, findSensors(hardware.profile));
   const records: Records = new Records({ ...base, uptime, sampler, runnerRssBytes: () => slots.runnerRssBytes() });
-  const slots: Slots = buildSlots(base, records, config.windowS);
+  const gateway = makeGateway(base);
+  const statuses = new SlotStatuses((status) => gateway.tell(status));
+  const slots: Slots = buildSlots(base, records, statuses, config.windowS);
   await slots.start();
   if (restored && !restored.expired) slots.apply(restored.desired);
-  const gateway = makeGateway(base);
   const gatewayConfiguration = configureGateway(base, gateway, records);
   gatewayConfiguration.start(restored?.desired);
   await outbox.opened;
@@ -118,8 +120,9 @@ async function open(start: Start): Promise<{ base: Base; restored: Awaited<Retur
 }
 
 function buildSlots(
-  { config, program, headStart, hardware, versions, current, onAlarm }: Base,
+  { config, program, headStart, hardware, versions, current, clock, onAlarm }: Base,
   records: Records,
+  statuses: SlotStatuses,
   windowS: number,
 ): Slots {
   return new Slots({
@@ -147,19 +150,22 @@ function buildSlots(
       keep: keptPredictionFiles,
     },
     program,
+    clock: () => clock.now(),
     onEvent: (report) => records.update(report),
     onWindow: (window) => records.window(window),
     onAlarm: (name, message, slot) => onAlarm({ name, message, slot }),
+    onState: (slot, state) => statuses.take(slot, state),
   });
 }
 
-function makeGateway({ config, gateway: { path, http }, program, onAlarm }: Base): GatewayProcess {
+function makeGateway({ config, gateway: { path, http }, program, current, onAlarm }: Base): GatewayProcess {
   return new GatewayProcess({
     path,
     http,
     env: program.env,
     log: program.log,
     dataDir: config.data,
+    device: current.value.device,
     maxRssBytes: mostGatewayMb * megabyte,
     onAlarm: (name, message) => onAlarm({ name, message }),
   });

@@ -7,13 +7,14 @@ import type { Log } from './runner-process.js';
 import { type EffectHandlers, failureOf } from './slot-handlers.js';
 
 /** These lead towards a candidate: not begun unless the journal knows of it. */
-const forward = new Set<SlotEffect['type']>(['resolve', 'download', 'preflight', 'activate']);
+const forward = new Set<SlotEffect['type']>(['resolve', 'download', 'preflight', 'await-activation', 'activate']);
 export type SlotParts = {
   slot: SlotName;
   state: SlotState;
   journal: Pick<Journal, 'save'>;
   log: Log;
   onJournalFailure: (message: string) => void;
+  onState?: ((state: SlotState) => void) | undefined;
 };
 
 /** One slot: events are reduced one after another, the state is saved, then acted on. */
@@ -67,6 +68,7 @@ export class Slot {
     const moved = step.state !== this.#state;
     this.#state = step.state;
     const saved = !moved || this.#save();
+    if (moved) this.#parts.onState?.(step.state);
     for (const effect of step.effects) this.#act(effect, saved);
   }
 

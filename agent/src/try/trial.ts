@@ -56,6 +56,7 @@ export class Trial {
       env: programs.runner.env,
       log: programs.runner.log,
       dataDir,
+      device: 'trial',
       http,
       maxRssBytes: mostBytes.gateway,
       onAlarm: (_name, message) => onTrouble(message),

@@ -125,7 +125,7 @@ export class DeviceInbox {
     if (presence.reason === 'will') {
       watch.suspect(sender, presence, clock.now());
       counters.count('link.wills');
-    } else if (!(await sessions.left(sender, presence))) counters.count('link.late-goodbyes');
+    } else if (!(await sessions.left(sender, presence, clock.now()))) counters.count('link.late-goodbyes');
   }
 
   #drop(sender: Sender, kind: UpKind, counter: string, reason: string): void {

@@ -1,0 +1,147 @@
+import { readFile } from 'node:fs/promises';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { backoffMs } from '../core/backoff.js';
+import { messageOf } from '../errors.js';
+
+/** How a broker is reached; files are read anew for each connection, since certificates and passwords are renewed. */
+export type BrokerAddress = {
+  url: string;
+  username?: string | undefined;
+  passwordFile?: string | undefined;
+  caFile?: string | undefined;
+  certFile?: string | undefined;
+  keyFile?: string | undefined;
+};
+export type BrokerPeerOptions = {
+  address: BrokerAddress;
+  /** Of one connection: will, client id; made anew for each. */
+  session: () => Partial<IClientOptions>;
+  onUp: (client: MqttClient) => void;
+  /** Once for each connection that was up, and for each that could not be made; `isRefused`: no patience mends it. */
+  onDown: (reason: string, isRefused: boolean) => void;
+  onMessage?: (topic: string, payload: Buffer, retained: boolean) => void;
+  random?: () => number;
+};
+
+/** What is said on a connection that ends, if there is one, in place of the will. Within two seconds. */
+export type Goodbye = (client: MqttClient) => Promise<unknown>;
+
+const restarts = { baseMs: 500, capMs: 30_000 };
+/** CONNACK's codes for a bad name, password or permission. */
+const refusals: readonly unknown[] = [1, 2, 4, 5];
+const usual: IClientOptions = {
+  protocolVersion: 4,
+  clean: true,
+  keepalive: 15,
+  connectTimeout: 10_000,
+  // A connection of its own each time: no queue of the client's outlives one, and each has its own will.
+  reconnectPeriod: 0,
+  resubscribe: false,
+  queueQoSZero: false,
+};
+
+/** A broker that is reached again for as long as it takes. */
+export class BrokerPeer {
+  #client: MqttClient | undefined;
+  #again: NodeJS.Timeout | undefined;
+  #attempts = 0;
+  #closed = false;
+
+  constructor(private readonly options: BrokerPeerOptions) {}
+
+  /** Undefined while there is no connection. */
+  get client(): MqttClient | undefined {
+    return this.#client?.connected ? this.#client : undefined;
+  }
+
+  start(): void {
+    void this.#connect();
+  }
+
+  /** Ends the connection and reaches the broker anew, as after any end. */
+  restart(goodbye?: Goodbye): Promise<void> {
+    return this.#part(goodbye);
+  }
+
+  async stop(goodbye?: Goodbye): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#again);
+    await this.#part(goodbye);
+  }
+
+  async #part(goodbye: Goodbye | undefined): Promise<void> {
+    const parting = this.#client;
+    const client = this.client;
+    if (client && goodbye) await Promise.race([leave(client, goodbye).catch(() => {}), lapse(partingMs)]);
+    parting?.end(true);
+  }
+
+  async #connect(): Promise<void> {
+    let client: MqttClient;
+    try {
+      const options = { ...usual, ...(await credentialsOf(this.options.address)), ...this.options.session() };
+      if (this.#closed) return;
+      client = connect(this.options.address.url, options);
+    } catch (error) {
+      return this.#lost(messageOf(error), true);
+    }
+    this.#client = client;
+    let reason = 'the broker ended the connection';
+    let isRefused = false;
+    client.on('connect', () => {
+      this.#attempts = 0;
+      this.options.onUp(client);
+    });
+    client.on('message', (topic, payload, { retain }) => this.options.onMessage?.(topic, payload, retain));
+    client.on('error', (error) => {
+      const code = 'code' in error ? error.code : undefined;
+      isRefused = refusals.includes(code);
+      // Of several addresses for a name that all fail, Node says nothing but the code.
+      reason = messageOf(error) || String(code);
+      // MQTT.js leaves a refused connection open.
+      client.end(true);
+    });
+    client.once('close', () => {
+      client.end(true);
+      this.#lost(reason, isRefused);
+    });
+  }
+
+  #lost(reason: string, isRefused: boolean): void {
+    if (this.#closed) return;
+    this.options.onDown(reason, isRefused);
+    clearTimeout(this.#again);
+    this.#again = setTimeout(
+      () => void this.#connect(),
+      backoffMs(++this.#attempts, restarts, (this.options.random ?? Math.random)()),
+    );
+  }
+}
+
+/** In order, so that the broker does not say the will of one that has said goodbye itself. */
+async function leave(client: MqttClient, goodbye: (client: MqttClient) => Promise<unknown>): Promise<void> {
+  await goodbye(client);
+  await client.endAsync();
+}
+
+const partingMs = 1500;
+const lapse = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms).unref());
+
+async function credentialsOf({ username, passwordFile, caFile, certFile, keyFile }: BrokerAddress): Promise<IClientOptions> {
+  const [password, ca, cert, key] = await Promise.all([passwordFile, caFile, certFile, keyFile].map(contentsOf));
+  return {
+    ...(username === undefined ? {} : { username }),
+    ...(password ? { password: password.toString('utf8').trim() } : {}),
+    ...(ca ? { ca } : {}),
+    ...(cert ? { cert } : {}),
+    ...(key ? { key } : {}),
+  };
+}
+
+async function contentsOf(path: string | undefined): Promise<Buffer | undefined> {
+  try {
+    return path === undefined ? undefined : await readFile(path);
+  } catch (error) {
+    throw new Error(`${path} can not be read: ${messageOf(error)}`, { cause: error });
+  }
+}

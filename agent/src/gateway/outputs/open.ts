@@ -1,0 +1,44 @@
+import type { OpenOutput, Output, OutputKind, OutputParts, SettingsOf } from './output.js';
+
+type Kind<K extends OutputKind> = {
+  /** What each slot says for itself; the rest describes the peer, which slots with the same description share. */
+  slotKeys: readonly (keyof SettingsOf<K>)[];
+  /** Each slot has a peer of its own, whatever others say: what one sends or waits for is no matter of another. */
+  apart?: boolean;
+  /** What only one peer of this device may have: two that differ and have the same are a mistake. */
+  exclusive: (settings: SettingsOf<K>) => string | undefined;
+  load: () => Promise<OpenOutput<K>>;
+};
+
+/** What only one output needs is loaded with it. */
+export const outputKinds: { [K in OutputKind]?: Kind<K> } = {
+  mqtt: {
+    apart: true,
+    slotKeys: [],
+    exclusive: ({ url, topic }) => (topic.includes('{slot}') ? undefined : `the topic ${topic} at ${url}`),
+    load: async () => (await import('./mqtt/output.js')).openMqtt,
+  },
+  webhook: {
+    apart: true,
+    slotKeys: [],
+    exclusive: () => undefined,
+    load: async () => (await import('./webhook/output.js')).openWebhook,
+  },
+  modbus: {
+    slotKeys: ['unit', 'base', 'wordOrder', 'labelChars', 'values', 'trigger'],
+    exclusive: ({ port }) => `port ${port}`,
+    load: async () => (await import('./modbus/modbus.js')).openModbus,
+  },
+  sparkplug: {
+    slotKeys: ['device'],
+    exclusive: ({ group, node, url }) =>
+      `the edge node ${node === undefined ? 'of this device' : `"${node}"`} in "${group}" at ${url}`,
+    load: async () => (await import('./sparkplug/sparkplug.js')).openSparkplug,
+  },
+};
+
+export async function openOutput<K extends OutputKind>(kind: K, parts: OutputParts<K>): Promise<Output> {
+  const known = outputKinds[kind];
+  if (!known) throw new Error(`this agent does not know the output "${kind}"`);
+  return (await known.load())(parts);
+}

@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { brokerKeys, segment } from './output-peer.js';
+
+/** Sparkplug B 3.0: this device is an edge node, the slot one of its devices. */
+export const SparkplugOutput = z.strictObject({
+  ...brokerKeys,
+  group: segment,
+  /** The device's name, where it is not said. */
+  node: segment.optional(),
+  /** The slot's name, where it is not said. */
+  device: segment.optional(),
+  /** The host that data is meant for: without it nothing is born, and values wait until it is online. */
+  primaryHost: segment.optional(),
+});
+export type SparkplugOutput = z.infer<typeof SparkplugOutput>;
