@@ -125,7 +125,9 @@ export class SimulatedSlot {
     let errors = 0;
     clearInterval(this.#beat);
     this.#beat = setInterval(() => {
-      for (let i = 0; i < perBeat; i++) this.#random() < share ? errors++ : ok++;
+      for (let i = 0; i < perBeat; i++)
+        if (this.#random() < share) errors++;
+        else ok++;
       const consecutiveErrors = share >= 1 ? errors : 0;
       this.#slot.dispatch({ type: 'heartbeat', run, at: this.#parts.now(), ok, errors, consecutiveErrors });
       const { update } = this.#slot.state;
