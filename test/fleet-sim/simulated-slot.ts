@@ -16,7 +16,7 @@ export interface Pace {
   /** Between the runner's heartbeats while it is on probation. */
   readonly beatMs: number;
 }
-export const usualPace: Pace = { downloadMs: 0, preflightMs: 0, activateMs: 0, beatMs: 50 };
+export const usualPace: Pace = { downloadMs: 0, preflightMs: 0, activateMs: 0, beatMs: 10 };
 
 export interface SlotParts {
   readonly name: SlotName;
