@@ -131,7 +131,8 @@ const apply = () =>
   );
 
 /** By somebody, before it had done what its plan says. */
-const wasEnded = ({ phase }: RolloutView) => phase === 'cancelled' || phase === 'rejected' || phase === 'superseded';
+const wasEnded = ({ phase }: RolloutView) =>
+  phase === 'cancelled' || phase === 'rejected' || phase === 'superseded' || phase === 'killed';
 
 const resume = () =>
   example(

@@ -23,6 +23,9 @@ export type BrokerPeerOptions = {
   random?: () => number;
 };
 
+/** What is said on a connection that ends, if there is one, in place of the will. Within two seconds. */
+export type Goodbye = (client: MqttClient) => Promise<unknown>;
+
 const restarts = { baseMs: 500, capMs: 30_000 };
 /** CONNACK's codes for a bad name, password or permission. */
 const refusals: readonly unknown[] = [1, 2, 4, 5];
@@ -56,17 +59,21 @@ export class BrokerPeer {
   }
 
   /** Ends the connection and reaches the broker anew, as after any end. */
-  restart(): void {
-    this.#client?.end(true);
+  restart(goodbye?: Goodbye): Promise<void> {
+    return this.#part(goodbye);
   }
 
-  /** `goodbye`: what is said on the connection that ends, if there is one, in place of the will. Within two seconds. */
-  async stop(goodbye?: (client: MqttClient) => Promise<unknown>): Promise<void> {
+  async stop(goodbye?: Goodbye): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#again);
+    await this.#part(goodbye);
+  }
+
+  async #part(goodbye: Goodbye | undefined): Promise<void> {
+    const parting = this.#client;
     const client = this.client;
     if (client && goodbye) await Promise.race([leave(client, goodbye).catch(() => {}), lapse(partingMs)]);
-    this.#client?.end(true);
+    parting?.end(true);
   }
 
   async #connect(): Promise<void> {

@@ -61,8 +61,11 @@ function nextMove(target: Known, event: UpdateEvent): Move | undefined {
   return { rollout: target.rollout, device: target.device, state, failure: event.failure ?? null, reason: event.reason ?? null };
 }
 
+/** Whatever the device does now, this rollout has no part in it. */
+const isOver = new Set<TargetState>(['rolled-back', 'already', 'left-out', 'superseded']);
+
 function nextState(target: Known, event: UpdateEvent): TargetState | undefined {
-  if (target.state === 'rolled-back' || target.state === 'already') return undefined;
+  if (isOver.has(target.state)) return undefined;
   if (target.state === 'rolling-back')
     return event.state === 'committed' || event.state === 'committed-unproven' ? 'rolled-back' : undefined;
   const reported = targetStateOf(target.digest, event);

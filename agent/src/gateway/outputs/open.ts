@@ -29,6 +29,12 @@ export const outputKinds: { [K in OutputKind]?: Kind<K> } = {
     exclusive: ({ port }) => `port ${port}`,
     load: async () => (await import('./modbus/modbus.js')).openModbus,
   },
+  sparkplug: {
+    slotKeys: ['device'],
+    exclusive: ({ group, node, url }) =>
+      `the edge node ${node === undefined ? 'of this device' : `"${node}"`} in "${group}" at ${url}`,
+    load: async () => (await import('./sparkplug/sparkplug.js')).openSparkplug,
+  },
 };
 
 export async function openOutput<K extends OutputKind>(kind: K, parts: OutputParts<K>): Promise<Output> {

@@ -52,7 +52,7 @@ export class MqttSlotOutput implements Output {
   start(): void {
     this.#unsubscribe = this.#port.subscribe((reading, cause) => this.#take(reading, cause));
     this.#watch = setInterval(() => {
-      if (this.#delivery.owedMs > mostOwedMs) this.#peer.restart();
+      if (this.#delivery.owedMs > mostOwedMs) void this.#peer.restart();
     }, lookMs).unref();
     this.#peer.start();
   }
