@@ -75,6 +75,11 @@ describe('the control plane may not name', () => {
     expect(judge({ radar: 'front' })).toEqual({ refused: expect.stringContaining('none of its keys (radar)') }));
 });
 
+it('an address that hides behind a name is none', () =>
+  expect(judge({ push: {} }, { outputs: { mqtt: { url: 'mqtt://localhost@evil.example' } } })).toEqual({
+    refused: expect.stringContaining('must hold no name and password'),
+  }));
+
 describe('the control plane may have outputs', () => {
   const webhook = { url: 'http://127.0.0.1:9000/a' };
   it.each<[string, object]>([
@@ -88,7 +93,6 @@ describe('the control plane may have outputs', () => {
   it.each<[string, object, string]>([
     ['send to another broker', { mqtt: { url: 'mqtts://evil.example' } }, `mqtt send to evil.example:8883, which is not open`],
     ['call what listens on this device', { webhook }, 'webhook send to 127.0.0.1:9000'],
-    ['hide an address in a name', { mqtt: { url: 'mqtt://localhost@evil.example' } }, 'evil.example:1883'],
     ['send to another port of an open peer', { sparkplug: { url: 'mqtt://broker.line3:1884', group: 'g' } }, 'broker.line3:1884'],
     ['listen for the network', { modbus: { host: '0.0.0.0' } }, 'modbus listen on 0.0.0.0:502, which is not open'],
     ['listen on IPv6', { opcua: { host: '::' } }, 'opcua listen on [::]:4840'],
