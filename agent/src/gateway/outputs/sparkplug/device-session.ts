@@ -48,7 +48,7 @@ export class DeviceSession {
     const there = new Set(metrics.filter(({ name }) => this.#values.has(name)).map(({ name }) => name));
     return [...this.#values]
       .filter((name) => !there.has(name))
-      .map((name) => ({ name, datatype: 'Double', value: null, at, quality: qualities.bad }));
+      .map((name) => ({ ...this.#metrics.get(name)!.now, value: null, at, quality: qualities.bad }));
   }
 
   /** Another release may have other values: those that it lacks are in no later birth, if they can be forgotten. Whether there are such. */
