@@ -40,13 +40,19 @@ const EngineFile = z.strictObject({
   /** What it is used for; absent: all that it has but the CPU. */
   providers: z.array(ExecutionProvider).min(1).optional(),
 });
-/**
- * Whether the control plane may say what the gateway does, and the folders that it may name files of: without one, it may name
- * none but cameras and serial lines.
- */
-const RemoteConfiguration = z
-  .union([z.enum(['accept', 'refuse']), z.strictObject({ folders: z.array(z.string().min(1)).max(64) })])
-  .transform((written) => ({ accept: written !== 'refuse', folders: typeof written === 'string' ? [] : written.folders }));
+const RemotelyOpen = z.strictObject({
+  /** That it may name files of: without one, it may name none but cameras and serial lines. */
+  folders: z.array(z.string().min(1)).max(64).default([]),
+  /** Beyond this device: where outputs may listen, and whom they may send to. */
+  outputs: z
+    .strictObject({ listen: z.array(Address).max(64).default([]), to: z.array(Address).max(64).default([]) })
+    .prefault({}),
+});
+/** Whether the control plane may say what the gateway does, and how much of the device and its network is open to it. */
+const RemoteConfiguration = z.union([z.enum(['accept', 'refuse']), RemotelyOpen]).transform((written) => ({
+  accept: written !== 'refuse',
+  ...(typeof written === 'string' ? RemotelyOpen.parse({}) : written),
+}));
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
@@ -111,8 +117,8 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   checkAddresses(file, resolved);
   const exposed = exposureComplaint(resolved) ?? gatewayComplaint(result.data.gateway?.listen.http);
   if (exposed) throw new ConfigError(`${file}: ${exposed}`);
-  const { accept, folders } = result.data.remoteConfiguration;
-  const remoteConfiguration = { accept, folders: folders.map((each) => resolve(folder, each)) };
+  const { folders, ...remote } = result.data.remoteConfiguration;
+  const remoteConfiguration = { ...remote, folders: folders.map((each) => resolve(folder, each)) };
   return deepFreeze({ ...result.data, folder, data: resolve(folder, result.data.data), slots: resolved, remoteConfiguration });
 }
 

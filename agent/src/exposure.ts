@@ -21,7 +21,7 @@ type Address = { host: string; port: number };
 /** `listen`: whatever a slot listens on; what has no host, a UNIX socket say, can't be reached from the network. */
 type Slot = { listen: Readonly<Record<string, unknown>>; expose?: Exposure | undefined };
 
-const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+export const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 const isAddress = (value: unknown): value is Address => typeof value === 'object' && value !== null && 'host' in value;
 

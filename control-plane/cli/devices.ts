@@ -1,6 +1,7 @@
 import { DeviceConfigurationView, type DeviceSlotView, DeviceView, TokenView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { describeDeviceConfiguration } from './configuration-text.js';
+import { pin, unpin, why } from './device-slots.js';
 import { example, facts, labelsText, print, table } from './output.js';
 import { suggesting } from './near-names.js';
 import type { ApiClient } from './client.js';
@@ -9,6 +10,7 @@ import { clientFor, labelOf } from './settings.js';
 export function devices(): Command {
   const noun = new Command('devices').description('Devices of the fleet');
   noun.addCommand(list()).addCommand(show()).addCommand(label()).addCommand(remove()).addCommand(replace());
+  noun.addCommand(pin()).addCommand(unpin()).addCommand(why());
   return noun;
 }
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ApiError } from './client.js';
+import { blocks } from './blocks.js';
 import { configurations } from './configurations.js';
 import { devices } from './devices.js';
 import { doctor } from './doctor.js';
@@ -7,6 +8,7 @@ import { events } from './events.js';
 import { groups } from './groups.js';
 import { ReleaseFolderError } from './push-release.js';
 import { releases } from './releases.js';
+import { kill, kills } from './kills.js';
 import { operators } from './operators.js';
 import { PlanFileError } from './plan-file.js';
 import { rollouts } from './rollouts.js';
@@ -16,7 +18,23 @@ import { status } from './status.js';
 import { tokens } from './tokens.js';
 import { WrittenFileError } from './written-file.js';
 
-const nouns = [devices, groups, releases, rollouts, configurations, tokens, operators, events, status, doctor, backup, restore];
+const nouns = [
+  devices,
+  groups,
+  releases,
+  rollouts,
+  kill,
+  kills,
+  blocks,
+  configurations,
+  tokens,
+  operators,
+  events,
+  status,
+  doctor,
+  backup,
+  restore,
+];
 
 /** After sysexits.h: the command line itself is wrong. */
 const usage = 64;

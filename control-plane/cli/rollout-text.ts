@@ -8,6 +8,7 @@ const ends: readonly RolloutView['phase'][] = [
   'rollback-incomplete',
   'cancelled',
   'superseded',
+  'killed',
   'paused',
 ];
 /** Nothing moves any more without somebody's command. */

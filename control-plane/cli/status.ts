@@ -21,5 +21,9 @@ const describe = (s: StatusView) =>
     devices: `${s.devices.online} of ${s.devices.total} online`,
     releases: s.releases,
     rollouts: `${s.rollouts.running} running, ${s.rollouts.paused} paused`,
+    blocked:
+      s.blocks > 0
+        ? `${s.blocks} ${s.blocks === 1 ? 'release or model' : 'releases or models'}: flotilla blocks list`
+        : undefined,
     ...s.counters,
   });

@@ -1,7 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
 import { EventsModule } from './events/events.module.js';
+import { BlocksModule } from './blocks/blocks.module.js';
 import { FleetModule } from './fleet/fleet.module.js';
+import { KillsModule } from './kills/kills.module.js';
 import { LinkModule, type LinkParts } from './link/link.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { PageController } from './page/page.controller.js';
@@ -30,8 +32,10 @@ export class AppModule {
         PlatformModule.forRoot(platform),
         TrustModule.forRoot(trust),
         AccessModule,
+        BlocksModule,
         EventsModule,
         FleetModule,
+        KillsModule,
         LinkModule.forRoot(link),
         ModelsModule,
         RolloutsModule,

@@ -1,6 +1,7 @@
 import type { StatusView } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { BlocksService } from './blocks/blocks.service.js';
 import { DevicesService } from './fleet/devices.service.js';
 import { ReleasesService } from './models/releases.service.js';
 import { Counters } from './platform/counters.js';
@@ -22,11 +23,13 @@ export class FleetTotals {
     @Inject(DataSource) private readonly db: DataSource,
     @Inject(DevicesService) private readonly devices: DevicesService,
     @Inject(ReleasesService) private readonly releases: ReleasesService,
+    @Inject(BlocksService) private readonly blocks: BlocksService,
   ) {}
 
-  async count(): Promise<Pick<StatusView, 'devices' | 'releases' | 'rollouts'>> {
-    const [devices, releases, phases] = await Promise.all([this.devices.count(), this.releases.count(), this.phases()]);
-    return { devices, releases, rollouts: { running: phases.get('running') ?? 0, paused: phases.get('paused') ?? 0 } };
+  async count(): Promise<Pick<StatusView, 'devices' | 'releases' | 'rollouts' | 'blocks'>> {
+    const counts = [this.devices.count(), this.releases.count(), this.phases(), this.blocks.countInForce()] as const;
+    const [devices, releases, phases, blocks] = await Promise.all(counts);
+    return { devices, releases, blocks, rollouts: { running: phases.get('running') ?? 0, paused: phases.get('paused') ?? 0 } };
   }
 
   async answers(): Promise<boolean> {

@@ -31,7 +31,8 @@ export type DeviceSlotView = z.infer<typeof DeviceSlotView>;
 export const DeviceView = z
   .object({
     id: DeviceId,
-    status: z.enum(['active', 'revoked']),
+    /** `pending`: enrolled, and told nothing before somebody approves it. `revoked`: removed. */
+    status: z.enum(['active', 'pending', 'revoked']),
     online: z.boolean(),
     lastSeen: time.optional(),
     profile: z.string(),
@@ -42,22 +43,59 @@ export const DeviceView = z
     epoch: z.int(),
     reportedEpoch: z.int().optional(),
     enrolledAt: time,
+    groups: z.array(GroupName),
+    /** Rollouts pass it by, and its silence is no alarm. */
+    maintenance: z.object({ reason: z.string(), since: time, until: time.optional(), actor: z.string() }).optional(),
     slots: z.array(DeviceSlotView),
   })
   .meta({ id: 'DeviceView' });
 export type DeviceView = z.infer<typeof DeviceView>;
 
+export const MaintenanceRequest = z
+  .object({ reason: z.string().trim().min(3).max(500), until: time.optional() })
+  .meta({ id: 'MaintenanceRequest' });
+export type MaintenanceRequest = z.infer<typeof MaintenanceRequest>;
+
 export const GroupView = z
-  .object({ name: GroupName, selector: z.string().optional(), members: z.array(DeviceId) })
+  .object({
+    name: GroupName,
+    selector: z.string().optional(),
+    size: z.int(),
+    /** The first hundred by id; `GET /devices?selector=group=NAME` has them all. */
+    members: z.array(DeviceId),
+    /** What the group depends on that devices report themselves, also by way of groups that it names. Only one with none may ever grant rights. */
+    facts: z.array(z.string()),
+  })
   .meta({ id: 'GroupView' });
 export type GroupView = z.infer<typeof GroupView>;
+const GroupSelector = z.string().min(1).max(1000);
+const GroupDevices = z.array(DeviceId).max(10_000);
 export const GroupCreate = z
-  .union([
-    z.object({ name: GroupName, selector: z.string().min(1).max(1000) }),
-    z.object({ name: GroupName, devices: z.array(DeviceId).max(10_000) }),
-  ])
+  .union([z.object({ name: GroupName, selector: GroupSelector }), z.object({ name: GroupName, devices: GroupDevices })])
   .meta({ id: 'GroupCreate' });
 export type GroupCreate = z.infer<typeof GroupCreate>;
+/** Another selector, another list, or a list with some more or fewer. */
+export const GroupChange = z
+  .union([
+    z.strictObject({ selector: GroupSelector }),
+    z.strictObject({ devices: GroupDevices }),
+    z.strictObject({ add: GroupDevices.default([]), remove: GroupDevices.default([]) }),
+  ])
+  .meta({ id: 'GroupChange' });
+export type GroupChange = z.infer<typeof GroupChange>;
+/** `group`: an existing one, to which it is compared. */
+export const GroupPreviewRequest = z
+  .object({ selector: GroupSelector, group: GroupName.optional() })
+  .meta({ id: 'GroupPreviewRequest' });
+export type GroupPreviewRequest = z.infer<typeof GroupPreviewRequest>;
+const Some = z.object({ size: z.int(), members: z.array(DeviceId) });
+/** Who would be in; of an existing group also who would join and who would leave. Of each the first hundred by id. */
+export const GroupPreview = Some.extend({
+  facts: z.array(z.string()),
+  joining: Some.optional(),
+  leaving: Some.optional(),
+}).meta({ id: 'GroupPreview' });
+export type GroupPreview = z.infer<typeof GroupPreview>;
 
 export const ReleaseView = z
   .object({
@@ -116,6 +154,8 @@ export const StageCounts = z.object({
   rejected: z.int(),
   deferred: z.int(),
   rolledBack: z.int(),
+  /** Taken over by a rollout of higher priority: outside of all other counts. */
+  superseded: z.int().optional(),
 });
 export type StageCounts = z.infer<typeof StageCounts>;
 
@@ -142,9 +182,10 @@ export const RolloutPhase = z.enum([
   'completed',
   'cancelled',
   'superseded',
+  'killed',
 ]);
 export type RolloutPhase = z.infer<typeof RolloutPhase>;
-export const PauseReason = z.enum(['manual', 'breach', 'inconclusive', 'window', 'metrics', 'state-regressed']);
+export const PauseReason = z.enum(['manual', 'breach', 'inconclusive', 'window', 'metrics', 'state-regressed', 'killed']);
 export type PauseReason = z.infer<typeof PauseReason>;
 
 export const RolloutView = z
@@ -185,7 +226,7 @@ export const RolloutPreview = z
         first: z.array(DeviceId),
       }),
     ),
-    /** Devices that could not run the release, whatever their profile decides. */
+    /** Devices that will not be offered it: they could not run it, or are pinned, or it is blocked there. */
     rejected: z.array(z.object({ device: DeviceId, reason: z.string() })),
     /** Devices that the plan targets and no stage takes. */
     leftOut: z.int(),
@@ -193,6 +234,19 @@ export const RolloutPreview = z
     leastS: z.number(),
     /** To download, over all devices: with the largest variant and nothing there yet. */
     mostBytes: z.int(),
+    /** Windows and blackouts that hold for it, and when they next let devices be offered it and begin to run it; null: never. */
+    calendars: z
+      .array(
+        z.object({
+          /** Absent: the plan's own. */
+          group: GroupName.optional(),
+          devices: z.int(),
+          offersFrom: z.iso.datetime().nullable(),
+          activatesFrom: z.iso.datetime().nullable(),
+          activatesUntil: z.iso.datetime().nullable(),
+        }),
+      )
+      .default([]),
   })
   .meta({ id: 'RolloutPreview' });
 export type RolloutPreview = z.infer<typeof RolloutPreview>;
@@ -202,7 +256,8 @@ export const RolloutCommand = z
     z.object({ type: z.literal('pause') }),
     z.object({ type: z.literal('resume'), accepting: z.string().min(3).max(500).optional() }),
     z.object({ type: z.literal('cancel') }),
-    z.object({ type: z.literal('roll-back') }),
+    /** `to`: in place of what the plan says, or of what each device ran before. */
+    z.object({ type: z.literal('roll-back'), to: ReleaseName.optional() }),
     /** Devices that did not get the release, for whatever reason, are offered it again. */
     z.object({ type: z.literal('retry') }),
     z.object({
@@ -237,6 +292,8 @@ export const TokenCreate = z
       .min(1)
       .max(30 * 86_400)
       .default(86_400),
+    /** `required`: the device is listed as pending, and is told nothing before somebody approves it. */
+    approval: z.enum(['none', 'required']).default('none'),
   })
   .meta({ id: 'TokenCreate' });
 export type TokenCreate = z.infer<typeof TokenCreate>;
@@ -277,9 +334,11 @@ export const StatusView = z
     database: z.enum(['embedded', 'external']),
     broker: z.object({ kind: z.enum(['embedded', 'external']), connected: z.boolean() }),
     leader: z.boolean(),
-    devices: z.object({ total: z.int(), online: z.int() }),
+    devices: z.object({ total: z.int(), online: z.int(), maintenance: z.int(), pending: z.int() }),
     releases: z.int(),
     rollouts: z.object({ running: z.int(), paused: z.int() }),
+    /** In force. */
+    blocks: z.int(),
     counters: z.record(z.string(), z.int()),
   })
   .meta({ id: 'StatusView' });

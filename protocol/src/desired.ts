@@ -8,6 +8,15 @@ export const Probation = z
   .meta({ id: 'Probation' });
 export type Probation = z.infer<typeof Probation>;
 
+/**
+ * When the candidate may take over, in milliseconds since 1970: it is fetched and proven at once, then waits. Absent: as soon as it
+ * can. `before`: not from then on. `hold`: not until another desired state says so. An agent that does not know it does not wait.
+ */
+export const Activate = z
+  .object({ after: z.int().min(0).optional(), before: z.int().min(0).optional(), hold: z.boolean().optional() })
+  .meta({ id: 'Activate' });
+export type Activate = z.infer<typeof Activate>;
+
 export const DesiredSlot = z
   .object({
     slot: SlotName,
@@ -17,9 +26,16 @@ export const DesiredSlot = z
     probation: Probation,
     /** Limits in microseconds from request to result: windows of this deployment count what is slower, under the same names. */
     slow: z.record(z.string().max(64), z.number().gt(0)).optional(),
+    activate: Activate.optional(),
   })
   .meta({ id: 'DesiredSlot' });
 export type DesiredSlot = z.infer<typeof DesiredSlot>;
+
+/** A release that a slot must not go back to by itself, nor go on with: it was taken away from it. */
+export const BlockedRelease = z
+  .object({ slot: SlotName, digest: Digest, reason: z.string().max(1000) })
+  .meta({ id: 'BlockedRelease' });
+export type BlockedRelease = z.infer<typeof BlockedRelease>;
 
 export const DeviceConfig = z
   .object({
@@ -29,6 +45,8 @@ export const DeviceConfig = z
     heartbeatS: z.number().min(1).max(3600).default(60),
     /** A `GatewayDocument`, which is parsed apart: one that cannot be read costs none of the other orders. */
     gateway: z.unknown().optional(),
+    /** Only what this device has run: nothing else could come back. */
+    blocked: z.array(BlockedRelease).max(256).optional(),
   })
   .meta({ id: 'DeviceConfig' });
 export type DeviceConfig = z.infer<typeof DeviceConfig>;

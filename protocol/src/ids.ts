@@ -35,6 +35,8 @@ export const DeploymentId = z.uuid().brand<'DeploymentId'>();
 export type DeploymentId = z.infer<typeof DeploymentId>;
 export const RolloutId = z.uuid().brand<'RolloutId'>();
 export type RolloutId = z.infer<typeof RolloutId>;
+export const BlockId = z.uuid().brand<'BlockId'>();
+export type BlockId = z.infer<typeof BlockId>;
 /** Made at each start of a supervisor. */
 export const BootId = z.uuid().brand<'BootId'>();
 export type BootId = z.infer<typeof BootId>;

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { Bytes } from './bytes.js';
+import { Blackout, Windows } from './calendar.js';
 import { Probation } from './desired.js';
 import { Duration } from './duration.js';
 import { PlanGate } from './gate.js';
@@ -8,6 +10,7 @@ import { GroupName, ReleaseName, SlotName } from './ids.js';
 const fraction = z.number().min(0).max(1);
 /** `2026-12-01T22:00:00+01:00`, or milliseconds since 1970; parsed to these. */
 const Instant = z.union([z.int().min(0), z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))]);
+const labelName = z.string().min(1).max(64);
 const stageName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 
 const stageTimes = {
@@ -67,7 +70,31 @@ export const PlanPace = z.strictObject({
   /** Devices offered a minute; `growth`: times so many after each minute. */
   perMinute: z.number().gt(0).optional(),
   growth: z.number().min(1).max(100).default(1),
+  /** Of the devices with one value of a label, so many, or such a share, may be under way at a time. */
+  maxUnavailable: z
+    .union([
+      z.strictObject({ by: labelName, count: z.int().min(1) }),
+      z.strictObject({ by: labelName, percent: z.number().gt(0).max(100) }),
+    ])
+    .optional(),
+  /** Bytes that may be offered for download in any span of this length. */
+  bandwidth: z.strictObject({ bytes: Bytes, per: Duration.refine((s) => s >= 1, 'must be at least 1s') }).optional(),
 });
+export type PlanPace = z.infer<typeof PlanPace>;
+
+/** How devices are taken back; nothing said: all at once, each to what it ran before. */
+export const PlanRollBack = z.strictObject({
+  /** For all of them, in place of what each ran before. */
+  to: ReleaseName.optional(),
+  /** Devices that may be on their way back at a time. */
+  maxInFlight: z.int().min(1).optional(),
+  /** Devices told a minute; `growth`: times so many after each minute. */
+  perMinute: z.number().gt(0).optional(),
+  growth: z.number().min(1).max(100).default(1),
+  /** More devices than this that fail on the release they go back to, and no other is told: the cure may be the disease. */
+  maxFailures: z.int().min(0).optional(),
+});
+export type PlanRollBack = z.infer<typeof PlanRollBack>;
 
 const shape = {
   apiVersion: z.literal('flotilla/v1').default('flotilla/v1'),
@@ -89,9 +116,21 @@ const shape = {
   approval: PlanApproval.optional(),
   /** Not before. */
   startAt: Instant.optional(),
+  /** Names of rollouts that have to be complete first: of each name, the newest counts. */
+  after: z.array(z.string().min(1).max(128)).min(1).max(16).optional(),
+  /** Takes devices over from rollouts that have a lower one, at the next offer; 0 where it is not said. */
+  priority: z.int().min(0).max(1000).optional(),
+  /** When devices may be offered the release and when they may begin to run it, besides what their groups say. */
+  windows: Windows.optional(),
+  blackouts: z.array(Blackout).max(100).optional(),
+  /** `override`: what the devices' groups say of windows and blackouts does not hold for this rollout. */
+  groupCalendars: z.enum(['respect', 'override']).optional(),
+  /** Devices under way at a pause, or when a window closes: they finish (the default), or hold before activation. */
+  inFlight: z.enum(['finish', 'hold']).optional(),
   /** Ends what other rollouts still do to these devices in this slot, instead of being refused. */
   supersede: z.boolean().default(false),
   onBreach: z.enum(['pause', 'roll-back']).default('roll-back'),
+  rollBack: PlanRollBack.optional(),
 };
 
 /** A rollout's plan, complete: an unknown key is an error. */

@@ -1,6 +1,8 @@
 import type { RolloutPlanInput } from './plan.js';
 
-type Preset = Partial<Pick<RolloutPlanInput, 'stages' | 'gates' | 'evidence' | 'success' | 'pace' | 'onBreach'>>;
+type Preset = Partial<
+  Pick<RolloutPlanInput, 'stages' | 'gates' | 'evidence' | 'success' | 'pace' | 'onBreach' | 'groupCalendars'>
+>;
 
 /** What a plan says that names one of these and leaves the rest out; each key that it writes stands in place of the preset's. */
 export const presets = {
@@ -46,6 +48,7 @@ export const presets = {
     gates: [{ metric: 'errors', max: 0.05, margin: 0.3, minInferences: 20 }],
     evidence: { falseAlarm: 0.05, pass: 0.2, maxWait: '30m' },
     success: { committed: 0.9, coverage: 0.5, maxDeferred: 0.5, deviceDeadline: '10m' },
+    groupCalendars: 'override',
     onBreach: 'roll-back',
   },
 } as const satisfies Record<string, Preset>;

@@ -7,6 +7,7 @@ const steps = [
   ['format', 'oxfmt', ['--check']],
   ['OpenAPI in step', 'node', ['control-plane/dist/src/write-openapi.js', '--check']],
   ['slot OpenAPI in step', 'node', ['agent/dist/runner/openapi/write.js', '--check']],
+  ['gateway OpenAPI in step', 'node', ['agent/dist/gateway/openapi/write.js', '--check']],
   ['migrations in step', 'node', ['control-plane/dist/src/platform/check-migrations.js']],
 ];
 

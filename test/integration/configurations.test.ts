@@ -21,7 +21,7 @@ import {
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
-import { aNewDevice, enrolled } from '../support/fleet.js';
+import { aNewDevice, enrolled, reboarded } from '../support/fleet.js';
 
 let cp: TestControlPlane;
 let db: DataSource;
@@ -364,8 +364,7 @@ describe('what a device says of its configuration', () => {
     const [id] = ids as [DeviceId];
     await pushed({ group }, { label: folder('a') });
     await say(id, { epoch: 2, digest: digestOf(await gatewayOf(id)) });
-    await cp.api('POST', `devices/${id}/replacement`);
-    await enrolled(cp, aNewDevice(id));
+    await reboarded(cp, aNewDevice(id));
     expect(await shown(id)).toMatchObject({ state: 'pending', sections: [{ slot: 'label' }] });
   });
 });

@@ -177,16 +177,32 @@ describe('certificates', () => {
       await expect(connectClient(device.mqttUrl, { ...device.tls, cert, clientId: device.device })).rejects.toThrow();
     }
     expect(await enrol(device.token, {}, device.key)).toMatchObject({ status: 403, body: { code: 'CLAIM_REFUSED' } });
-    expect(await enrol(await aToken(), { name: device.device })).toMatchObject({ status: 409, body: { code: 'DEVICE_EXISTS' } });
+    expect(await enrol(await aToken(), { name: device.device }, device.key)).toMatchObject({
+      status: 403,
+      body: { code: 'CLAIM_REFUSED', detail: expect.stringContaining('delete the agent') },
+    });
+    // Its name is free; that lets none of its certificates in.
+    expect((await enrol(await aToken(), { name: device.device })).status).toBe(200);
+    for (const cert of [device.tls.cert, certificate]) {
+      expect((await ask('artifacts/' + 'a'.repeat(64), { ...device.tls, cert })).body.code).toBe('DEVICE_REVOKED');
+      await expect(connectClient(device.mqttUrl, { ...device.tls, cert, clientId: device.device })).rejects.toThrow();
+    }
   });
 
   test('a replacement token puts another board in the place of one', async () => {
     const old = await aDevice('press-1');
     const { status, body } = await at.api('POST', 'devices/press-1/replacement');
     expect(status).toBe(201);
+    const before = await mqtt(old);
     const key = await makeKeyRequest();
     const answer = await enrol(decodeClaimToken(body.token), {}, key);
     expect(answer.body.device).toBe('press-1');
+    await until(() => !before.connected, 'the old board is sent away');
+    await before.endAsync(true);
+    expect(await enrol(await aToken({ name: 'press-2' }), {}, old.key)).toMatchObject({
+      status: 403,
+      body: { code: 'CLAIM_REFUSED' },
+    });
     expect((await ask('artifacts/' + 'a'.repeat(64), old.tls)).status).toBe(403);
     const client = await mqtt({ ...old, tls: { ...old.tls, key: key.key, cert: answer.body.certificate } });
     await client.endAsync(true);

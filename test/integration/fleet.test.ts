@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { AdoptionService } from '@flotilla/control-plane/fleet/adoption.service';
 import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.service';
 import { DevicesService } from '@flotilla/control-plane/fleet/devices.service';
 import { SlotReportsService } from '@flotilla/control-plane/fleet/slot-reports.service';
@@ -17,7 +18,7 @@ import {
 import { DataSource, type EntityManager } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
-import { aNewDevice, enrolled } from '../support/fleet.js';
+import { aNewDevice, enrolled, reboarded } from '../support/fleet.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
 
 let cp: TestControlPlane;
@@ -39,6 +40,7 @@ afterAll(() => cp?.stop());
 const tx = <T>(work: (tx: EntityManager) => Promise<T>) => db.transaction(work);
 const show = async (id: DeviceId) => DeviceView.parse((await cp.api('GET', `devices/${id}`)).body);
 const assignments = () => cp.app.get(AssignmentsService);
+const adoption = () => cp.app.get(AdoptionService);
 const assign = (device: DeviceId, digest: ReturnType<typeof digestOfRelease> | null, owner = 'manual') =>
   tx((t) => assignments().assign(t, [{ device, digest }], { slot, owner })).then(([assigned]) => assigned!.deployment);
 const desired = (device: DeviceId) => tx((t) => assignments().desiredFor(t, device));
@@ -113,8 +115,9 @@ describe('devices', () => {
     const before = await show(id!);
     const { status, body } = await cp.api('POST', `devices/${id}/replacement`);
     expect([status, body.token]).toEqual([201, expect.stringMatching(/^fl1\./)]);
-    expect((await show(id!)).status).toBe('revoked');
-    await enrolled(cp, aNewDevice('replaced', { labels: { line: '3' } }));
+    expect((await show(id!)).status).toBe('active');
+    await reboarded(cp, aNewDevice('replaced', { labels: { line: '3', site: 'mars' } }));
+    expect(await outboxOf(id!)).toEqual(['send-desired', 'renew-session']);
     const after = await show(id!);
     expect(after).toMatchObject({
       status: 'active',
@@ -134,10 +137,12 @@ describe('groups', () => {
     );
     expect((await cp.api('POST', 'groups', { name: 'listed', devices: [a, b, a] })).body).toEqual({
       name: 'listed',
+      size: 2,
       members: [a, b],
+      facts: [],
     });
     const selected = await cp.api('POST', 'groups', { name: 'selected', selector: 'room=two' });
-    expect(selected.body).toEqual({ name: 'selected', selector: 'room=two', members: [b] });
+    expect(selected.body).toEqual({ name: 'selected', selector: 'room=two', size: 1, members: [b], facts: [] });
     expect((await cp.api('GET', 'groups')).body.items.map((g: { name: string }) => g.name)).toEqual(['selected', 'listed']);
     const match = (group: string) => tx((t) => cp.app.get(DevicesService).match(t, { group }));
     expect((await match('listed')).map((row) => row.id)).toEqual([a, b]);
@@ -270,9 +275,9 @@ describe('desired state', () => {
     const committed = digestOfRelease(newer);
     const other = SlotName.parse('counting');
     const told: string[] = [];
-    assignments().whenRegressed(async (_tx, detail) => void told.push(detail));
+    adoption().whenRegressed(async (_tx, detail) => void told.push(detail));
     await tx((t) =>
-      assignments().adopt(
+      adoption().adopt(
         t,
         id!,
         [
@@ -301,7 +306,7 @@ describe('desired state', () => {
       committed: committed ? digestOfRelease(committed) : sha256('never seen'),
       state: 'committed' as const,
     });
-    await tx((t) => assignments().adopt(t, id!, [reported('a', lost), reported('b', null)], 5));
+    await tx((t) => adoption().adopt(t, id!, [reported('a', lost), reported('b', null)], 5));
     const { state } = await desired(id!);
     expect(state.slots.map((s) => s.release)).toEqual([
       'product-classifier@7.0.0',

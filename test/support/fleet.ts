@@ -17,6 +17,13 @@ export const aNewDevice = (id: string, change: Partial<NewDevice> = {}): NewDevi
   ...change,
 });
 
+/** Another board in the place of a device, as a replacement token lets it in. */
+export async function reboarded(controlPlane: TestControlPlane, device: NewDevice): Promise<void> {
+  await controlPlane.app
+    .get(DataSource)
+    .transaction((tx) => controlPlane.app.get(DevicesService).enrol(tx, device, { replace: true }));
+}
+
 /** Devices as enrolment makes them, without the agents. */
 export async function enrolled(controlPlane: TestControlPlane, ...devices: NewDevice[]): Promise<DeviceId[]> {
   await controlPlane.app.get(DataSource).transaction(async (tx) => {

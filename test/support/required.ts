@@ -1,18 +1,25 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe } from 'vitest';
 
 /** `FLOTILLA_PYTHON` names another one, such as a virtual environment's. */
 export const pythonProgram = process.env['FLOTILLA_PYTHON'] ?? 'python3';
 
+const rtspServer = fileURLToPath(new URL('./rtsp-server.py', import.meta.url));
+
 /** What a machine may lack. `FLOTILLA_REQUIRE=mosquitto` (a comma between several) turns the skip into a failure. */
 const probes = {
   mosquitto: () => spawnSync('mosquitto', ['-h']).error === undefined,
   socat: () => spawnSync('socat', ['-V']).error === undefined,
+  /** With what streams an MP4 of H.264 by it. */
+  'gst-rtsp-server': () => spawnSync('/usr/bin/python3', [rtspServer, '--probe']).status === 0,
   ffmpeg: () => spawnSync('ffmpeg', ['-version']).error === undefined,
   'onnx-testdata': () => existsSync('/usr/share/libonnx-testdata/data'),
   /** With what the Python engine needs. */
   python: () => spawnSync(pythonProgram, ['-c', 'import numpy, onnxruntime']).status === 0,
+  /** Python with the clients of test/peers/requirements.txt. */
+  peers: () => spawnSync(pythonProgram, ['-c', 'import pymodbus, asyncua, paho.mqtt, google.protobuf']).status === 0,
 } as const;
 const isRequired = (name: string) => (process.env['FLOTILLA_REQUIRE'] ?? '').split(',').includes(name);
 

@@ -72,6 +72,11 @@ describe('an inspection', () => {
       state: 'error',
       reason: 'there was no result within 1000 ms',
     });
+    expect(play([command('a'), captured('a'), { type: 'tick', at: 1000, trouble: 'no runner listens' }]).handshake).toMatchObject(
+      {
+        reason: 'there was no result within 1000 ms: no runner listens',
+      },
+    );
   });
 
   it('fails with the reason that is given', () =>

@@ -23,7 +23,8 @@ export type HandshakeEvent =
   | { type: 'result'; id: string; at: number }
   | { type: 'failure'; id: string; at: number; reason: string }
   | { type: 'acknowledge'; id: string }
-  | { type: 'tick'; at: number };
+  /** `trouble`: why nothing is inferred at present, where that is known. */
+  | { type: 'tick'; at: number; trouble?: string | undefined };
 
 export type HandshakeStep = { handshake: Handshake } | { refused: string };
 
@@ -45,7 +46,7 @@ export function reduceHandshake(handshake: Handshake, event: HandshakeEvent, rul
     case 'acknowledge':
       return acknowledge(handshake, event.id);
     case 'tick':
-      return { handshake: passed(handshake, event.at, rules) };
+      return { handshake: passed(handshake, event, rules) };
   }
 }
 
@@ -72,11 +73,13 @@ function acknowledge(handshake: Handshake, id: string): HandshakeStep {
 }
 
 /** Nobody acknowledged: the line goes on. No result in time: that is the result. */
-function passed(handshake: Handshake, at: number, rules: HandshakeRules): Handshake {
+type Tick = Extract<HandshakeEvent, { type: 'tick' }>;
+function passed(handshake: Handshake, { at, trouble }: Tick, rules: HandshakeRules): Handshake {
   if (handshake.state === 'ready' || handshake.until === undefined || at < handshake.until) return handshake;
   if (handshake.state !== 'busy') return { state: 'ready', sequence: handshake.sequence };
-  const what = handshake.capturing ? 'the source had no picture' : 'there was no result';
-  return failed(handshake, `${what} within ${rules.timeoutMs} ms`, at, rules);
+  const late = `within ${rules.timeoutMs} ms`;
+  if (handshake.capturing) return failed(handshake, `the source had no picture ${late}`, at, rules);
+  return failed(handshake, `there was no result ${late}${trouble ? `: ${trouble}` : ''}`, at, rules);
 }
 
 const failed = ({ sequence, id }: Busy, reason: string, at: number, rules: HandshakeRules): Handshake => ({

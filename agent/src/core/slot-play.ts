@@ -1,4 +1,4 @@
-import type { DeploymentId, Digest, FailureClass } from '@flotilla/protocol';
+import type { Activate, DeploymentId, Digest, FailureClass } from '@flotilla/protocol';
 import type { Death } from './death.js';
 import { freshSlot, type SlotEffect, type SlotEvent, type SlotState, type Target } from './slot-state.js';
 import { reduceUpdate } from './update.js';
@@ -23,6 +23,11 @@ export const want =
   (letter: string, n?: number): Move =>
   () => ({ type: 'desired', target: target(letter, n) });
 export const wantNothing: Move = () => ({ type: 'desired' });
+/** The same deployment at another time. */
+export const wantAt =
+  (letter: string, activate?: Activate): Move =>
+  () => ({ type: 'desired', target: { ...target(letter), activate } });
+export const allowed: Move = (s) => ({ type: 'allowed', run: candidate(s) });
 export const booted =
   (boots = 1): Move =>
   () => ({ type: 'booted', boots });
@@ -88,6 +93,7 @@ function inWords(effect: SlotEffect): string {
     case 'download':
     case 'preflight':
     case 'activate':
+    case 'await-activation':
       return `${effect.type} ${effect.target.digest[0]}`;
     case 'alarm':
       return `alarm ${effect.name}`;

@@ -1,8 +1,14 @@
-import type { DeploymentId, Digest, FailureClass, Probation, UpdateState } from '@flotilla/protocol';
+import type { Activate, DeploymentId, Digest, FailureClass, Probation, UpdateState } from '@flotilla/protocol';
 import type { Death } from './death.js';
 
 /** What the desired state asks of a slot. */
-export type Target = Readonly<{ deployment: DeploymentId; digest: Digest; release: string; probation: Probation }>;
+export type Target = Readonly<{
+  deployment: DeploymentId;
+  digest: Digest;
+  release: string;
+  probation: Probation;
+  activate?: Activate | undefined;
+}>;
 /** A release that proved itself here. */
 export type Committed = Readonly<{ deployment: DeploymentId; digest: Digest; release: string; variant: string }>;
 
@@ -17,6 +23,8 @@ export type UnderWay =
         state: 'resolved' | 'downloading' | 'waiting' | 'verified' | 'preflight' | 'compiling';
         variants: readonly string[];
       }>)
+  /** Proven, and not yet allowed to take over: told as `staged`. */
+  | (Attempt & Readonly<{ state: 'held'; variant: string; note?: string | undefined }>)
   | (Attempt & Readonly<{ state: 'staged'; variant: string }>)
   | (Attempt & Readonly<{ state: 'probation'; variant: string; since: number }>);
 export type Done = Readonly<{ state: 'committed' | 'committed-unproven'; target: Target; variant: string }>;
@@ -47,7 +55,7 @@ export type CandidateEvent = Readonly<{ run: number }> &
   (
     | Readonly<{ type: 'resolved'; variants: readonly string[] }>
     | Readonly<{ type: 'rejected' | 'failed' | 'swap-failed'; failure: FailureClass; reason: string }>
-    | Readonly<{ type: 'downloading' | 'downloaded' | 'preflighting' }>
+    | Readonly<{ type: 'downloading' | 'downloaded' | 'preflighting' | 'allowed' }>
     | Readonly<{ type: 'waiting' | 'compiling'; reason: string }>
     /** `note`: what an operator should know of a step that went well. */
     | Readonly<{ type: 'preflighted'; variant: string; note?: string | undefined }>
@@ -90,6 +98,8 @@ export type Wait = Readonly<{ minS: number; maxS: number; why?: string }>;
 export type SlotEffect =
   | Readonly<{ type: 'resolve'; run: number; target: Target }>
   | Readonly<{ type: 'download' | 'preflight'; run: number; target: Target; variants: readonly string[] }>
+  /** Answered by `allowed` when the target's time has come. */
+  | Readonly<{ type: 'await-activation'; run: number; target: Target }>
   | Readonly<{ type: 'activate'; run: number; target: Target; variant: string }>
   | Readonly<{ type: 'serve'; run: number; release: Committed; wait: Wait }>
   | Readonly<{ type: 'cancel' | 'stop-runner' | 'clear-boots' | 'collect' }>
@@ -108,3 +118,6 @@ export const recoveredSlot = (committed: Committed): SlotState => {
   const target = { ...release, probation: { inferences: 20, timeoutS: 300 } };
   return { ...freshSlot, committed, update: { state: 'committed', target, variant } };
 };
+
+/** Held is a word of ours: whoever is told hears that it is staged, and why it waits. */
+export const asTold = (state: Update['state']): UpdateState => (state === 'held' ? 'staged' : state);

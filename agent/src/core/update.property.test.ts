@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as slot from './slot-play.js';
-import { freshSlot, type SlotEffect, type SlotEvent, type SlotState } from './slot-state.js';
+import { asTold, freshSlot, type SlotEffect, type SlotEvent, type SlotState } from './slot-state.js';
 import { reduceUpdate } from './update.js';
 
 const anyMove = fc.oneof(
@@ -16,6 +16,9 @@ const anyMove = fc.oneof(
     slot.downloaded,
     slot.preflighting,
     slot.preflighted,
+    slot.allowed,
+    slot.wantAt('b', { after: 1 }),
+    slot.wantAt('b', { hold: true }),
     slot.activated,
     slot.servingIsUp,
     slot.booted(1),
@@ -117,12 +120,23 @@ describe('whatever happens to a slot', () => {
       }
     }));
 
+  it('what is held begins no runner, and takes over only from there', () =>
+    always((taken) => {
+      for (const { before, event, after, effects } of taken) {
+        if (after.update.state === 'held' && event.type !== 'booted')
+          expect(starts(effects).map((e) => e.type)).not.toContain('activate');
+        if (event.type === 'allowed') expect([before.update.state, after.update.state]).toEqual(['held', 'staged']);
+      }
+    }));
+
   it('every move of the update is reported, once', () =>
     always((taken) => {
       for (const { before, event, after, effects } of taken) {
         if (event.type === 'shutdown' || before.update === after.update) continue;
+        // Another time for the same deployment, before it matters, is no move.
+        if (event.type === 'desired' && before.update.state === after.update.state && after.update.state !== 'held') continue;
         const reports = effects.filter((e) => e.type === 'report');
-        expect(reports.map((r) => r.state)).toEqual([after.update.state]);
+        expect(reports.map((r) => r.state)).toEqual([asTold(after.update.state)]);
       }
     }));
 });

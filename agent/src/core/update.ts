@@ -1,21 +1,22 @@
-import type { FailureClass } from '@flotilla/protocol';
+import type { Activate, FailureClass } from '@flotilla/protocol';
 import { judgeProbation } from './probation.js';
 import { bootServing, bringUp, servingBeats, servingDied, servingUp } from './serving.js';
-import type {
-  CandidateEvent,
-  Committed,
-  Died,
-  Fallen,
-  Heartbeat,
-  Report,
-  Served,
-  SlotEffect,
-  SlotEvent,
-  SlotState,
-  Step,
-  Target,
-  UnderWay,
-  Update,
+import {
+  asTold,
+  type CandidateEvent,
+  type Committed,
+  type Died,
+  type Fallen,
+  type Heartbeat,
+  type Report,
+  type Served,
+  type SlotEffect,
+  type SlotEvent,
+  type SlotState,
+  type Step,
+  type Target,
+  type UnderWay,
+  type Update,
 } from './slot-state.js';
 
 /** A candidate that was running when the power went is tried again so many times. */
@@ -50,6 +51,7 @@ export function reduceUpdate(state: SlotState, event: SlotEvent): Step {
     case 'preflighting':
     case 'compiling':
     case 'preflighted':
+    case 'allowed':
     case 'activated':
     case 'failed':
     case 'swap-failed':
@@ -95,13 +97,22 @@ function setDown(state: SlotState): SlotState {
 
 function offer(state: SlotState, target: Target): Step {
   const { update, committed } = state;
-  if (update.state !== 'idle' && update.target.deployment === target.deployment) return { state, effects: [] };
+  if (update.state !== 'idle' && update.target.deployment === target.deployment) return retime(state, update, target);
   const cancel: SlotEffect[] = isUnderWay(update) ? [{ type: 'cancel' }] : [];
   if (committed?.digest === target.digest) return commitAgain(state, target, committed, cancel);
   const back = committed && tookOver(update) ? bringUp(state, committed) : undefined;
   const { state: base, serve } = back ?? { state, serve: undefined };
   const offered = offerAgain(base, { target, run: 0, interruptions: 0, signalDeaths: 0 });
   return { state: offered.state, effects: [...cancel, ...(serve ? [serve] : []), ...offered.effects] };
+}
+
+/** The same deployment at another time: nothing is disturbed, and what is held waits for the new one. */
+function retime(state: SlotState, update: Exclude<Update, { state: 'idle' }>, { activate }: Target): Step {
+  if (!isUnderWay(update) || isSame(update.target.activate, activate)) return { state, effects: [] };
+  const target = { ...update.target, activate };
+  if (update.state !== 'held') return { state: { ...state, update: { ...update, target } }, effects: [] };
+  const held = hold(state, { ...update, target }, update.variant, update.note);
+  return { state: held.state, effects: [{ type: 'cancel' }, ...held.effects] };
 }
 
 /** The digest is proven here: nothing to fetch, and whatever was under way ends. */
@@ -162,7 +173,11 @@ function advance(state: SlotState, event: CandidateEvent): Step {
     case 'preflighted':
       if (update.state !== 'verified' && update.state !== 'preflight' && update.state !== 'compiling')
         return refuse(state, event);
-      return stage(state, update, event.variant, { reason: event.note });
+      return target.activate
+        ? hold(state, update, event.variant, event.note)
+        : stage(state, update, event.variant, { reason: event.note });
+    case 'allowed':
+      return update.state === 'held' ? stage(state, update, update.variant, { reason: update.note }) : refuse(state, event);
     case 'activated':
       if (update.state !== 'staged') return refuse(state, event);
       return enter(state, { ...attempt, state: 'probation', variant: update.variant, since: event.at }, [], {
@@ -176,6 +191,18 @@ function advance(state: SlotState, event: CandidateEvent): Step {
     case 'swap-failed':
       return update.state === 'staged' ? rollBack(state, update, event) : refuse(state, event);
   }
+}
+
+function hold(state: SlotState, update: UnderWay, variant: string, note: string | undefined) {
+  const run = state.runs + 1;
+  const attempt = { ...attemptOf(update), run };
+  const { target } = attempt;
+  return enter(
+    { ...state, runs: run },
+    { ...attempt, state: 'held', variant, note },
+    [{ type: 'await-activation', run, target }],
+    { reason: target.activate?.hold ? 'ready; waits to be told to take over' : 'ready; waits for its time to take over' },
+  );
 }
 
 function stage(state: SlotState, update: UnderWay, variant: string, told?: Told): Step {
@@ -279,9 +306,11 @@ function reportOf(update: Exclude<Update, { state: 'idle' }>, { committed }: Slo
   const { deployment, digest } = update.target;
   const { failure, reason } = told ?? ('failure' in update ? update : {});
   const variant = 'variant' in update ? update.variant : undefined;
-  return { type: 'report', deployment, digest, state: update.state, failure, reason, variant, committed: committed?.digest };
+  const at = asTold(update.state);
+  return { type: 'report', deployment, digest, state: at, failure, reason, variant, committed: committed?.digest };
 }
 
+const isSame = (a: Activate = {}, b: Activate = {}) => a.after === b.after && a.before === b.before && a.hold === b.hold;
 const isUnderWay = (update: Update): update is UnderWay => 'run' in update;
 /** The candidate serves, or is about to: the committed release's runner is gone, or goes. */
 const tookOver = (update: Update) => update.state === 'staged' || update.state === 'probation';

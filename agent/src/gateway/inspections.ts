@@ -29,7 +29,11 @@ export class Inspections {
   #timer: NodeJS.Timeout | undefined;
   #every: NodeJS.Timeout | undefined;
 
-  constructor(private readonly config: TriggerConfig) {}
+  /** `trouble`: why nothing is inferred at present; empty where all is well. */
+  constructor(
+    private readonly config: TriggerConfig,
+    private readonly trouble: () => string = () => '',
+  ) {}
 
   get handshake(): Handshake {
     return this.#handshake;
@@ -145,6 +149,7 @@ export class Inspections {
     clearTimeout(this.#timer);
     if (handshake.state === 'ready' || handshake.until === undefined) return;
     // A timer may fire a little early; the reducer would find that it is not time yet.
-    this.#timer = setTimeout(() => this.#take({ type: 'tick', at: now() }), Math.max(1, Math.ceil(handshake.until - now()) + 1));
+    const tick = () => this.#take({ type: 'tick', at: now(), trouble: this.trouble() });
+    this.#timer = setTimeout(tick, Math.max(1, Math.ceil(handshake.until - now()) + 1));
   }
 }

@@ -83,8 +83,9 @@ export class MqttTrigger {
     inspections.command(id);
   }
 
+  /** That a capture was taken is no change of what is shown. */
   #tell(handshake: Handshake, inspection: Inspection | undefined): void {
-    this.#publish('state', stateView(handshake), true);
+    if (handshake.state !== 'busy' || handshake.capturing) this.#publish('state', stateView(handshake), true);
     if (inspection && (handshake.state === 'done' || handshake.state === 'error'))
       this.#publish('result', inspectionView(inspection), false);
   }

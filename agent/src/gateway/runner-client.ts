@@ -68,7 +68,14 @@ export class RunnerClient {
 
     function fail(error: unknown): void {
       const nobody = isErrno(error, 'ECONNREFUSED', 'ENOENT', 'EAGAIN');
-      reject(new RunnerError('unavailable', nobody ? 'no runner listens' : `the runner went away: ${messageOf(error)}`));
+      reject(
+        new RunnerError(
+          'unavailable',
+          nobody
+            ? 'no runner listens: no release serves the slot yet, or it is being started'
+            : `the runner went away: ${messageOf(error)}`,
+        ),
+      );
     }
   }
 }

@@ -43,7 +43,7 @@ export class SlotGateway {
     this.#around = { from: config.from, outputs: config.outputs };
     this.results = new Results(staleAfterMs(config));
     this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
-    this.inspections = trigger && new Inspections(trigger);
+    this.inspections = trigger && new Inspections(trigger, () => this.lane.trouble);
     this.#runner = new RunnerClient(slot, socket);
     this.lane = new Lane({
       slot,

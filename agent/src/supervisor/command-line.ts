@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { decodeClaimToken, type ClaimToken } from '@flotilla/protocol';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { temporaryFolder } from './temporary-folder.js';
 import { ConfigError, loadConfig, type AgentConfig } from '../config.js';
 import { backoffMs } from '../core/backoff.js';
@@ -17,7 +17,7 @@ import { createLogging, type Logger } from './logger.js';
 import type { Log } from './runner-process.js';
 import { exitCodes, StartError } from './start-error.js';
 import { messageOf } from '../errors.js';
-import { printStatus } from './status.js';
+import { printModbusMap, printStatus } from './status.js';
 import type { WrittenTryOptions } from '../try/command.js';
 
 const programOf = (name: string) => fileURLToPath(new URL(`../runner/${name}.js`, import.meta.url));
@@ -31,7 +31,7 @@ interface Options {
   exitWithParent?: boolean;
 }
 
-/** `flotilla-agent run | enrol | engines | status | try`. */
+/** `flotilla-agent run | enrol | engines | status | modbus-map | try`. */
 export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   const program = new Command('flotilla-agent')
     .description('Runs the models that the control plane asks for on this device')
@@ -65,6 +65,15 @@ export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEn
     .option('--config <file>', 'configuration', 'agent.yaml')
     .addHelpText('after', '\nExample:\n  flotilla-agent status --config agent.yaml')
     .action((options: Options) => printStatus(loadConfig(options.config, env)));
+  program
+    .command('modbus-map')
+    .description('print the register map of the slots that have a modbus output, from the configuration in force')
+    .option('--config <file>', 'configuration', 'agent.yaml')
+    .addOption(new Option('--format <format>', 'of the table').choices(['csv', 'markdown']).default('csv'))
+    .addHelpText('after', '\nExample:\n  flotilla-agent modbus-map --config agent.yaml > map.csv')
+    .action((options: Options & { format: 'csv' | 'markdown' }) =>
+      printModbusMap(loadConfig(options.config, env), options.format),
+    );
   program
     .command('try <example>')
     .description('run an example on this machine, with its own input or another, without a control plane')

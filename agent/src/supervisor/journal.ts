@@ -1,4 +1,4 @@
-import { DeploymentId, Digest, FailureClass, Probation, type SlotName } from '@flotilla/protocol';
+import { Activate, DeploymentId, Digest, FailureClass, Probation, type SlotName } from '@flotilla/protocol';
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -6,7 +6,13 @@ import { type Committed, freshSlot, recoveredSlot, type SlotState } from '../cor
 import { readIfThere, writeDurably } from './durable-file.js';
 import { messageOf } from '../errors.js';
 
-const target = z.object({ deployment: DeploymentId, digest: Digest, release: z.string(), probation: Probation });
+const target = z.object({
+  deployment: DeploymentId,
+  digest: Digest,
+  release: z.string(),
+  probation: Probation,
+  activate: Activate.optional(),
+});
 const CommittedRecord = z.object({ deployment: DeploymentId, digest: Digest, release: z.string(), variant: z.string() });
 const count = z.int().min(0);
 const attempt = { target, run: count, interruptions: count, signalDeaths: count };
@@ -15,6 +21,7 @@ const update = z.discriminatedUnion('state', [
   z.object({ state: z.literal('idle') }),
   z.object({ state: z.literal('offered'), ...attempt }),
   z.object({ state: z.enum(['resolved', 'downloading', 'waiting', 'verified', 'preflight', 'compiling']), ...attempt, variants }),
+  z.object({ state: z.literal('held'), ...attempt, variant: z.string(), note: z.string().optional() }),
   z.object({ state: z.literal('staged'), ...attempt, variant: z.string() }),
   z.object({ state: z.literal('probation'), ...attempt, variant: z.string(), since: z.number() }),
   z.object({ state: z.enum(['committed', 'committed-unproven']), target, variant: z.string() }),

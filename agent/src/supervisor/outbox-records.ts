@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { coarsen } from './outbox-coarsen.js';
 import type { NewRecord, OutboxLimits } from './outbox-schema.js';
 
 /** Statements on the outbox's tables; the caller holds the transaction. What is removed is told in bytes. */
@@ -50,11 +51,13 @@ export function dropRecords(database: DatabaseSync, which: string, ...values: nu
   return removeRecords(database, which, ...values);
 }
 
-/** Drops what is too old or too much. */
+/** Makes what is too old or too much less: telemetry that was never sent grows coarser before anything is dropped. */
 export function keepBounds(database: DatabaseSync, bytes: number, limits: OutboxLimits, lifetime: number): number {
   const tooOld = lifetime - limits.maxAgeS;
   const oldest = single(database, 'SELECT added FROM record ORDER BY id LIMIT 1');
   let freed = oldest !== null && Number(oldest) < tooOld ? dropRecords(database, 'added < ?', tooOld) : 0;
+  if (bytes - freed > limits.maxBytes)
+    freed += coarsen(database, Math.max(bytes - freed - limits.maxBytes, limits.maxBytes / 50));
   for (const which of dropOrder) freed += dropOldest(database, which, bytes - freed - limits.maxBytes);
   return freed;
 }

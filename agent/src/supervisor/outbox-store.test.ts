@@ -1,8 +1,10 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { InferenceWindow } from '@flotilla/protocol';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { anInferenceWindow } from '../fixtures/telemetry.js';
 import type { NewRecord, OutboxBatch, RecordClass } from './outbox-schema.js';
 import { OutboxStore, type StoreOptions } from './outbox-store.js';
 
@@ -168,6 +170,37 @@ describe('the outbox', { timeout: 60_000 }, () => {
     expect(store.state()).toMatchObject({ dropped: 6, base: 5, next: 5, unsent: { event: 6 } });
     store.append([event(tenBytes('e6'))]);
     expect(store.nextBatch('event', { ...limits, maxRecords: 9 })?.bodies[0]).toBe(tenBytes('e1'));
+    store.close();
+  });
+
+  it('merges windows that were never sent before it drops any, the oldest ones first, and loses no count', () => {
+    const count = 300;
+    const bytesOf = (bodies: readonly string[]) => bodies.reduce((all, body) => all + Buffer.byteLength(body), 0);
+    const windows = Array.from({ length: count }, (_, i) =>
+      JSON.stringify(anInferenceWindow({ start: i * 10, end: (i + 1) * 10, ok: i })),
+    );
+    const sent = JSON.stringify(anInferenceWindow({ boot: '00000000-0000-4000-8000-000000000009', ok: 7 }));
+    const store = new OutboxStore(options({ limits: { maxBytes: bytesOf(windows) / 2, maxAgeS: 1e6 } }));
+    store.append([window(sent)]);
+    expect(store.nextBatch('window', limits)?.bodies).toEqual([sent]);
+    for (const body of windows) store.append([window(body)]);
+    const { dropped, bytes, records } = store.state();
+    expect({ dropped, isSmall: bytes <= bytesOf(windows) / 2, isFewer: records < count }).toEqual({
+      dropped: 0,
+      isSmall: true,
+      isFewer: true,
+    });
+    store.sendAgain();
+    const left: InferenceWindow[] = [];
+    for (let batch; (batch = store.nextBatch('window', { maxBytes: 1e6, maxRecords: 1000 }));)
+      left.push(...batch.bodies.map((body) => InferenceWindow.parse(JSON.parse(body))));
+    const [first, ...others] = left.toSorted(
+      (a, b) => Number(a.boot === anInferenceWindow().boot) - Number(b.boot === anInferenceWindow().boot) || a.start - b.start,
+    );
+    expect(first).toMatchObject({ ok: 7 });
+    expect(others.reduce((sum, { ok }) => sum + ok, 0)).toBe((count * (count - 1)) / 2);
+    expect(others.at(0)).toMatchObject({ start: 0, end: 600 });
+    expect(others.at(-1)).toMatchObject({ end: count * 10, ok: count - 1 });
     store.close();
   });
 

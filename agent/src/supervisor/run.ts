@@ -120,7 +120,7 @@ async function open(start: Start): Promise<{ base: Base; restored: Awaited<Retur
 }
 
 function buildSlots(
-  { config, program, headStart, hardware, versions, current, onAlarm }: Base,
+  { config, program, headStart, hardware, versions, current, clock, onAlarm }: Base,
   records: Records,
   statuses: SlotStatuses,
   windowS: number,
@@ -150,6 +150,7 @@ function buildSlots(
       keep: keptPredictionFiles,
     },
     program,
+    clock: () => clock.now(),
     onEvent: (report) => records.update(report),
     onWindow: (window) => records.window(window),
     onAlarm: (name, message, slot) => onAlarm({ name, message, slot }),

@@ -7,6 +7,7 @@ import { isErrno, messageOf } from '../errors.js';
 import type { Journal } from './journal.js';
 import type { ReleaseFetch } from './release-fetch.js';
 import { asUpdateFailure, type SlotRunners } from './slot-runners.js';
+import { untilAllowed } from './until-allowed.js';
 import type { VariantChoice } from './variant-choice.js';
 
 /** One handler per effect; each may run twice, since a power cut may repeat it. `signal`: the candidate was called off. */
@@ -25,6 +26,8 @@ export type HandlerParts = {
   random: () => number;
   /** Seconds of a clock that never goes back. */
   now: () => number;
+  /** Milliseconds since 1970, as far as this device can know them. */
+  clock: () => number;
 };
 
 export function slotHandlers(parts: HandlerParts): EffectHandlers {
@@ -53,6 +56,10 @@ export function slotHandlers(parts: HandlerParts): EffectHandlers {
       const measure = (v: string) =>
         runners.preflight(releaseOf(target, v), signal, (reason) => dispatch({ type: 'compiling', run, reason }));
       return { type: 'preflighted', run, variant: await choice.choose(target.digest, variants, measure) };
+    },
+    'await-activation': async ({ run, target }, signal) => {
+      await untilAllowed(target.activate, parts.clock, signal);
+      return { type: 'allowed', run };
     },
     activate: async ({ run, target, variant }, signal) => {
       const unproven = choice.remembered(target.digest, [variant]) === undefined;

@@ -7,11 +7,11 @@ import type { Log } from './runner-process.js';
 import { type EffectHandlers, failureOf } from './slot-handlers.js';
 
 /** These lead towards a candidate: not begun unless the journal knows of it. */
-const forward = new Set<SlotEffect['type']>(['resolve', 'download', 'preflight', 'activate']);
+const forward = new Set<SlotEffect['type']>(['resolve', 'download', 'preflight', 'await-activation', 'activate']);
 export type SlotParts = {
   slot: SlotName;
   state: SlotState;
-  journal: Journal;
+  journal: Pick<Journal, 'save'>;
   log: Log;
   onJournalFailure: (message: string) => void;
   onState?: ((state: SlotState) => void) | undefined;

@@ -9,7 +9,7 @@ import {
   weightsOf,
 } from '@flotilla/protocol';
 import { join } from 'node:path';
-import type { Committed, Report, SlotState, Target } from '../core/slot-state.js';
+import { asTold, type Committed, type Report, type SlotState, type Target } from '../core/slot-state.js';
 import { forecast, planSwap, type SwapMode, type SwapPlan } from '../core/swap-plan.js';
 import type { ThreadShares } from '../core/thread-budget.js';
 import type { Capability } from '../core/variant.js';
@@ -63,6 +63,8 @@ export type SlotsOptions = {
   random?: () => number;
   /** Seconds of a clock that never goes back. */
   now?: () => number;
+  /** Milliseconds since 1970, as far as this device can know them. */
+  clock?: () => number;
   deadlines?: Partial<Deadlines>;
 };
 /** The whole store is read only when the slots are up. */
@@ -152,7 +154,15 @@ export class Slots {
 
   #build(name: SlotName, choice: VariantChoice): () => void {
     const { options, releases } = { options: this.#options, releases: this.#releases };
-    const { program, onAlarm, onEvent, capability, random = Math.random, now = () => performance.now() / 1000 } = options;
+    const {
+      program,
+      onAlarm,
+      onEvent,
+      capability,
+      random = Math.random,
+      now = () => performance.now() / 1000,
+      clock = Date.now,
+    } = options;
     const { journal, state, bootCount, damage } = Journal.open(journalFolder(options.dataDir), name);
     const slot = new Slot({
       slot: name,
@@ -175,7 +185,19 @@ export class Slots {
     const dispatch = slot.dispatch.bind(slot);
     const report = (r: Report) => onEvent(slotReport(name, r));
     const alarm = (alarmName: string, message: string) => onAlarm(alarmName, message, name);
-    const handlers = slotHandlers({ releases, choice, runners, journal, capability, dispatch, report, alarm, random, now });
+    const handlers = slotHandlers({
+      releases,
+      choice,
+      runners,
+      journal,
+      capability,
+      dispatch,
+      report,
+      alarm,
+      random,
+      now,
+      clock,
+    });
     this.#built.set(name, { slot, runners, credentials });
     return () => {
       if (damage !== undefined) alarm('journal-damaged', damage);
@@ -277,11 +299,12 @@ export class Slots {
   }
 }
 
-const targetOf = ({ deployment, manifestDigest, release, probation }: DesiredSlot): Target => ({
+const targetOf = ({ deployment, manifestDigest, release, probation, activate }: DesiredSlot): Target => ({
   deployment,
   digest: manifestDigest,
   release,
   probation,
+  ...(activate ? { activate } : {}),
 });
 
 /** The contract bounds a reason to 2000 characters. */
@@ -303,5 +326,5 @@ function digestsOf({ committed, previous, update }: SlotState): Digest[] {
 
 function reportedSlot(slot: SlotName, { update, committed }: SlotState, serving: Digest | undefined): ReportedSlot {
   const deployment = update.state === 'idle' ? undefined : update.target.deployment;
-  return { slot, deployment, digest: serving, committed: committed?.digest, state: update.state };
+  return { slot, deployment, digest: serving, committed: committed?.digest, state: asTold(update.state) };
 }

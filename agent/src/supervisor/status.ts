@@ -3,6 +3,7 @@ import type { AgentConfig } from '../config.js';
 import { effectiveConfiguration } from './gateway-configuration.js';
 import { acceptedFile, deviceOf } from './gateway-slots.js';
 import { isLocked } from './data-lock.js';
+import { mapTable } from '../modbus-map.js';
 import { loadIdentity, validity } from './identity.js';
 import { readIfThere } from './durable-file.js';
 import { join } from 'node:path';
@@ -29,6 +30,16 @@ export function printStatus(config: AgentConfig): void {
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   for (const [label, value] of lines) console.log(`${label.padEnd(width)}  ${value}`);
+}
+
+/** Of the slots that have one. */
+export function printModbusMap(config: AgentConfig, format: 'csv' | 'markdown'): void {
+  const { slots } = effectiveConfiguration(join(config.data, acceptedFile), deviceOf(config), silent);
+  const served = Object.entries(slots).flatMap(([slot, { outputs }]) =>
+    outputs?.modbus ? [[slot, outputs.modbus] as const] : [],
+  );
+  if (served.length === 0) console.error('no slot has a modbus output; give one "outputs: { modbus: { port: 1502 } }"');
+  else console.log(mapTable(Object.fromEntries(served), format));
 }
 
 /** Of each slot, what the gateway is to do and who says so. */

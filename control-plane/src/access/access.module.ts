@@ -9,6 +9,8 @@ import { AdminTokenGuard } from './admin-token.guard.js';
 import { ClaimTokensController } from './claim-tokens.controller.js';
 import { ClaimTokensRepository } from './claim-tokens.repository.js';
 import { ClaimTokensService } from './claim-tokens.service.js';
+import { DeviceImportController } from './device-import.controller.js';
+import { DeviceImportService } from './device-import.service.js';
 import { EnrolmentService } from './enrolment.service.js';
 import { FirstContact } from './first-contact.js';
 import { OperatorsController } from './operators.controller.js';
@@ -18,12 +20,13 @@ import { PublicUrls } from './public-urls.js';
 /** Who may use the API, and how devices come in. */
 @Module({
   imports: [EventsModule, FleetModule],
-  controllers: [ClaimTokensController, OperatorsController],
+  controllers: [ClaimTokensController, DeviceImportController, OperatorsController],
   providers: [
     { provide: AdminToken, useFactory: ({ dataDir }: ControlPlaneConfig) => AdminToken.open(dataDir), inject: [CONFIG] },
     { provide: APP_GUARD, useClass: AdminTokenGuard },
     ClaimTokensRepository,
     ClaimTokensService,
+    DeviceImportService,
     EnrolmentService,
     FirstContact,
     OperatorsService,

@@ -7,6 +7,8 @@ export interface ClaimTokenRow {
   name: string | null;
   /** Lets another board take the place of the device `name`. */
   replace: boolean;
+  /** Whoever enrols with it waits until somebody approves it. */
+  approval: boolean;
   labels: Record<string, string>;
   createdAt: Date;
   expiresAt: Date;
@@ -22,6 +24,7 @@ export const ClaimTokenRow = new EntitySchema<ClaimTokenRow>({
     secretHash: { type: 'text', name: 'secret_hash', unique: true },
     name: { type: 'text', nullable: true },
     replace: { type: 'boolean', default: false },
+    approval: { type: 'boolean', default: false },
     labels: { type: 'jsonb' },
     createdAt: { type: 'timestamptz', name: 'created_at' },
     expiresAt: { type: 'timestamptz', name: 'expires_at' },

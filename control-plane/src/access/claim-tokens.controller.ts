@@ -23,11 +23,11 @@ export class ClaimTokensController {
     return this.tokens.list(query);
   }
 
-  /** Shuts the present board out and answers the claim token for the one that comes in its place. */
+  /** A claim token for a board that takes this one's place: it is shut out in the moment when the other enrols. */
   @Post('devices/:id/replacement')
   @ApiResponse({ status: 201, standardSchema: TokenView })
   async replace(@Param('id', { schema: DeviceId }) id: DeviceId) {
-    await this.devices.retire(id);
+    await this.devices.refuseGone(id);
     return this.tokens.createReplacement(id);
   }
 }

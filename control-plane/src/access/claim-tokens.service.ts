@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type DeviceId, encodeClaimToken, sha256, type TokenCreate, type TokenView } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
 import { EventsService } from '../events/events.service.js';
 import { ListQuery, type Page, pageFrom } from '../listing.js';
@@ -20,6 +21,8 @@ export const TokenSummary = z
     expiresAt: time,
     usedAt: time.optional(),
     device: z.string().optional(),
+    approval: z.enum(['none', 'required']),
+    replace: z.boolean(),
   })
   .meta({ id: 'TokenSummary' });
 export type TokenSummary = z.infer<typeof TokenSummary>;
@@ -41,9 +44,9 @@ export class ClaimTokensService {
     return this.make(request, false);
   }
 
-  /** For another board in the place of this device, which is to be retired first. */
+  /** For another board in the place of this device. */
   createReplacement(name: DeviceId): Promise<TokenView> {
-    return this.make({ name, labels: {}, expiresInS: replacementForS }, true);
+    return this.make({ name, labels: {}, expiresInS: replacementForS, approval: 'none' }, true);
   }
 
   async list(query: TokenQuery): Promise<Page<TokenSummary>> {
@@ -51,27 +54,38 @@ export class ClaimTokensService {
     return { ...page, items: page.items.map(summaryOf) };
   }
 
-  private async make({ name, labels, expiresInS }: TokenCreate, replace: boolean): Promise<TokenView> {
-    const secret = randomBytes(32).toString('base64url');
-    const createdAt = this.clock.now();
-    const expiresAt = new Date(createdAt.getTime() + expiresInS * 1000);
-    const unused = { usedAt: null, keyThumbprint: null, device: null };
-    const row = {
-      id: randomUUID(),
-      secretHash: sha256(secret),
-      name: name ?? null,
-      replace,
-      labels,
-      createdAt,
-      expiresAt,
-      ...unused,
-    };
+  /** The secrets are shown this once. */
+  async createAll(tx: EntityManager, requests: readonly TokenCreate[]): Promise<TokenView[]> {
+    const made = requests.map((request) => this.draw(request, false));
+    await this.tokens.insert(
+      tx,
+      made.map(({ row }) => row),
+    );
+    return made.map(({ view }) => view);
+  }
+
+  private async make(request: TokenCreate, replace: boolean): Promise<TokenView> {
+    const { row, view } = this.draw(request, replace);
     await this.tokens.transaction(async (tx) => {
-      await this.tokens.insert(tx, row);
-      const message = `claim token for ${name ?? 'any device'} created, good until ${expiresAt.toISOString()}`;
-      await this.events.append(tx, { kind: 'token-created', actor: 'admin', message, data: { token: row.id, labels, replace } });
+      await this.tokens.insert(tx, [row]);
+      const { name, labels, approval } = row;
+      const whom = replace ? `another board of ${name}` : (name ?? 'any device');
+      const message = `claim token for ${whom} created, good until ${view.expiresAt}`;
+      const data = { token: row.id, labels, replace, approval };
+      await this.events.append(tx, { kind: 'token-created', actor: 'admin', message, data });
     });
-    return { id: row.id, token: encodeClaimToken({ ...this.firstContact.pinned(), secret }), expiresAt: expiresAt.toISOString() };
+    return view;
+  }
+
+  private draw({ name, labels, expiresInS, approval }: TokenCreate, replace: boolean): { row: ClaimTokenRow; view: TokenView } {
+    const [id, secret, createdAt] = [randomUUID(), randomBytes(32).toString('base64url'), this.clock.now()];
+    const expiresAt = new Date(createdAt.getTime() + expiresInS * 1000);
+    const terms = { name: name ?? null, replace, labels, approval: approval === 'required' };
+    const unused = { usedAt: null, keyThumbprint: null, device: null };
+    return {
+      row: { id, secretHash: sha256(secret), ...terms, createdAt, expiresAt, ...unused },
+      view: { id, token: encodeClaimToken({ ...this.firstContact.pinned(), secret }), expiresAt: expiresAt.toISOString() },
+    };
   }
 }
 
@@ -83,4 +97,6 @@ const summaryOf = (row: ClaimTokenRow): TokenSummary => ({
   expiresAt: row.expiresAt.toISOString(),
   ...(row.usedAt !== null && { usedAt: row.usedAt.toISOString() }),
   ...(row.device !== null && { device: row.device }),
+  approval: row.approval ? 'required' : 'none',
+  replace: row.replace,
 });

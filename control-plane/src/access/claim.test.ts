@@ -8,6 +8,7 @@ const aToken = (overrides: Partial<ClaimTokenRow> = {}): ClaimTokenRow => ({
   secretHash: 'x',
   name: null,
   replace: false,
+  approval: false,
   labels: {},
   createdAt: at(0),
   expiresAt: at(24),

@@ -38,10 +38,10 @@ export class EnrolmentService {
     });
   }
 
-  /** The active device that holds this certificate; the sentence says why there is none. */
+  /** The device that holds this certificate, pending or active; the sentence says why there is none. */
   async deviceOf(commonName: string, serial: string): Promise<DeviceRow> {
     const row = await this.tokens.device(commonName as DeviceId);
-    if (row?.status === 'active' && !this.trust.isRevoked(serial)) return row;
+    if (row && row.status !== 'revoked' && !this.trust.isRevoked(serial)) return row;
     throw new AppError('DEVICE_REVOKED', `${commonName} is no device of this fleet any more: its certificate is revoked`);
   }
 
@@ -61,13 +61,9 @@ export class EnrolmentService {
   private async deviceFor(tx: EntityManager, token: ClaimTokenRow, request: EnrolRequest): Promise<DeviceId> {
     const device = DeviceId.parse(token.device ?? token.name ?? request.name ?? `device-${randomBytes(4).toString('hex')}`);
     const known = await this.tokens.device(device, tx);
-    if (known?.status !== 'revoked' || (token.replace && token.device === null)) return device;
-    if (token.device !== null)
-      throw new AppError('CLAIM_REFUSED', `${device} was enrolled with this claim token and has been removed since`);
-    throw new AppError(
-      'DEVICE_EXISTS',
-      `${device} was in this fleet before: choose another name, or run \`flotilla devices replace ${device}\``,
-    );
+    // The name of a removed device is free again; what was given out for that device is not.
+    if (known?.status !== 'revoked' || (token.device === null && !token.replace)) return device;
+    throw new AppError('CLAIM_REFUSED', `${device}, for which this claim token was, has been removed since`);
   }
 
   private async admit(tx: EntityManager, token: ClaimTokenRow, device: DeviceId, request: EnrolRequest): Promise<Enrolled> {
@@ -75,7 +71,8 @@ export class EnrolmentService {
     const { profile, hardwareClass } = request;
     // What the operator wrote into the token is not the device's to change.
     const labels = { ...request.labels, ...token.labels };
-    await this.devices.enrol(tx, { id: device, profile, hardwareClass, labels, ...certificateOf(issued) });
+    const { replace, approval } = token;
+    await this.devices.enrol(tx, { id: device, profile, hardwareClass, labels, ...certificateOf(issued) }, { replace, approval });
     const usedAt = token.usedAt ?? this.clock.now();
     await this.tokens.markUsed(tx, token.id, { usedAt, keyThumbprint: issued.keyThumbprint, device });
     return { device, certificatePem: issued.certificatePem };

@@ -1,7 +1,7 @@
 import type { StageCounts } from '@flotilla/protocol';
 
 /** Devices of one stage by state (DESIGN section 7): read in the transaction that also writes the verdict. */
-export type Counts = Readonly<StageCounts>;
+export type Counts = Readonly<Omit<StageCounts, 'superseded'>>;
 
 export const noCounts: Counts = {
   already: 0,

@@ -1,7 +1,8 @@
 import type { PauseReason } from '@flotilla/protocol';
 import type { Counts } from './counts.js';
 import type { Strata } from './gate.js';
-import type { PaceFrom } from './pace.js';
+import type { Budgets, PaceFrom } from './pace.js';
+import type { Returns } from './roll-back.js';
 
 /** Milliseconds since 1970; time comes in events, the reducer has no clock. */
 export type Time = number;
@@ -22,8 +23,13 @@ export type StageProgress = Readonly<{
   soakingSince?: Time;
   analysingSince?: Time;
   pace?: PaceFrom;
+  /** Since when none of its devices may move, and why: so long its deadline does not run. */
+  held?: Readonly<{ since: Time; why: string }>;
   accepted?: Accepted;
 }>;
+
+/** `to`: the release that all go back to, where it isn't what each ran before. `toldAt`: when a device was last told to, where there is a pace. */
+type Return = Readonly<{ stage: number; since: Time; detail: string; to?: string; toldAt?: Time }>;
 
 export type Approval = Readonly<{ by: string; at: Time; comment?: string | undefined }>;
 /** `planHash`: what is approved; `author` may not approve it. */
@@ -33,12 +39,12 @@ export type RolloutState = Readonly<{ submitted?: Submitted }> &
   (
     | { phase: 'draft' }
     | { phase: 'awaiting-approval'; stage: number; approvals: readonly Approval[]; accepted?: Accepted; detail: string }
-    | { phase: 'scheduled'; startAt: Time }
+    | { phase: 'scheduled'; startAt: Time; detail?: string }
     | ({ phase: 'running' } & StageProgress)
     | ({ phase: 'paused'; reason: PauseReason; detail: string; toAccept?: Accepted } & StageProgress)
-    | { phase: 'rolling-back'; stage: number; since: Time; detail: string }
-    | { phase: 'rolled-back' | 'rollback-incomplete'; stage: number; since: Time; detail: string }
-    | { phase: 'rejected' | 'completed' | 'cancelled' | 'superseded'; detail: string }
+    | ({ phase: 'rolling-back' } & Return)
+    | ({ phase: 'rolled-back' | 'rollback-incomplete' } & Return)
+    | { phase: 'rejected' | 'completed' | 'cancelled' | 'superseded' | 'killed'; detail: string }
   );
 
 /** Counts of one stage, and for each of its gates, in their order, the evidence by hardware class. */
@@ -47,7 +53,19 @@ export type StageObservation = Readonly<{ counts: Counts; gates: readonly Strata
  * One look at the rollout, read in one transaction. `rollingBack`: devices that were told to return and have not yet.
  * `alarms`: how many tests could raise a false alarm over the whole rollout, fixed when it was made.
  */
-export type Observation = Readonly<{ stages: readonly StageObservation[]; rollingBack: number; alarms: number }>;
+export type Observation = Readonly<{
+  stages: readonly StageObservation[];
+  rollingBack: number;
+  /** While it is taken back. */
+  returns?: Returns;
+  alarms: number;
+  held?: Held;
+  budgets?: Budgets;
+  /** The rollouts that have to be complete first, as they are. */
+  after?: readonly Readonly<{ name: string; phase: string }>[];
+}>;
+/** Of the stage under way: devices that may not be offered the release now, and offered ones that may not begin to run it. */
+export type Held = Readonly<{ waiting: number; open: number; why: string }>;
 
 export type RolloutEvent =
   | { type: 'start'; at: Time; planHash?: string; author?: string }
@@ -59,14 +77,22 @@ export type RolloutEvent =
   | { type: 'retry'; at: Time }
   | { type: 'cancel'; at: Time }
   | { type: 'supersede'; at: Time; detail: string }
-  | { type: 'roll-back'; at: Time; detail: string }
+  /** Its release was blocked on every device. */
+  | { type: 'kill'; at: Time; detail: string }
+  | { type: 'roll-back'; at: Time; detail: string; to?: string | undefined }
   | { type: 'observed'; at: Time; observation: Observation };
 
-/** Effects name sets of devices ('the devices of stage 2'); one SQL statement moves them. `most` absent: all that wait. */
+/**
+ * Effects name sets of devices ('the devices of stage 2'); one SQL statement moves them. `most` absent: all that wait; `each`: of
+ * the devices with one value of the label that maxUnavailable names, at most so many. `hold`, `let-go` and `withdraw` mean devices
+ * that were offered the release and do not run it yet.
+ */
 export type RolloutEffect =
-  | { type: 'offer-stage'; stage: number; most?: number }
+  | { type: 'offer-stage'; stage: number; most?: number; each?: Readonly<Record<string, number>> }
+  | { type: 'hold' | 'let-go' | 'withdraw' }
   | { type: 'retry-failed'; upTo: number }
-  | { type: 'roll-back' };
+  /** `most` absent: all that hold the release; `to` absent: each to what it ran before. */
+  | { type: 'roll-back'; most?: number; to?: string };
 export type Step = { state: RolloutState; effects: RolloutEffect[] } | { refused: string };
 export type StateOf<P extends RolloutState['phase']> = Extract<RolloutState, { phase: P }>;
 

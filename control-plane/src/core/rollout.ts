@@ -1,7 +1,8 @@
 import type { PauseReason, RolloutPlan } from '@flotilla/protocol';
 import { ask, hear, needsApproval } from './approval.js';
 import { allowance, offeredOf } from './pace.js';
-import { judgeStage } from './stage.js';
+import { rollBack, watchRollBack, watchStragglers } from './roll-back.js';
+import { clocked, judgeStage } from './stage.js';
 import {
   refuse,
   submittedOf,
@@ -39,22 +40,24 @@ export function reduceRollout(plan: RolloutPlan, state: RolloutState, event: Rol
         ? (hear(plan, state, event) ?? approved(plan, state, event.at))
         : refuse(state, event);
     case 'pause':
-      return state.phase === 'running' ? pause(state, event.reason, event.detail) : refuse(state, event);
+      return state.phase === 'running' ? pause(plan, state, event.reason, event.detail) : refuse(state, event);
     case 'resume':
-      return state.phase === 'paused' ? resume(state, event) : refuse(state, event);
+      return state.phase === 'paused' ? resume(plan, state, event) : refuse(state, event);
     case 'release':
       return state.phase === 'paused' && state.reason === event.reason
-        ? goOn(state, event.at, state.accepted)
+        ? goOn(plan, state, event.at, state.accepted)
         : refuse(state, event);
     case 'retry':
       return isUnderWay(state) ? to(state, { type: 'retry-failed', upTo: state.stage }) : refuse(state, event);
     case 'cancel':
-      return mayEnd(state) ? end(state, 'cancelled', 'cancelled; devices keep what they have') : refuse(state, event);
+      return mayEnd(state) ? end(plan, state, 'cancelled', 'cancelled; devices keep what they have') : refuse(state, event);
     case 'supersede':
-      return mayEnd(state) ? end(state, 'superseded', event.detail) : refuse(state, event);
+      return mayEnd(state) ? end(plan, state, 'superseded', event.detail) : refuse(state, event);
+    case 'kill':
+      return mayEnd(state) ? end(plan, state, 'killed', event.detail) : refuse(state, event);
     case 'roll-back':
       return isUnderWay(state) || state.phase === 'completed' || (state.phase === 'awaiting-approval' && state.stage > 0)
-        ? rollBack(state, stageOf(plan, state), event.at, event.detail)
+        ? rollBack(plan, state, { stage: stageOf(plan, state), at: event.at, detail: event.detail, release: event.to })
         : refuse(state, event);
     case 'observed':
       return observe(plan, state, event.at, event.observation);
@@ -72,20 +75,28 @@ function approved(plan: RolloutPlan, state: StateOf<'awaiting-approval'>, at: Ti
 
 function begin(plan: RolloutPlan, submitted: Pick<RolloutState, 'submitted'>, at: Time): Step {
   const { startAt = at } = plan;
-  return startAt > at ? to({ phase: 'scheduled', startAt, ...submitted }) : openStage(plan, submitted, 0, at);
+  return startAt > at || plan.after ? to({ phase: 'scheduled', startAt, ...submitted }) : openStage(plan, submitted, 0, at);
+}
+
+/** When its time has come and what it comes after is complete; what is not known is not complete. */
+function startIfDue(plan: RolloutPlan, state: StateOf<'scheduled'>, at: Time, { after = [] }: Observation): Step {
+  if (at < state.startAt) return to(state);
+  const phases = new Map(after.map(({ name, phase }) => [name, phase]));
+  const missing = (plan.after ?? []).find((name) => phases.get(name) !== 'completed');
+  if (missing === undefined) return openStage(plan, submittedOf(state), 0, at);
+  return to({ ...state, detail: `waits for rollout "${missing}", which is ${phases.get(missing) ?? 'not there'}` });
 }
 
 function observe(plan: RolloutPlan, state: RolloutState, at: Time, observation: Observation): Step {
   switch (state.phase) {
     case 'scheduled':
-      return at >= state.startAt ? openStage(plan, submittedOf(state), 0, at) : to(state);
+      return startIfDue(plan, state, at, observation);
     case 'running':
       return judge(plan, state, at, observation);
     case 'rolling-back':
-      return watchRollBack(plan, state, at, observation.rollingBack);
+      return watchRollBack(plan, state, at, observation);
     case 'rollback-incomplete':
-      // A device that was offline came back and returned after all.
-      return observation.rollingBack === 0 ? to({ ...state, phase: 'rolled-back' }) : to(state);
+      return watchStragglers(state, observation);
     case 'draft':
     case 'awaiting-approval':
     case 'paused':
@@ -94,20 +105,22 @@ function observe(plan: RolloutPlan, state: RolloutState, at: Time, observation: 
     case 'completed':
     case 'cancelled':
     case 'superseded':
+    case 'killed':
       return to(state);
   }
 }
 
-function judge(plan: RolloutPlan, state: StateOf<'running'>, at: Time, observation: Observation): Step {
+function judge(plan: RolloutPlan, seen: StateOf<'running'>, at: Time, observation: Observation): Step {
+  const state = clocked(seen, at, observation);
   const verdict = judgeStage(plan, state, at, observation);
   switch (verdict.type) {
     case 'breach':
-      if (plan.onBreach === 'roll-back') return rollBack(state, state.stage, at, verdict.detail);
-      return pause(state, 'breach', verdict.detail, verdict.toAccept);
+      if (plan.onBreach === 'roll-back') return rollBack(plan, state, { stage: state.stage, at, detail: verdict.detail });
+      return pause(plan, state, 'breach', verdict.detail, verdict.toAccept);
     case 'place-breach':
-      return pause(state, 'breach', verdict.detail, verdict.toAccept);
+      return pause(plan, state, 'breach', verdict.detail, verdict.toAccept);
     case 'inconclusive':
-      return pause(state, 'inconclusive', verdict.detail, verdict.toAccept);
+      return pause(plan, state, 'inconclusive', verdict.detail, verdict.toAccept);
     case 'passed':
       return advance(plan, state, at, verdict.detail);
     case 'covered':
@@ -120,13 +133,15 @@ function judge(plan: RolloutPlan, state: StateOf<'running'>, at: Time, observati
 }
 
 /** Only a rollout that was just looked at, and found in no breach, comes here: a breach always precedes the next offer. */
-function offerMore(plan: RolloutPlan, state: StateOf<'running'>, at: Time, { stages }: Observation): Step {
+function offerMore(plan: RolloutPlan, state: StateOf<'running'>, at: Time, { stages, held, budgets }: Observation): Step {
   const { counts } = stages[state.stage]!;
-  if (counts.waiting === 0) return to(state);
+  const waiting = counts.waiting - (held?.waiting ?? 0);
+  if (state.held || waiting <= 0) return to(state);
   const pace = state.pace ?? { since: at, before: offeredOf(counts) };
   const inFlight = stages.reduce((sum, stage) => sum + stage.counts.open, 0);
-  const most = allowance(plan.pace, pace, at, counts, inFlight);
-  return to({ ...state, pace }, ...(most > 0 ? [{ type: 'offer-stage' as const, stage: state.stage, most }] : []));
+  const allowed = allowance(plan.pace, pace, at, { counts, waiting, inFlight, budgets });
+  const offer = { type: 'offer-stage' as const, stage: state.stage, ...allowed };
+  return to({ ...state, pace }, ...(allowed.most > 0 ? [offer] : []));
 }
 
 function advance(plan: RolloutPlan, state: StateOf<'running'>, at: Time, detail: string): Step {
@@ -136,19 +151,19 @@ function advance(plan: RolloutPlan, state: StateOf<'running'>, at: Time, detail:
   return needsApproval(plan, next) ? ask(plan, next, kept) : openStage(plan, kept, next, at);
 }
 
-function resume(state: StateOf<'paused'>, event: Extract<RolloutEvent, { type: 'resume' }>): Step {
+function resume(plan: RolloutPlan, state: StateOf<'paused'>, event: Extract<RolloutEvent, { type: 'resume' }>): Step {
   const { reason, accepted, toAccept } = state;
   // Going on after a breach is a decision that somebody must own.
   if (reason === 'breach' && !event.accepting) return { refused: `a breach is resumed only with a reason (${state.detail})` };
   if (reason === 'inconclusive' && !event.accepting)
     return { refused: `an inconclusive stage is resumed only with a reason (${state.detail})` };
-  return goOn(state, event.at, event.accepting ? (toAccept ?? accepted) : accepted);
+  return goOn(plan, state, event.at, event.accepting ? (toAccept ?? accepted) : accepted);
 }
 
 /** Time stood still for the stage: its deadlines and its soak start anew, and its pace saved nothing up. */
-function goOn(state: StateOf<'paused'>, at: Time, accepted: Accepted | undefined): Step {
+function goOn(plan: RolloutPlan, state: StateOf<'paused'>, at: Time, accepted: Accepted | undefined): Step {
   const { stage, stagePhase, soakingSince, analysingSince } = state;
-  return to({
+  const running: StateOf<'running'> = {
     phase: 'running',
     stage,
     stagePhase,
@@ -157,22 +172,16 @@ function goOn(state: StateOf<'paused'>, at: Time, accepted: Accepted | undefined
     ...(analysingSince === undefined ? {} : { analysingSince: at }),
     ...(accepted ? { accepted } : {}),
     ...submittedOf(state),
-  });
-}
-
-function watchRollBack(plan: RolloutPlan, state: StateOf<'rolling-back'>, at: Time, rollingBack: number): Step {
-  if (rollingBack === 0) return to({ ...state, phase: 'rolled-back' });
-  const late = at - state.since > plan.success.deviceDeadline * 1000;
-  return late
-    ? to({ ...state, phase: 'rollback-incomplete', detail: `${state.detail}; ${rollingBack} devices have not confirmed` })
-    : to(state);
+  };
+  return to(running, ...(plan.inFlight === 'hold' ? [{ type: 'let-go' as const }] : []));
 }
 
 type Kept = Pick<RolloutState, 'submitted'> & Pick<StageProgress, 'accepted'>;
 
-/** With a pace the first devices are offered at the next look, which knows how many there are. */
+/** With a pace or windows the first devices are offered at the next look, which knows how many there are. */
 function openStage(plan: RolloutPlan, { submitted, accepted }: Kept, stage: number, at: Time): Step {
-  const paced = plan.pace.maxInFlight !== undefined || plan.pace.perMinute !== undefined;
+  const { maxInFlight, perMinute, maxUnavailable, bandwidth } = plan.pace;
+  const paced = [maxInFlight, perMinute, maxUnavailable, bandwidth, plan.windows, plan.blackouts].some((it) => it !== undefined);
   const state: StateOf<'running'> = {
     phase: 'running',
     stage,
@@ -184,17 +193,17 @@ function openStage(plan: RolloutPlan, { submitted, accepted }: Kept, stage: numb
   return to(state, ...(paced ? [] : [{ type: 'offer-stage' as const, stage }]));
 }
 
-function rollBack(state: RolloutState, stage: number, at: Time, detail: string): Step {
-  return to({ phase: 'rolling-back', stage, since: at, detail, ...submittedOf(state) }, { type: 'roll-back' });
+function pause(plan: RolloutPlan, state: StateOf<'running'>, reason: PauseReason, detail: string, toAccept?: Accepted): Step {
+  const { pace: _, held: __, ...progress } = state;
+  const paused: StateOf<'paused'> = { ...progress, phase: 'paused', reason, detail, ...(toAccept ? { toAccept } : {}) };
+  return to(paused, ...(plan.inFlight === 'hold' ? [{ type: 'hold' as const }] : []));
 }
 
-function pause(state: StateOf<'running'>, reason: PauseReason, detail: string, toAccept?: Accepted): Step {
-  const { pace: _, ...progress } = state;
-  return to({ ...progress, phase: 'paused', reason, detail, ...(toAccept ? { toAccept } : {}) });
+/** Nobody would ever let go what is held: it goes back. */
+function end(plan: RolloutPlan, state: RolloutState, phase: 'cancelled' | 'superseded' | 'killed', detail: string): Step {
+  const withdraws = plan.inFlight === 'hold' && isUnderWay(state);
+  return to({ phase, detail, ...submittedOf(state) }, ...(withdraws ? [{ type: 'withdraw' as const }] : []));
 }
-
-const end = (state: RolloutState, phase: 'cancelled' | 'superseded', detail: string): Step =>
-  to({ phase, detail, ...submittedOf(state) });
 /** A thin coverage was accepted for one stage; what failed there stays accepted. */
 const acceptedOf = ({ accepted }: StageProgress) => (accepted ? { accepted: { ...accepted, coverage: false } } : {});
 const isUnderWay = (state: RolloutState): state is StateOf<'running'> | StateOf<'paused'> =>

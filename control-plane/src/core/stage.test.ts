@@ -150,7 +150,7 @@ describe('a plan', () => {
       'cannot offer a stage more slowly than its deadline allows',
       { pace: { perMinute: 2 } },
       [2, 5],
-      ['stage "rest" could offer 4 of its 5 devices within its deadline: raise perMinute or deadline'],
+      ['stage "rest" could offer 4 of its 5 devices within its deadline: raise perMinute, bandwidth or deadline'],
     ],
     [
       'whose every gate is in a dry run would advance on hope',

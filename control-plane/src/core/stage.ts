@@ -1,8 +1,8 @@
 import type { GateVerdict, PlanGate, RolloutPlan } from '@flotilla/protocol';
 import { addCounts, bestSuccess, coverage, decided, eligible, noCounts, placeFailures, success, type Counts } from './counts.js';
 import { isAbsolute, judgeGate, oddsOf } from './gate.js';
-import { shareBy } from './pace.js';
-import type { Accepted, Observation, StageProgress, Time } from './rollout-state.js';
+import { offeredByBytes, shareBy } from './pace.js';
+import type { Accepted, Observation, StageProgress, StateOf, Time } from './rollout-state.js';
 
 export type StageVerdict =
   | { type: 'breach'; detail: string; toAccept: Accepted }
@@ -103,7 +103,7 @@ function judgeEvidence(plan: RolloutPlan, progress: StageProgress, at: Time, obs
   const gates = judgeGates(plan, stage, observation).filter((gate) => !gate.dryRun);
   const missing = gates.filter((g) => g.verdict === 'insufficient' && !accepted?.metrics.includes(`${stage}/${g.metric}`));
   if (missing.length === 0) return { type: 'passed', detail: passedInWords(observation.stages[stage]!.counts, gates) };
-  if (at < deadlineOf(plan, progress) && at < evidenceDeadlineOf(plan, progress)) return { type: 'waiting' };
+  if (!isLate(plan, progress, at) && at < evidenceDeadlineOf(plan, progress)) return { type: 'waiting' };
   return {
     type: 'inconclusive',
     detail: missing.map((gate) => `${gate.metric}: ${gate.evidence}`).join('; '),
@@ -116,7 +116,7 @@ function judgeEvidence(plan: RolloutPlan, progress: StageProgress, at: Time, obs
 }
 
 function judgeCoverage(plan: RolloutPlan, progress: StageProgress, at: Time, counts: Counts): StageVerdict {
-  if (counts.waiting + counts.open > 0 && at < deadlineOf(plan, progress)) return { type: 'waiting' };
+  if (counts.waiting + counts.open > 0 && !isLate(plan, progress, at)) return { type: 'waiting' };
   return {
     type: 'inconclusive',
     detail: uncoveredInWords(counts),
@@ -126,23 +126,35 @@ function judgeCoverage(plan: RolloutPlan, progress: StageProgress, at: Time, cou
 
 const nothingAccepted: Accepted = { failed: [], place: [], metrics: [], coverage: false };
 
-export const deadlineOf = (plan: RolloutPlan, progress: StageProgress): Time =>
-  progress.openedAt + plan.stages[progress.stage]!.deadline * 1000;
+/** Past the stage's deadline, which does not run while none of its devices may move. */
+export const isLate = (plan: RolloutPlan, { openedAt, held, stage }: StageProgress, at: Time): boolean =>
+  (held?.since ?? at) >= openedAt + plan.stages[stage]!.deadline * 1000;
+
+/** The stage by the clock that its deadline goes by: one that was held goes on where it stood, and its pace saved nothing up. */
+export function clocked(state: StateOf<'running'>, at: Time, { stages, held }: Observation): StateOf<'running'> {
+  const { waiting, open } = stages[state.stage]?.counts ?? noCounts;
+  const { held: before, pace: _, ...progress } = state;
+  if (held && waiting + open > 0 && held.waiting + held.open >= waiting + open)
+    return { ...progress, held: { since: before?.since ?? at, why: held.why } };
+  return before ? { ...progress, openedAt: progress.openedAt + Math.max(0, at - before.since) } : state;
+}
+
 const evidenceDeadlineOf = (plan: RolloutPlan, progress: StageProgress): Time =>
   progress.analysingSince! + plan.evidence.maxWait * 1000;
 
 /** A plan that could never progress, or whose every gate might not apply, is refused when it is made. */
-export function planProblems(plan: RolloutPlan, stageSizes: readonly number[]): string[] {
+export function planProblems(plan: RolloutPlan, stageSizes: readonly number[], perDevice = 0): string[] {
   const { minDecided } = plan.success;
   return [
     ...stageSizes.flatMap((size, i) => {
       const name = `stage "${plan.stages[i]!.name}"`;
       if (size === 0) return [`${name} would have no device`];
-      const inTime = shareBy(plan.pace, { since: 0, before: 0 }, plan.stages[i]!.deadline * 1000);
+      const within = plan.stages[i]!.deadline * 1000;
+      const inTime = Math.min(shareBy(plan.pace, { since: 0, before: 0 }, within), offeredByBytes(plan.pace, perDevice, within));
       return [
         ...(size < minDecided ? [`${name} has ${size} devices but minDecided is ${minDecided}`] : []),
         ...(inTime < size
-          ? [`${name} could offer ${inTime} of its ${size} devices within its deadline: raise perMinute or deadline`]
+          ? [`${name} could offer ${inTime} of its ${size} devices within its deadline: raise perMinute, bandwidth or deadline`]
           : []),
       ];
     }),

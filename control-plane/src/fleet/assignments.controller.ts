@@ -2,6 +2,7 @@ import { AssignmentRequest, DeploymentId, DeviceId } from '@flotilla/protocol';
 import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
+import { WhoAsks, type Operator } from '../access/operator.js';
 import { ManualAssignmentsService } from './manual-assignments.service.js';
 
 const AssignmentResult = z
@@ -15,7 +16,8 @@ export class AssignmentsController {
   @Post()
   @HttpCode(200)
   @ApiResponse({ status: 200, standardSchema: AssignmentResult })
-  async assign(@Body({ schema: AssignmentRequest }) request: AssignmentRequest) {
-    return { items: await this.assignments.assign(request) };
+  async assign(@Body({ schema: AssignmentRequest }) request: AssignmentRequest, @WhoAsks() { name }: Operator) {
+    const assigned = await this.assignments.assign(request, name);
+    return { items: assigned.map(({ device, deployment }) => ({ device, deployment })) };
   }
 }

@@ -2,6 +2,7 @@ import type { DeviceId, Digest, Probation, SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In } from 'typeorm';
 import { AssignmentRow, DeviceRow, SlotReportRow } from './device.entity.js';
+import { PinRow } from './pin.entity.js';
 
 export interface NewAssignment {
   device: DeviceId;
@@ -14,7 +15,12 @@ export interface Ownership {
   owner: string;
   priority: number;
   probation: Probation;
+  actor: string | null;
+  reason: string | null;
 }
+
+/** What is urgent is sent before all else that waits. */
+export type Urgency = 'usual' | 'urgent';
 
 /** Sets, not rows: a stage is offered to thousands of devices in one statement each. */
 @Injectable()
@@ -57,23 +63,30 @@ export class AssignmentsRepository {
   async upsert(
     tx: EntityManager,
     items: readonly NewAssignment[],
-    { slot, owner, priority, probation }: Ownership,
+    { slot, owner, priority, probation, actor, reason }: Ownership,
   ): Promise<void> {
     if (items.length === 0) return;
     await tx.query(
-      `INSERT INTO assignment (device, slot, deployment, digest, owner, priority, probation, slow, assigned_at)
-       SELECT item.device, $1, item.deployment, item.digest, $2, $3, $4::jsonb, item.slow::jsonb, now()
+      `INSERT INTO assignment (device, slot, deployment, digest, owner, priority, probation, slow, assigned_at, actor, reason)
+       SELECT item.device, $1, item.deployment, item.digest, $2, $3, $4::jsonb, item.slow::jsonb, now(), $9, $10
        FROM unnest($5::text[], $6::uuid[], $7::text[], $8::text[]) AS item (device, deployment, digest, slow)
        ON CONFLICT (device, slot) DO UPDATE SET deployment = excluded.deployment, digest = excluded.digest, owner = excluded.owner,
-         priority = excluded.priority, probation = excluded.probation, slow = excluded.slow, assigned_at = excluded.assigned_at`,
-      [slot, owner, priority, JSON.stringify(probation), ...columns(items)],
+         priority = excluded.priority, probation = excluded.probation, slow = excluded.slow, assigned_at = excluded.assigned_at,
+         actor = excluded.actor, reason = excluded.reason`,
+      [slot, owner, priority, JSON.stringify(probation), ...columns(items), actor, reason],
     );
   }
 
+  /** Why slots are pinned, by device. */
+  async pins(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<Map<DeviceId, string>> {
+    const rows = await tx.findBy(PinRow, { slot, device: In(devices) });
+    return new Map(rows.map(({ device, reason }) => [device, reason]));
+  }
+
   /** Another owner for what is assigned already; the devices notice nothing. */
-  async own(tx: EntityManager, devices: readonly DeviceId[], { slot, owner, priority }: Ownership): Promise<void> {
+  async own(tx: EntityManager, devices: readonly DeviceId[], { slot, owner, priority, actor, reason }: Ownership): Promise<void> {
     if (devices.length === 0) return;
-    await tx.update(AssignmentRow, { slot, device: In(devices) }, { owner, priority });
+    await tx.update(AssignmentRow, { slot, device: In(devices) }, { owner, priority, actor, reason });
   }
 
   async remove(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<void> {
@@ -85,16 +98,17 @@ export class AssignmentsRepository {
   }
 
   /** The hash is that of an epoch already issued: a new epoch has none yet. */
-  async raiseEpochs(tx: EntityManager, devices: readonly DeviceId[]): Promise<void> {
+  async raiseEpochs(tx: EntityManager, devices: readonly DeviceId[], urgency: Urgency = 'usual'): Promise<void> {
     if (devices.length === 0) return;
     await tx.query(`UPDATE device SET epoch = epoch + 1, desired_hash = NULL WHERE id = ANY($1::text[])`, [devices]);
-    await this.send(tx, devices);
+    await this.send(tx, devices, urgency);
   }
 
-  async send(tx: EntityManager, devices: readonly DeviceId[]): Promise<void> {
+  async send(tx: EntityManager, devices: readonly DeviceId[], urgency: Urgency = 'usual'): Promise<void> {
     await tx.query(
-      `INSERT INTO outbox (effect) SELECT jsonb_build_object('type', 'send-desired', 'device', device) FROM unnest($1::text[]) AS device`,
-      [devices],
+      `INSERT INTO outbox (effect, priority)
+       SELECT jsonb_build_object('type', 'send-desired', 'device', device), $2 FROM unnest($1::text[]) AS device`,
+      [devices, urgency === 'urgent' ? 0 : 1],
     );
   }
 

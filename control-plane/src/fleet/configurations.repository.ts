@@ -9,7 +9,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In } from 'typeorm';
 import type { ListQuery } from '../listing.js';
 import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } from './configuration.entity.js';
-import { GroupMemberRow, GroupRow } from './group.entity.js';
+import { GroupMemberRow } from './group.entity.js';
 
 /** Whose configuration it is. */
 export type Owner = { scope: ConfigurationScope; name: string };
@@ -68,10 +68,6 @@ export class ConfigurationsRepository {
   /** Those in force that are the devices' own or of any group: who belongs to which, the caller finds out. */
   async inForce(tx: EntityManager, devices: readonly DeviceId[]): Promise<ConfigurationRow[]> {
     return tx.find(ConfigurationRow, { where: [{ scope: 'group' }, { scope: 'device', name: In(devices) }] });
-  }
-
-  groups(tx: EntityManager, names: readonly string[]): Promise<GroupRow[]> {
-    return tx.findBy(GroupRow, { name: In(names) });
   }
 
   members(tx: EntityManager, groups: readonly string[], devices: readonly DeviceId[]): Promise<GroupMemberRow[]> {

@@ -5,6 +5,8 @@ import { ReleasesService } from '../models/releases.service.js';
 import { AppError } from '../platform/errors.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
 import { AssignmentsRepository } from './assignments.repository.js';
+import type { ActivationRow } from './calendar.entity.js';
+import { CalendarsRepository } from './calendars.repository.js';
 import { DeviceConfigs } from './device-configs.js';
 import type { AssignmentRow, DeviceRow } from './device.entity.js';
 import { unknownRelease } from './device-view.js';
@@ -18,6 +20,7 @@ export class DesiredStates {
     @Inject(AssignmentsRepository) private readonly assignments: AssignmentsRepository,
     @Inject(ReleasesService) private readonly releases: ReleasesService,
     @Inject(DeviceConfigs) private readonly configs: DeviceConfigs,
+    @Inject(CalendarsRepository) private readonly calendars: CalendarsRepository,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -36,6 +39,7 @@ export class DesiredStates {
   private async lock(tx: EntityManager, device: DeviceId): Promise<DeviceRow> {
     const row = await this.assignments.device(tx, device);
     if (!row) throw new AppError('DEVICE_NOT_FOUND', `no device ${device}`);
+    if (row.status === 'pending') throw new AppError('DEVICE_PENDING', `device ${device} is not approved: it is sent nothing`);
     if (row.status === 'revoked') throw new AppError('DEVICE_REVOKED', `device ${device} is revoked: it is sent nothing`);
     return row;
   }
@@ -46,11 +50,16 @@ export class DesiredStates {
       rows.map((row) => row.digest),
       tx,
     );
-    return rows.map((row) => desiredSlot(row, names));
+    const timed = new Map((await this.calendars.ofDevice(tx, device)).map((row) => [row.slot, row]));
+    return rows.map((row) => desiredSlot(row, names, timed.get(row.slot)));
   }
 }
 
-const desiredSlot = ({ slot, deployment, digest, probation, slow }: AssignmentRow, names: ReadonlyMap<string, string>) =>
+const desiredSlot = (
+  { slot, deployment, digest, probation, slow }: AssignmentRow,
+  names: ReadonlyMap<string, string>,
+  timed: ActivationRow | undefined,
+) =>
   ({
     slot: slot as SlotName,
     deployment,
@@ -58,4 +67,17 @@ const desiredSlot = ({ slot, deployment, digest, probation, slow }: AssignmentRo
     manifestDigest: digest,
     probation,
     ...(Object.keys(slow).length > 0 ? { slow } : {}),
+    ...activateOf(timed),
   }) as DesiredSlot;
+
+function activateOf(timed: ActivationRow | undefined): Pick<DesiredSlot, 'activate'> {
+  if (!timed || !(timed.hold || timed.after || timed.before)) return {};
+  const { after, before, hold } = timed;
+  return {
+    activate: {
+      ...(after ? { after: after.getTime() } : {}),
+      ...(before ? { before: before.getTime() } : {}),
+      ...(hold ? { hold } : {}),
+    },
+  };
+}

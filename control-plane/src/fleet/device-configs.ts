@@ -1,15 +1,13 @@
 import { type DeviceConfig, type DeviceId, type GatewayDocument, jsonBytes, maxGatewayBytes } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { BlocksService } from '../blocks/blocks.service.js';
 import type { ControlPlaneConfig } from '../config.js';
 import { type Effective, effectiveOf, type Layer, slotsOf } from '../core/configuration.js';
 import { CONFIG } from '../platform/tokens.js';
 import type { ConfigurationRow } from './configuration.entity.js';
 import { ConfigurationsRepository } from './configurations.repository.js';
 import type { DeviceRow } from './device.entity.js';
-import { matches, parseSelector } from './selector.js';
-
-type Group = { selector: ReturnType<typeof parseSelector> | null; members: ReadonlySet<DeviceId> };
 
 /** What devices are told besides their releases: the settings of all, and what configurations say of each. */
 @Injectable()
@@ -17,13 +15,15 @@ export class DeviceConfigs {
   constructor(
     @Inject(ConfigurationsRepository) private readonly configurations: ConfigurationsRepository,
     @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'device'>,
+    @Inject(BlocksService) private readonly blocks: BlocksService,
   ) {}
 
   /** `config` of the desired state. Without a configuration it is as it always was. */
   async of(tx: EntityManager, device: DeviceRow): Promise<DeviceConfig> {
     const effective = (await this.effective(tx, [device])).get(device.id)!;
     const gateway = gatewayOf(effective);
-    return gateway ? { ...this.config.device, gateway } : this.config.device;
+    const blocked = await this.blocks.of(tx, device.id);
+    return { ...this.config.device, ...(gateway && { gateway }), ...(blocked.length > 0 && { blocked }) };
   }
 
   /** Of each device what configurations say; a few queries, however many devices. */
@@ -38,31 +38,17 @@ export class DeviceConfigs {
     );
   }
 
+  /** Members of each group that has a configuration, among these devices. */
   private async groups(
     tx: EntityManager,
     rows: readonly ConfigurationRow[],
     devices: readonly DeviceRow[],
-  ): Promise<ReadonlyMap<string, Group>> {
+  ): Promise<ReadonlyMap<string, ReadonlySet<DeviceId>>> {
     const names = rows.flatMap(({ scope, name }) => (scope === 'group' ? name : []));
     if (names.length === 0) return new Map();
-    const groups = await this.configurations.groups(tx, names);
-    const members = Map.groupBy(
-      await this.configurations.members(
-        tx,
-        names,
-        devices.map(({ id }) => id),
-      ),
-      ({ group }) => group,
-    );
-    return new Map(
-      groups.map(({ name, selector }) => [
-        name,
-        {
-          selector: selector === null ? null : parseSelector(selector),
-          members: new Set((members.get(name) ?? []).map(({ device }) => device)),
-        },
-      ]),
-    );
+    const ids = devices.map(({ id }) => id);
+    const members = Map.groupBy(await this.configurations.members(tx, names, ids), ({ group }) => group);
+    return new Map([...members].map(([name, list]) => [name, new Set(list.map(({ device }) => device))]));
   }
 }
 
@@ -83,9 +69,5 @@ const layerOf = ({ scope, name, version, priority, slots }: ConfigurationRow): L
   slots,
 });
 
-function reaches({ scope, name }: ConfigurationRow, device: DeviceRow, groups: ReadonlyMap<string, Group>): boolean {
-  if (scope === 'device') return name === device.id;
-  const group = groups.get(name);
-  if (!group) return false;
-  return group.selector === null ? group.members.has(device.id) : matches(group.selector, device);
-}
+const reaches = ({ scope, name }: ConfigurationRow, { id }: DeviceRow, groups: ReadonlyMap<string, ReadonlySet<DeviceId>>) =>
+  scope === 'device' ? name === id : (groups.get(name)?.has(id) ?? false);

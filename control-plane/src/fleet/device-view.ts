@@ -1,11 +1,15 @@
-import type { DeviceSlotView, DeviceView } from '@flotilla/protocol';
+import type { DeviceId, DeviceSlotView, DeviceView, GroupName } from '@flotilla/protocol';
 import type { AssignmentRow, DeviceRow, SlotReportRow } from './device.entity.js';
+
+import { isAttended } from './maintenance.js';
 
 /** What a device's slots should run, say they run, and how people call those releases. */
 export interface SlotFacts {
   assignments: readonly AssignmentRow[];
   reports: readonly SlotReportRow[];
   names: ReadonlyMap<string, string>;
+  groups: ReadonlyMap<DeviceId, GroupName[]>;
+  at: Date;
 }
 
 /** Stands for a digest that the control plane has no release for (the database was restored). */
@@ -14,10 +18,20 @@ export const unknownRelease = (digest: string) => `unknown@0.0.0+${digest.slice(
 export function deviceViews(rows: readonly DeviceRow[], facts: SlotFacts): DeviceView[] {
   const assignments = Map.groupBy(facts.assignments, (row) => row.device);
   const reports = Map.groupBy(facts.reports, (row) => row.device);
-  return rows.map((row) => deviceView(row, slotViews(assignments.get(row.id) ?? [], reports.get(row.id) ?? [], facts.names)));
+  return rows.map((row) => ({
+    ...deviceView(row, slotViews(assignments.get(row.id) ?? [], reports.get(row.id) ?? [], facts.names)),
+    groups: facts.groups.get(row.id) ?? [],
+    ...maintenanceOf(row, facts.at),
+  }));
 }
 
-const deviceView = (row: DeviceRow, slots: DeviceSlotView[]): DeviceView => ({
+function maintenanceOf(row: DeviceRow, at: Date): Pick<DeviceView, 'maintenance'> {
+  const { maintenance, maintenanceUntil } = row;
+  if (!maintenance || !isAttended(row, at)) return {};
+  return { maintenance: { ...maintenance, ...(maintenanceUntil && { until: maintenanceUntil.toISOString() }) } };
+}
+
+const deviceView = (row: DeviceRow, slots: DeviceSlotView[]): Omit<DeviceView, 'groups'> => ({
   id: row.id,
   status: row.status,
   online: row.online,

@@ -1,11 +1,13 @@
 import type { DeviceId, FailureClass, Probation, SlotName, UpdateState } from '@flotilla/protocol';
 import { EntitySchema } from 'typeorm';
+import type { Maintenance } from './maintenance.js';
 
 /** An enrolled device. Its row is the lock under which desired state and epoch change. */
 export interface DeviceRow {
   id: DeviceId;
   tenant: string;
-  status: 'active' | 'revoked';
+  /** `pending`: enrolled, and told nothing before somebody approves it. */
+  status: 'active' | 'pending' | 'revoked';
   profile: string;
   hardwareClass: string;
   labels: Record<string, string>;
@@ -25,6 +27,8 @@ export interface DeviceRow {
   reportedHash: string | null;
   online: boolean;
   lastSeenAt: Date | null;
+  maintenance: Maintenance | null;
+  maintenanceUntil: Date | null;
 }
 export const DeviceRow = new EntitySchema<DeviceRow>({
   name: 'device',
@@ -50,10 +54,12 @@ export const DeviceRow = new EntitySchema<DeviceRow>({
     reportedHash: { type: 'text', name: 'reported_hash', nullable: true },
     online: { type: 'boolean', default: false },
     lastSeenAt: { type: 'timestamptz', name: 'last_seen_at', nullable: true },
+    maintenance: { type: 'jsonb', nullable: true },
+    maintenanceUntil: { type: 'timestamptz', name: 'maintenance_until', nullable: true },
   },
 });
 
-/** Which release a slot of a device should run, by which owner ('manual', 'rollout:<id>', 'restored'). */
+/** Which release a slot of a device should run, by which owner ('manual', 'rollout:<id>', 'pin', 'kill:<id>', 'restored'). */
 export interface AssignmentRow {
   device: DeviceId;
   slot: SlotName;
@@ -65,6 +71,9 @@ export interface AssignmentRow {
   /** Limits in microseconds by name: the device counts what is slower. */
   slow: Record<string, number>;
   assignedAt: Date;
+  /** By whom, and why, where it was said. */
+  actor: string | null;
+  reason: string | null;
 }
 export const AssignmentRow = new EntitySchema<AssignmentRow>({
   name: 'assignment',
@@ -78,6 +87,8 @@ export const AssignmentRow = new EntitySchema<AssignmentRow>({
     probation: { type: 'jsonb' },
     slow: { type: 'jsonb', default: {} },
     assignedAt: { type: 'timestamptz', name: 'assigned_at' },
+    actor: { type: 'text', nullable: true },
+    reason: { type: 'text', nullable: true },
   },
   indices: [{ name: 'assignment_digest', columns: ['digest'] }],
 });
@@ -109,4 +120,24 @@ export const SlotReportRow = new EntitySchema<SlotReportRow>({
     variant: { type: 'text', nullable: true },
     at: { type: 'timestamptz' },
   },
+});
+
+/** A release that a slot has committed, and when last: where a kill leads back to. What was taken back from it is not in here. */
+export interface SlotCommitRow {
+  device: DeviceId;
+  slot: SlotName;
+  digest: string;
+  firstAt: Date;
+  at: Date;
+}
+export const SlotCommitRow = new EntitySchema<SlotCommitRow>({
+  name: 'slot_commit',
+  columns: {
+    device: { type: 'text', primary: true },
+    slot: { type: 'text', primary: true },
+    digest: { type: 'text', primary: true },
+    firstAt: { type: 'timestamptz', name: 'first_at' },
+    at: { type: 'timestamptz' },
+  },
+  indices: [{ name: 'slot_commit_digest', columns: ['digest'] }],
 });

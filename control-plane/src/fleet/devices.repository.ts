@@ -1,11 +1,16 @@
-import type { DeviceId } from '@flotilla/protocol';
+import type { DeviceId, GroupName, StatusView } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, In } from 'typeorm';
 import { AppError } from '../platform/errors.js';
-import { OutboxRow } from '../link/outbox.entity.js';
+import { type OutboxEffect, OutboxRow } from '../link/outbox.entity.js';
 import { ConfigurationReportRow, ConfigurationRow } from './configuration.entity.js';
-import { AssignmentRow, DeviceRow, SlotReportRow } from './device.entity.js';
+import { AssignmentRow, DeviceRow, SlotCommitRow, SlotReportRow } from './device.entity.js';
 import { GroupMemberRow } from './group.entity.js';
+import { PinRow } from './pin.entity.js';
+import { inMaintenance } from './maintenance.js';
+import { TombstoneRow } from './tombstone.entity.js';
+import { refuseUnknownGroups, whereSelected } from './selection.js';
+import type { Selector } from './selector.js';
 
 @Injectable()
 export class DevicesRepository {
@@ -29,8 +34,34 @@ export class DevicesRepository {
     return (await this.locked(tx, id)) ?? notFound(id);
   }
 
-  active(tx: EntityManager = this.db.manager): Promise<DeviceRow[]> {
-    return tx.find(DeviceRow, { where: { status: 'active' }, order: { id: 'ASC' } });
+  /** Active ones, by id. */
+  async matching(selector: Selector, tx: EntityManager = this.db.manager): Promise<DeviceRow[]> {
+    await refuseUnknownGroups(tx, selector);
+    return whereSelected(tx.createQueryBuilder(DeviceRow, 'device'), selector).orderBy('device.id').getMany();
+  }
+
+  /** In id order, so that two transactions never wait for each other. */
+  async lockedLabels(tx: EntityManager, ids: readonly DeviceId[]): Promise<Map<DeviceId, DeviceRow['labels']>> {
+    const rows = await tx.query<Pick<DeviceRow, 'id' | 'labels'>[]>(
+      `SELECT id, labels FROM device WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE`,
+      [ids],
+    );
+    return new Map(rows.map(({ id, labels }) => [id, labels]));
+  }
+
+  async statuses(tx: EntityManager, ids: readonly DeviceId[]): Promise<Map<DeviceId, DeviceRow['status']>> {
+    const rows = await tx.find(DeviceRow, { where: { id: In(ids) }, select: { id: true, status: true } });
+    return new Map(rows.map(({ id, status }) => [id, status]));
+  }
+
+  async setLabels(
+    tx: EntityManager,
+    items: readonly { device: DeviceId; labels: Readonly<Record<string, string>> }[],
+  ): Promise<void> {
+    await tx.query(
+      `UPDATE device SET labels = item.labels::jsonb FROM unnest($1::text[], $2::text[]) item(device, labels) WHERE id = item.device`,
+      [items.map(({ device }) => device), items.map(({ labels }) => JSON.stringify(labels))],
+    );
   }
 
   activeAmong(tx: EntityManager, ids: readonly DeviceId[]): Promise<DeviceRow[]> {
@@ -51,12 +82,17 @@ export class DevicesRepository {
     limit: number;
     cursor?: string | undefined;
     status?: DeviceRow['status'] | undefined;
+    selector?: Selector | undefined;
   }): Promise<DeviceRow[]> {
     const select = this.db.getRepository(DeviceRow).createQueryBuilder('device');
     select
       .orderBy('device.enrolledAt', 'DESC')
       .addOrderBy('device.id', 'DESC')
       .take(query.limit + 1);
+    if (query.selector !== undefined) {
+      await refuseUnknownGroups(this.db.manager, query.selector);
+      whereSelected(select, query.selector);
+    }
     if (query.status !== undefined) select.andWhere('device.status = :status', { status: query.status });
     if (query.cursor !== undefined) {
       const { enrolledAt, id } = await this.byId(query.cursor as DeviceId);
@@ -65,13 +101,14 @@ export class DevicesRepository {
     return select.getMany();
   }
 
-  async count(): Promise<{ total: number; online: number }> {
-    const devices = this.db.getRepository(DeviceRow);
-    const [total, online] = await Promise.all([
-      devices.countBy({ status: 'active' }),
-      devices.countBy({ status: 'active', online: true }),
-    ]);
-    return { total, online };
+  async count(): Promise<StatusView['devices']> {
+    const [counts] = await this.db.query<[StatusView['devices']]>(
+      `SELECT (count(*) FILTER (WHERE status = 'active'))::int total,
+              (count(*) FILTER (WHERE status = 'active' AND online))::int online,
+              (count(*) FILTER (WHERE status = 'active' AND ${inMaintenance('device')}))::int maintenance,
+              (count(*) FILTER (WHERE status = 'pending'))::int pending FROM device`,
+    );
+    return counts;
   }
 
   /** What the slots of these devices should run and say they run: two queries, however many devices. */
@@ -85,6 +122,12 @@ export class DevicesRepository {
     return { assignments, reports };
   }
 
+  async groupsOf(ids: readonly DeviceId[]): Promise<Map<DeviceId, GroupName[]>> {
+    const rows = await this.db.getRepository(GroupMemberRow).find({ where: { device: In(ids) }, order: { group: 'ASC' } });
+    const byDevice = Map.groupBy(rows, ({ device }) => device);
+    return new Map([...byDevice].map(([device, list]) => [device, list.map(({ group }) => group)]));
+  }
+
   async insert(tx: EntityManager, row: DeviceRow): Promise<void> {
     await tx.insert(DeviceRow, row as object);
   }
@@ -96,7 +139,9 @@ export class DevicesRepository {
   /** Nothing is left of what the device should run or said it runs. */
   async clear(tx: EntityManager, device: DeviceId): Promise<void> {
     await tx.delete(AssignmentRow, { device });
-    await tx.delete(SlotReportRow, { device });
+    await this.forgetReports(tx, device);
+    await tx.delete(SlotCommitRow, { device });
+    await tx.delete(PinRow, { device });
     await tx.delete(GroupMemberRow, { device });
     await tx.query(
       `INSERT INTO configuration_version (scope, name, version, priority, comment, actor, at)
@@ -108,18 +153,31 @@ export class DevicesRepository {
   }
 
   /** What the board in its place will say is another thing. */
-  async forgetReport(tx: EntityManager, device: DeviceId): Promise<void> {
+  async forgetReports(tx: EntityManager, device: DeviceId): Promise<void> {
     await tx.delete(ConfigurationReportRow, { device });
+    await tx.delete(SlotReportRow, { device });
   }
 
-  async sendDesired(tx: EntityManager, device: DeviceId): Promise<void> {
-    await tx.insert(OutboxRow, { effect: { type: 'send-desired', device } });
+  async endSession(tx: EntityManager, device: DeviceId, type: 'drop-session' | 'renew-session'): Promise<void> {
+    await tx.insert(OutboxRow, { effect: { type, device } as OutboxEffect });
   }
 
-  async dropSession(tx: EntityManager, device: DeviceId): Promise<void> {
-    await tx.insert(OutboxRow, { effect: { type: 'drop-session', device } });
+  tombstone(tx: EntityManager, keyThumbprint: string): Promise<TombstoneRow | null> {
+    return tx.findOneBy(TombstoneRow, { keyThumbprint });
+  }
+
+  async bury(tx: EntityManager, device: DeviceId, keyThumbprint: string): Promise<void> {
+    await tx.query(`INSERT INTO device_tombstone VALUES ($1, $2, now()) ON CONFLICT DO NOTHING`, [keyThumbprint, device]);
+  }
+
+  /** All that the device has ever sent. The log of what was done stays, as does the key's tombstone. */
+  async purge(tx: EntityManager, device: DeviceId): Promise<void> {
+    for (const table of reported) await tx.query(`DELETE FROM ${table} WHERE device = $1`, [device]);
   }
 }
+
+/** Tables of what devices send. */
+const reported = ['telemetry_window', 'vitals', 'dead_letter', 'device_stream'] as const;
 
 function notFound(id: string): never {
   throw new AppError('DEVICE_NOT_FOUND', `no device ${id}`);

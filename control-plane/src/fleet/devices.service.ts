@@ -1,24 +1,26 @@
-import type { DeviceId, DeviceView } from '@flotilla/protocol';
+import type { DeviceId, DeviceView, StatusView } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
-import { EventsService } from '../events/events.service.js';
 import { type Page, ListQuery, pageFrom } from '../listing.js';
 import { ReleasesService } from '../models/releases.service.js';
 import { AppError } from '../platform/errors.js';
+import { CLOCK, type Clock } from '../platform/tokens.js';
 import type { DeviceRow } from './device.entity.js';
-import { DeviceLifecycle, type NewDevice } from './device-lifecycle.js';
+import { DeviceEnrolment, type NewDevice, type Terms } from './device-enrolment.js';
 import { deviceViews } from './device-view.js';
 import { DevicesRepository } from './devices.repository.js';
 import { groupByName } from './groups.repository.js';
-import { checkLabels } from './labels.js';
-import { matches, parseSelector } from './selector.js';
+import { parseSelector } from './selector.js';
 
 export const DeviceQuery = ListQuery.extend({
   /** A selector: only active devices that it names. */
   selector: z.string().min(1).max(1000).optional(),
-  status: z.enum(['active', 'revoked']).optional(),
+  status: z.enum(['active', 'pending', 'revoked']).optional(),
 });
+/** `purge`: what the device sent is deleted, too. */
+export const RemoveQuery = z.object({ purge: z.stringbool().default(false) });
+export type RemoveQuery = z.infer<typeof RemoveQuery>;
 export type DeviceQuery = z.infer<typeof DeviceQuery>;
 
 @Injectable()
@@ -26,20 +28,12 @@ export class DevicesService {
   constructor(
     @Inject(DevicesRepository) private readonly devices: DevicesRepository,
     @Inject(ReleasesService) private readonly releases: ReleasesService,
-    @Inject(DeviceLifecycle) private readonly lifecycle: DeviceLifecycle,
-    @Inject(EventsService) private readonly events: EventsService,
+    @Inject(DeviceEnrolment) private readonly enrolment: DeviceEnrolment,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  enrol(tx: EntityManager, device: NewDevice): Promise<void> {
-    return this.lifecycle.enrol(tx, device);
-  }
-
-  remove(id: DeviceId): Promise<void> {
-    return this.lifecycle.remove(id);
-  }
-
-  retire(id: DeviceId): Promise<DeviceRow> {
-    return this.lifecycle.retire(id);
+  enrol(tx: EntityManager, device: NewDevice, terms?: Terms): Promise<void> {
+    return this.enrolment.enrol(tx, device, terms);
   }
 
   async get(id: DeviceId): Promise<DeviceView> {
@@ -48,20 +42,35 @@ export class DevicesService {
   }
 
   async list(query: DeviceQuery): Promise<Page<DeviceView>> {
-    const rows = query.selector === undefined ? await this.devices.list(query) : await this.selected(query, query.selector);
+    const selector = query.selector === undefined ? undefined : parseSelector(query.selector);
+    const rows = await this.devices.list({ ...query, selector });
     const page = pageFrom(rows, query.limit, (row) => row.id);
     return { ...page, items: await this.views(page.items) };
   }
 
-  count(): Promise<{ total: number; online: number }> {
+  count(): Promise<StatusView['devices']> {
     return this.devices.count();
   }
 
   /** Active devices only, by id. */
   async match(tx: EntityManager, by: { target: string } | { group: string }): Promise<DeviceRow[]> {
-    if ('target' in by) return this.matching(by.target, tx);
-    const group = await groupByName(tx, by.group);
-    return group.selector === null ? this.devices.activeMembers(tx, by.group) : this.matching(group.selector, tx);
+    if ('target' in by) return this.devices.matching(parseSelector(by.target), tx);
+    const { name } = await groupByName(tx, by.group);
+    return this.devices.activeMembers(tx, name);
+  }
+
+  /** Whether another board may take its place. */
+  async refuseGone(id: DeviceId): Promise<void> {
+    const { status } = await this.devices.byId(id);
+    if (status === 'revoked')
+      throw new AppError(
+        'DEVICE_REVOKED',
+        `device ${id} has been removed: enrol a new one with \`flotilla tokens create --name ${id}\``,
+      );
+  }
+
+  statuses(tx: EntityManager, ids: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, DeviceRow['status']>> {
+    return this.devices.statuses(tx, ids);
   }
 
   active(tx: EntityManager, ids: readonly DeviceId[]): Promise<DeviceRow[]> {
@@ -73,42 +82,10 @@ export class DevicesService {
     return new Set((await this.devices.slots(ids)).reports.map(({ slot }) => slot));
   }
 
-  async setLabels(id: DeviceId, labels: Record<string, string>): Promise<DeviceView> {
-    checkLabels(labels);
-    await this.devices.transaction(async (tx) => {
-      await this.devices.mustLock(tx, id);
-      await this.devices.update(tx, id, { labels });
-      // Labels decide on groups, and groups on configuration: where that is another now, the epoch rises as it is sent.
-      await this.devices.sendDesired(tx, id);
-      const message = `labels of ${id} are now ${inWords(labels)}`;
-      await this.events.append(tx, { kind: 'device-labelled', actor: 'admin', device: id, message, data: { labels } });
-    });
-    return this.get(id);
-  }
-
-  private async selected(query: DeviceQuery, selector: string): Promise<DeviceRow[]> {
-    const rows = (await this.matching(selector)).toSorted(newestFirst);
-    const from = query.cursor === undefined ? 0 : rows.findIndex((row) => row.id === query.cursor) + 1;
-    if (query.cursor !== undefined && from === 0)
-      throw new AppError('INVALID_REQUEST', `cursor: ${query.cursor} is not among the devices of "${selector}"`);
-    return query.status === 'revoked' ? [] : rows.slice(from, from + query.limit + 1);
-  }
-
-  private async matching(selector: string, tx?: EntityManager): Promise<DeviceRow[]> {
-    const terms = parseSelector(selector);
-    return (await this.devices.active(tx)).filter((device) => matches(terms, device));
-  }
-
   private async views(rows: readonly DeviceRow[]): Promise<DeviceView[]> {
-    const slots = await this.devices.slots(rows.map((row) => row.id));
+    const ids = rows.map((row) => row.id);
+    const [slots, groups] = await Promise.all([this.devices.slots(ids), this.devices.groupsOf(ids)]);
     const digests = [...slots.assignments, ...slots.reports].flatMap(({ digest }) => digest ?? []);
-    return deviceViews(rows, { ...slots, names: await this.releases.namesOf(digests) });
+    return deviceViews(rows, { ...slots, groups, names: await this.releases.namesOf(digests), at: this.clock.now() });
   }
 }
-
-const newestFirst = (a: DeviceRow, b: DeviceRow) => b.enrolledAt.getTime() - a.enrolledAt.getTime() || (a.id < b.id ? 1 : -1);
-
-const inWords = (labels: Record<string, string>) =>
-  Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(', ') || 'none';

@@ -1,5 +1,5 @@
-import { GroupCreate, GroupName, GroupView, pageOf } from '@flotilla/protocol';
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { GroupChange, GroupCreate, GroupName, GroupPreview, GroupPreviewRequest, GroupView, pageOf } from '@flotilla/protocol';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { ListQuery } from '../listing.js';
 import { GroupsService } from './groups.service.js';
@@ -14,6 +14,14 @@ export class GroupsController {
     return this.groups.create(request);
   }
 
+  /** Who would be in a group with this selector; nothing is written. */
+  @Post('preview')
+  @HttpCode(200)
+  @ApiResponse({ status: 200, standardSchema: GroupPreview })
+  preview(@Body({ schema: GroupPreviewRequest }) request: GroupPreviewRequest) {
+    return this.groups.preview(request);
+  }
+
   @Get()
   @ApiResponse({ status: 200, standardSchema: pageOf(GroupView) })
   list(@Query({ schema: ListQuery }) query: ListQuery) {
@@ -24,6 +32,12 @@ export class GroupsController {
   @ApiResponse({ status: 200, standardSchema: GroupView })
   show(@Param('name', { schema: GroupName }) name: GroupName) {
     return this.groups.show(name);
+  }
+
+  @Patch(':name')
+  @ApiResponse({ status: 200, standardSchema: GroupView })
+  change(@Param('name', { schema: GroupName }) name: GroupName, @Body({ schema: GroupChange }) change: GroupChange) {
+    return this.groups.change(name, change);
   }
 
   @Delete(':name')

@@ -1,10 +1,20 @@
 import type { DeviceId, GroupName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, In } from 'typeorm';
+import { DataSource, type EntityManager, In, IsNull } from 'typeorm';
+import { BlockRow } from '../blocks/block.entity.js';
 import { AppError } from '../platform/errors.js';
+import { GroupCalendarRow } from './calendar.entity.js';
 import { ConfigurationRow } from './configuration.entity.js';
 import { DeviceRow } from './device.entity.js';
 import { GroupMemberRow, GroupRow } from './group.entity.js';
+import { selectorSql } from './selector-sql.js';
+import type { Selector } from './selector.js';
+
+/** So many of them, the first of which are named. */
+export type Some = { size: number; members: DeviceId[] };
+export type Compared = Record<'wanted' | 'joining' | 'leaving', Some>;
+export const named = 100;
+const nobody: Some = { size: 0, members: [] };
 
 export async function groupByName(tx: EntityManager, name: string): Promise<GroupRow> {
   const row = await tx.findOneBy(GroupRow, { name: name as GroupName });
@@ -37,8 +47,31 @@ export class GroupsRepository {
     return select.getMany();
   }
 
-  membersOf(groups: readonly GroupName[]): Promise<GroupMemberRow[]> {
-    return this.db.getRepository(GroupMemberRow).find({ where: { group: In(groups) }, order: { device: 'ASC' } });
+  async membersOf(groups: readonly GroupName[]): Promise<ReadonlyMap<GroupName, Some>> {
+    const rows = await this.db.query<(Some & { name: GroupName })[]>(
+      `SELECT g.name, (SELECT count(*)::int FROM group_member m WHERE m.group_name = g.name) size,
+              ARRAY(SELECT m.device FROM group_member m WHERE m.group_name = g.name ORDER BY m.device LIMIT ${named}) members
+       FROM unnest($1::text[]) g(name)`,
+      [groups],
+    );
+    return new Map(rows.map(({ name, size, members }) => [name, { size, members }]));
+  }
+
+  /** Who would be in a group with this selector, beside who is in `group` now. */
+  async compare(selector: Selector, group: GroupName | undefined): Promise<Compared> {
+    const values: unknown[] = [group ?? null];
+    const condition = selectorSql(selector, (value) => `$${values.push(value)}`);
+    const rows = await this.db.query<(Some & { part: keyof Compared })[]>(
+      `WITH wanted AS MATERIALIZED (SELECT id device FROM device WHERE status = 'active' AND ${condition}),
+         present AS MATERIALIZED (SELECT device FROM group_member WHERE group_name = $1),
+         parts AS (SELECT 'wanted' part, device FROM wanted
+           UNION ALL SELECT 'joining', device FROM (SELECT device FROM wanted EXCEPT SELECT device FROM present) j
+           UNION ALL SELECT 'leaving', device FROM (SELECT device FROM present EXCEPT SELECT device FROM wanted) l)
+       SELECT part, count(*)::int size, (array_agg(device ORDER BY device))[1:${named}] members FROM parts GROUP BY part`,
+      values,
+    );
+    const parts = Object.fromEntries(rows.map(({ part, size, members }) => [part, { size, members }]));
+    return { wanted: nobody, joining: nobody, leaving: nobody, ...parts };
   }
 
   /** False where the name is taken. */
@@ -47,16 +80,25 @@ export class GroupsRepository {
     return (inserted.raw as unknown[]).length > 0;
   }
 
-  async addMembers(tx: EntityManager, group: GroupName, devices: readonly DeviceId[]): Promise<void> {
-    await tx.query(`INSERT INTO group_member (group_name, device) SELECT $1, unnest($2::text[])`, [group, devices]);
+  async setSelector(tx: EntityManager, name: GroupName, selector: string): Promise<void> {
+    await tx.update(GroupRow, { name }, { selector });
+  }
+
+  async listed(tx: EntityManager, group: GroupName): Promise<DeviceId[]> {
+    return (await tx.findBy(GroupMemberRow, { group })).map(({ device }) => device);
   }
 
   hasConfiguration(tx: EntityManager, name: GroupName): Promise<boolean> {
     return tx.existsBy(ConfigurationRow, { scope: 'group', name });
   }
 
+  hasBlock(tx: EntityManager, group: GroupName): Promise<boolean> {
+    return tx.existsBy(BlockRow, { group, liftedAt: IsNull() });
+  }
+
   async remove(tx: EntityManager, name: GroupName): Promise<void> {
     await tx.delete(GroupMemberRow, { group: name });
+    await tx.delete(GroupCalendarRow, { group: name });
     await tx.delete(GroupRow, { name });
   }
 

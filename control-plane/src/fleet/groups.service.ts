@@ -1,41 +1,46 @@
-import type { GroupCreate, GroupName, GroupView } from '@flotilla/protocol';
+import type { GroupChange, GroupCreate, GroupName, GroupPreview, GroupPreviewRequest, GroupView } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { EventsService } from '../events/events.service.js';
 import { type ListQuery, type Page, pageFrom } from '../listing.js';
-import { AppError } from '../platform/errors.js';
-import { CLOCK, type Clock } from '../platform/tokens.js';
-import { DevicesRepository } from './devices.repository.js';
+import { type Dynamic, dynamicOf, factsOf } from './group-graph.js';
 import type { GroupRow } from './group.entity.js';
+import { GroupChanges } from './group-changes.js';
+import { GroupMemberships } from './group-memberships.js';
 import { GroupsRepository } from './groups.repository.js';
-import { matches, parseSelector } from './selector.js';
+import { refuseUnknownGroups } from './selection.js';
 
 /** A group lists its members, or says by a selector who belongs to it at any time. */
 @Injectable()
 export class GroupsService {
   constructor(
     @Inject(GroupsRepository) private readonly groups: GroupsRepository,
-    @Inject(DevicesRepository) private readonly devices: DevicesRepository,
-    @Inject(EventsService) private readonly events: EventsService,
-    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(GroupChanges) private readonly changes: GroupChanges,
+    @Inject(GroupMemberships) private readonly memberships: GroupMemberships,
   ) {}
 
   async create(request: GroupCreate): Promise<GroupView> {
-    const { name } = request;
-    const selector = 'selector' in request ? request.selector : null;
-    if (selector !== null) parseSelector(selector);
-    await this.groups.transaction(async (tx) => {
-      const created = await this.groups.insert(tx, { name, selector, createdAt: this.clock.now() });
-      if (!created) throw new AppError('GROUP_EXISTS', `group ${name} exists already; remove it first or choose another name`);
-      if ('devices' in request) {
-        const devices = [...new Set(request.devices)];
-        const unknown = await this.groups.unknownAmong(tx, devices);
-        if (unknown.length > 0) throw new AppError('DEVICE_NOT_FOUND', `no active device ${unknown.slice(0, 10).join(', ')}`);
-        await this.groups.addMembers(tx, name, devices);
-      }
-      const data = selector === null ? {} : { selector };
-      await this.events.append(tx, { kind: 'group-created', actor: 'admin', message: `created group ${name}`, data });
-    });
+    await this.changes.create(request);
+    return this.show(request.name);
+  }
+
+  async change(name: GroupName, change: GroupChange): Promise<GroupView> {
+    await this.changes.change(name, change);
     return this.show(name);
+  }
+
+  remove(name: GroupName): Promise<void> {
+    return this.changes.remove(name);
+  }
+
+  async preview({ selector, group }: GroupPreviewRequest): Promise<GroupPreview> {
+    const wanted = dynamicOf(group ?? ('' as GroupName), selector);
+    const all = await this.groups.transaction(async (tx) => {
+      if (group !== undefined) await this.groups.byName(group, tx);
+      await refuseUnknownGroups(tx, wanted.selector);
+      return this.memberships.definitions(tx);
+    });
+    const { wanted: members, joining, leaving } = await this.groups.compare(wanted.selector, group);
+    const facts = factsOf(byName([...all, wanted]), wanted.name);
+    return { ...members, facts, ...(group !== undefined && { joining, leaving }) };
   }
 
   async show(name: GroupName): Promise<GroupView> {
@@ -48,26 +53,16 @@ export class GroupsService {
     return { ...page, items: await this.views(page.items) };
   }
 
-  async remove(name: GroupName): Promise<void> {
-    await this.groups.transaction(async (tx) => {
-      await this.groups.byName(name, tx);
-      if (await this.groups.hasConfiguration(tx, name))
-        throw new AppError(
-          'GROUP_IN_USE',
-          `group ${name} has a configuration: delete that first with \`flotilla configurations delete group/${name}\``,
-        );
-      await this.groups.remove(tx, name);
-      await this.events.append(tx, { kind: 'group-removed', actor: 'admin', message: `removed group ${name}` });
-    });
-  }
-
   private async views(rows: readonly GroupRow[]): Promise<GroupView[]> {
-    const listed = Map.groupBy(await this.groups.membersOf(rows.map((row) => row.name)), (member) => member.group);
-    const active = rows.some((row) => row.selector !== null) ? await this.devices.active() : [];
-    return rows.map(({ name, selector }) => {
-      if (selector === null) return { name, members: (listed.get(name) ?? []).map((member) => member.device) };
-      const terms = parseSelector(selector);
-      return { name, selector, members: active.filter((device) => matches(terms, device)).map((device) => device.id) };
-    });
+    const members = await this.groups.membersOf(rows.map((row) => row.name));
+    const all = byName(await this.groups.transaction((tx) => this.memberships.definitions(tx)));
+    return rows.map(({ name, selector }) => ({
+      name,
+      ...(selector !== null && { selector }),
+      ...members.get(name)!,
+      facts: factsOf(all, name),
+    }));
   }
 }
+
+const byName = (groups: readonly Dynamic[]) => new Map<string, Dynamic>(groups.map((group) => [group.name, group]));

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../platform/errors.js';
-import { factKeys } from './selector.js';
+import { isReserved } from './selector.js';
 
 /** All labels of a device: the whole set, replacing the old one. */
 export const LabelsRequest = z
@@ -9,15 +9,17 @@ export const LabelsRequest = z
   .meta({ id: 'LabelsRequest' });
 export type LabelsRequest = z.infer<typeof LabelsRequest>;
 
-/** A label must not pose as a fact that selectors read from the device, nor hold what no selector can write. */
-export function checkLabels(labels: Readonly<Record<string, string>>): void {
+/** A label must not pose as what selectors read from elsewhere, nor hold what no selector can write. Undefined: it is all right. */
+export function labelProblem(labels: Readonly<Record<string, string>>): string | undefined {
   for (const [key, value] of Object.entries(labels)) {
-    if ((factKeys as readonly string[]).includes(key))
-      throw new AppError(
-        'INVALID_REQUEST',
-        `labels: "${key}" is what selectors read from the device itself; choose another name`,
-      );
+    if (isReserved(key)) return `labels: "${key}" is what selectors read from the device itself; choose another name`;
     if (key === '' || key.includes('"') || value.includes('"'))
-      throw new AppError('INVALID_REQUEST', `labels: "${key}" is empty or holds a double quote, which no selector can write`);
+      return `labels: "${key}" is empty or holds a double quote, which no selector can write`;
   }
+  return undefined;
+}
+
+export function checkLabels(labels: Readonly<Record<string, string>>): void {
+  const problem = labelProblem(labels);
+  if (problem !== undefined) throw new AppError('INVALID_REQUEST', problem);
 }

@@ -17,18 +17,19 @@ export class ManualAssignmentsService {
     @Inject(EventsService) private readonly events: EventsService,
   ) {}
 
-  async assign(request: AssignmentRequest): Promise<Assigned[]> {
+  async assign(request: AssignmentRequest, actor: string): Promise<Assigned[]> {
     const { digest } = await this.releases.byName(request.release);
     return this.assignments.transaction(async (tx) => {
       const devices = await this.chosen(tx, request);
       const rollouts = await this.overruled(tx, request, devices);
-      const terms = { slot: request.slot, owner: 'manual', probation: request.probation };
+      const terms = { slot: request.slot, owner: 'manual', probation: request.probation, actor };
       const assigned = await this.assignments.assign(
         tx,
         devices.map((device) => ({ device, digest })),
         terms,
       );
-      await this.tell(tx, request, devices, rollouts);
+      refuseRefused(request, assigned);
+      await this.tell(tx, request, actor, devices, rollouts);
       return assigned;
     });
   }
@@ -60,13 +61,39 @@ export class ManualAssignmentsService {
     return new Map([...rollouts].map(([rollout, taken]) => [rollout, taken.length]));
   }
 
-  private async tell(tx: EntityManager, request: AssignmentRequest, devices: readonly DeviceId[], rollouts: Map<string, number>) {
+  private async tell(
+    tx: EntityManager,
+    request: AssignmentRequest,
+    actor: string,
+    devices: readonly DeviceId[],
+    rollouts: Map<string, number>,
+  ) {
     const { release, slot } = request;
     const who = devices.length === 1 ? devices[0]! : `${devices.length} devices`;
     const taken = [...rollouts].map(([rollout, count]) => `; takes ${count} over from rollout ${rollout}`).join('');
     const only = devices.length === 1 ? { device: devices[0]! } : {};
     const message = `assigned ${release} to slot ${slot} of ${who} by hand${taken}`;
     const data = { release, slot, devices: devices.slice(0, 1000), rollouts: Object.fromEntries(rollouts) };
-    await this.events.append(tx, { kind: 'assigned', actor: 'admin', ...only, message, data });
+    await this.events.append(tx, { kind: 'assigned', actor, ...only, message, data });
   }
+}
+
+/** All of it or nothing: what was written before is undone with the transaction. */
+function refuseRefused({ release, slot }: AssignmentRequest, assigned: readonly Assigned[]): void {
+  const refusals = assigned.flatMap(({ device, refused }) => (refused ? [{ device, ...refused }] : []));
+  const [first] = refusals;
+  if (!first) return;
+  const on = refusals
+    .slice(0, 10)
+    .map(({ device }) => device)
+    .join(', ');
+  if (first.why === 'blocked')
+    throw new AppError(
+      'RELEASE_BLOCKED',
+      `${release} on ${on}: ${first.reason}; nothing was assigned; \`flotilla blocks list\` names the block, which has to be lifted first`,
+    );
+  throw new AppError(
+    'SLOT_PINNED',
+    `slot ${slot} of ${on} is ${first.reason}; nothing was assigned; \`flotilla devices unpin DEVICE ${slot}\` frees it`,
+  );
 }

@@ -2,28 +2,28 @@ import { AppError } from '../platform/errors.js';
 
 /**
  * Label selectors, joined by commas (all must hold): `key=value`, `key!=value`, `key in (a, b)`, `key notin (a, b)`, `key` (present),
- * `!key` (absent) and `*` (every device). As in Kubernetes, `!=` and `notin` hold for a device that lacks the key too.
- * Words with other characters than letters, digits and `_.+/:@-` are put in double quotes.
+ * `!key` (absent), `agent>=1.2` (also `>`, `<`, `<=`), and `*` (every device). As in Kubernetes, `!=` and `notin` hold for a device that
+ * lacks the key too. Words with other characters than letters, digits and `_.+/:@-` are put in double quotes.
  */
 export type Term =
   | { op: 'all' }
   | { op: 'in' | 'notin'; key: string; values: readonly string[] }
-  | { op: 'present' | 'absent'; key: string };
+  | { op: 'present' | 'absent'; key: string }
+  | { op: Comparison; key: 'agent'; version: readonly number[] };
 export type Selector = readonly Term[];
+export type Comparison = '<' | '<=' | '>' | '>=';
 
-/** What a selector can ask a device for. */
-export type Facts = Readonly<{
-  id: string;
-  profile: string;
-  hardwareClass: string;
-  agent: string | null;
-  labels: Readonly<Record<string, string>>;
-}>;
+/** Keys that read what the device is or says of itself, not its labels; no label may bear such a name. */
+export const reportedKeys = ['profile', 'hardwareClass', 'agent', 'release'] as const;
+const reserved: readonly string[] = ['id', 'group', ...reportedKeys];
+const ofOneSlot = 'release.';
+export const isReserved = (key: string) => reserved.includes(key) || key.startsWith(ofOneSlot);
 
-/** Keys that read what the device is, not its labels; no label may bear such a name. */
-export const factKeys = ['id', 'profile', 'hardwareClass', 'agent'] as const;
-type FactKey = (typeof factKeys)[number];
-const isFactKey = (key: string): key is FactKey => (factKeys as readonly string[]).includes(key);
+/** `release.inspection` names the slot "inspection"; `release` any slot. Undefined: it does not ask for a release. */
+export function releaseKey(key: string): { slot?: string } | undefined {
+  if (key === 'release') return {};
+  return key.startsWith(ofOneSlot) ? { slot: key.slice(ofOneSlot.length) } : undefined;
+}
 
 type Token = { kind: 'word' | 'sign' | 'end'; text: string; at: number };
 
@@ -44,13 +44,23 @@ export function parseSelector(text: string): Selector {
     if (!sign(')')) refuse(peek(), '"," or ")"');
     return values;
   };
+  const compared = (key: string): Term => {
+    if (key !== 'agent') refuse(peek(), `"=", "!=", "in", "notin" or ",": only "agent" can be compared`);
+    const op = take().text as Comparison;
+    const given = peek();
+    const version = versionOf(word(`a version after "${op}"`));
+    return version ? { op, key: 'agent', version } : refuse(given, `a version like 1, 1.2 or 1.2.3 after "${op}"`);
+  };
+  const absent = (key: string): Term => (key === 'group' ? refuse(peek(), 'another key than "group"') : { op: 'absent', key });
   const term = (): Term => {
     if (sign('*')) return { op: 'all' };
-    if (sign('!')) return { op: 'absent', key: word('a key after "!"') };
+    if (sign('!')) return absent(word('a key after "!"'));
     const key = word('a key, "!" or "*"');
-    const comparison = sign('=', '==', '!=');
-    if (comparison) return { op: comparison === '!=' ? 'notin' : 'in', key, values: [word(`a value after "${comparison}"`)] };
+    const equality = sign('=', '==', '!=');
+    if (equality) return { op: equality === '!=' ? 'notin' : 'in', key, values: [word(`a value after "${equality}"`)] };
+    if (isComparison(peek())) return compared(key);
     const operator = peek().kind === 'word' ? take() : undefined;
+    if (!operator && key === 'group') refuse(peek(), '"=", "!=", "in" or "notin" and the name of a group');
     if (!operator) return { op: 'present', key };
     if (operator.text !== 'in' && operator.text !== 'notin') return refuse(operator, '"=", "!=", "in", "notin" or ","');
     return { op: operator.text, key, values: list(key) };
@@ -62,29 +72,12 @@ export function parseSelector(text: string): Selector {
   return terms;
 }
 
-export const matches = (selector: Selector, facts: Facts): boolean => selector.every((term) => holds(term, facts));
+const isComparison = ({ kind, text }: Token) => kind === 'sign' && /^[<>]/.test(text);
 
-function holds(term: Term, facts: Facts): boolean {
-  if (term.op === 'all') return true;
-  const value = read(term.key, facts);
-  switch (term.op) {
-    case 'present':
-      return value !== undefined;
-    case 'absent':
-      return value === undefined;
-    case 'in':
-      return value !== undefined && term.values.includes(value);
-    case 'notin':
-      return value === undefined || !term.values.includes(value);
-  }
-}
+/** `1.2` stands for every 1.2.x. */
+const versionOf = (text: string) => (/^\d{1,6}(\.\d{1,6}){0,2}$/.test(text) ? text.split('.').map(Number) : undefined);
 
-function read(key: string, facts: Facts): string | undefined {
-  if (isFactKey(key)) return facts[key] ?? undefined;
-  return Object.hasOwn(facts.labels, key) ? facts.labels[key] : undefined;
-}
-
-const pattern = /\s*(?:(?<word>[A-Za-z0-9_.+/:@-]+)|"(?<quoted>[^"]*)"|(?<sign>==|!=|[=!,()*]))/y;
+const pattern = /\s*(?:(?<word>[A-Za-z0-9_.+/:@-]+)|"(?<quoted>[^"]*)"|(?<sign>==|!=|<=|>=|[=!<>,()*]))/y;
 
 function tokenize(text: string): Token[] {
   const tokens: Token[] = [];
@@ -102,7 +95,7 @@ function tokenize(text: string): Token[] {
   return [...tokens, { kind: 'end', text: '', at: end }];
 }
 
-const misread = (character: string) => (character === '"' ? 'a closing quote' : `a key, a value or one of = != ! , ( ) *`);
+const misread = (character: string) => (character === '"' ? 'a closing quote' : `a key, a value or one of = != < > ! , ( ) *`);
 
 function fail(text: string, token: Token, wanted: string): never {
   const found = token.kind === 'end' ? 'it ends' : `found ${JSON.stringify(token.text)}`;

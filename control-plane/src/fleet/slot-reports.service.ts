@@ -3,11 +3,15 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { CLOCK, type Clock } from '../platform/tokens.js';
 import { SlotReportRow } from './device.entity.js';
+import { SlotCommits } from './slot-commits.js';
 
 /** What slots say of themselves: the last word of each. */
 @Injectable()
 export class SlotReportsService {
-  constructor(@Inject(CLOCK) private readonly clock: Clock) {}
+  constructor(
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SlotCommits) private readonly commits: SlotCommits,
+  ) {}
 
   /** In the order in which the device told them; of several about one slot the last one counts. */
   async record(tx: EntityManager, updates: readonly { device: DeviceId; event: UpdateEvent }[]): Promise<void> {
@@ -17,10 +21,14 @@ export class SlotReportsService {
       tx,
       [...last.values()].map(({ device, event }) => rowOf(device, event, at)),
     );
+    await this.commits.record(tx, updates, at);
   }
 
-  /** A birth lists every slot there is: what it leaves out is gone. It knows no failure, so a known one of the same deployment stays. */
-  async recordBirth(tx: EntityManager, device: DeviceId, slots: readonly ReportedSlot[]): Promise<void> {
+  /**
+   * A birth lists every slot there is: what it leaves out is gone. It knows no failure, so a known one of the same deployment stays.
+   * True: a slot runs something else than was known.
+   */
+  async recordBirth(tx: EntityManager, device: DeviceId, slots: readonly ReportedSlot[]): Promise<boolean> {
     const at = this.clock.now();
     const before = new Map((await tx.findBy(SlotReportRow, { device })).map((row) => [row.slot, row]));
     const gone = [...before.keys()].filter((slot) => !slots.some((reported) => reported.slot === slot));
@@ -29,6 +37,8 @@ export class SlotReportsService {
       tx,
       slots.map((slot) => bornRow(device, slot, before.get(slot.slot), at)),
     );
+    await this.commits.seen(tx, device, slots, at);
+    return gone.length > 0 || slots.some(({ slot, digest }) => (before.get(slot)?.digest ?? null) !== (digest ?? null));
   }
 }
 

@@ -114,7 +114,8 @@ function renewRoute(app: FastifyInstance, parts: DeviceApiParts): void {
 
 function artifactRoute(app: FastifyInstance, { enrolment, artifacts }: DeviceApiParts): void {
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
-    await deviceOf(request, enrolment);
+    const { id, status } = await deviceOf(request, enrolment);
+    if (status === 'pending') throw new AppError('DEVICE_PENDING', `device ${id} waits for somebody to approve it`);
     const { sha256 } = parse(z.object({ sha256: Digest }), request.params);
     const found = await artifacts.has(sha256);
     if (!found) throw new AppError('ARTIFACT_NOT_FOUND', `no artifact ${sha256}`);

@@ -11,6 +11,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { EventsService, type NewEvent } from '../events/events.service.js';
 import { DeviceConfigurations } from '../fleet/device-configurations.js';
+import { GroupMemberships } from '../fleet/group-memberships.js';
 import { SlotReportsService } from '../fleet/slot-reports.service.js';
 import { RolloutReports } from '../rollouts/rollout-reports.js';
 
@@ -24,6 +25,7 @@ export class DeviceReports {
     @Inject(SlotReportsService) private readonly slots: SlotReportsService,
     @Inject(RolloutReports) private readonly rollouts: RolloutReports,
     @Inject(DeviceConfigurations) private readonly configurations: DeviceConfigurations,
+    @Inject(GroupMemberships) private readonly memberships: GroupMemberships,
     @Inject(EventsService) private readonly log: EventsService,
   ) {}
 
@@ -46,6 +48,8 @@ export class DeviceReports {
       const entry = entryOf(device, event);
       if (entry) await this.log.append(tx, { actor: 'device', device, ...entry });
     }
+    const devices = [...new Set(updates.map(({ device }) => device))];
+    await this.memberships.devicesChanged(tx, devices, ['release']);
   }
 }
 

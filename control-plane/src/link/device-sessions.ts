@@ -4,6 +4,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { advance } from '../core/stream-cursor.js';
 import { EventsService } from '../events/events.service.js';
 import { DeviceRow } from '../fleet/device.entity.js';
+import { isAttended } from '../fleet/maintenance.js';
 import type { Sender } from './batch.js';
 import { Reconciliation } from './reconciliation.js';
 import { Streams } from './streams.js';
@@ -54,11 +55,11 @@ export class DeviceSessions {
   }
 
   /** A goodbye of the latest session; a late one, of a session that is over, changes nothing. */
-  async left(sender: Sender, presence: Presence): Promise<boolean> {
+  async left(sender: Sender, presence: Presence, now: Date): Promise<boolean> {
     const left = await this.withDevice(sender, async (tx, row) => {
       if (!row.online || presence.stream !== row.stream || presence.session !== row.session) return false;
       await tx.update(DeviceRow, { id: row.id }, { online: false });
-      await this.log(tx, row, 'device-offline', `${row.id} said goodbye`);
+      if (!isAttended(row, now)) await this.log(tx, row, 'device-offline', `${row.id} said goodbye`);
       return true;
     });
     return left ?? false;

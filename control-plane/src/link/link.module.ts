@@ -1,3 +1,4 @@
+import type { DeviceId } from '@flotilla/protocol';
 import { Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { EventsModule } from '../events/events.module.js';
@@ -57,7 +58,8 @@ const ingest = ({ link }: LinkParts): FactoryProvider<Ingest> => ({
   provide: Ingest,
   inject: [RecordStore, StreamAlarms, Counters, LOGGER],
   useFactory: (store: RecordStore, alarms: StreamAlarms, counters: Counters, log: Logger) =>
-    new Ingest({ store, alarms, publish: (topic, payload) => link.publish(topic, payload), counters, log }),
+    // An acknowledgement that is lost is given again; a receipt for each would be half of what the broker carries.
+    new Ingest({ store, alarms, publish: (topic, payload) => link.publish(topic, payload, 0), counters, log }),
 });
 
 const inbox = ({ link, broker }: LinkParts): FactoryProvider<DeviceInbox> => ({
@@ -78,13 +80,18 @@ const inbox = ({ link, broker }: LinkParts): FactoryProvider<DeviceInbox> => ({
       presence,
       alarms,
       publish: (topic, payload) => link.publish(topic, payload),
-      // Where the broker keeps rights, dropping a session takes them away too.
-      reconnect: (device) => broker.dropSession(device).then(() => broker.admit(device)),
+      reconnect: (device) => renewed(broker, device),
       counters,
       log,
       clock,
     }),
 });
+
+/** Where the broker keeps rights, dropping a session takes them away too. */
+async function renewed(broker: LinkParts['broker'], device: DeviceId): Promise<void> {
+  await broker.dropSession(device);
+  await broker.admit(device);
+}
 
 const outboxEffects = ({ link, broker }: LinkParts): FactoryProvider<OutboxEffects> => ({
   provide: OutboxEffects,
@@ -96,6 +103,7 @@ const outboxEffects = ({ link, broker }: LinkParts): FactoryProvider<OutboxEffec
       trust,
       publish: (topic, payload) => link.publish(topic, payload),
       dropSession: (device) => broker.dropSession(device),
+      renewSession: (device) => renewed(broker, device),
     }),
 });
 

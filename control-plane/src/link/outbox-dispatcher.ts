@@ -78,7 +78,7 @@ export class OutboxDispatcher {
     const now = performance.now();
     for (const [device, until] of this.#failedUntil) if (until <= now) this.#failedUntil.delete(device);
     return tx.query<Row[]>(
-      `SELECT id, effect FROM outbox WHERE NOT effect->>'device' = ANY($1::text[]) ORDER BY id LIMIT ${atOnce} FOR UPDATE SKIP LOCKED`,
+      `SELECT id, effect FROM outbox WHERE NOT effect->>'device' = ANY($1::text[]) ORDER BY priority, id LIMIT ${atOnce} FOR UPDATE SKIP LOCKED`,
       [[...this.#failedUntil.keys()]],
     );
   }

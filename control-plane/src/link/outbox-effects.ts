@@ -11,6 +11,7 @@ type Parts = {
   trust: Pick<TrustService, 'signDesired'>;
   publish: (topic: string, payload: string) => Promise<void>;
   dropSession: (device: DeviceId) => Promise<void>;
+  renewSession: (device: DeviceId) => Promise<void>;
 };
 
 /** Does what the outbox says. Each may be done twice. */
@@ -27,6 +28,8 @@ export class OutboxEffects {
         return this.#sendDesired(effect.device);
       case 'drop-session':
         return this.#parts.dropSession(effect.device);
+      case 'renew-session':
+        return this.#parts.renewSession(effect.device);
     }
   }
 
@@ -44,4 +47,4 @@ export class OutboxEffects {
 
 /** A device that was removed meanwhile is told nothing more. */
 const isGone = (error: unknown) =>
-  error instanceof AppError && (error.code === 'DEVICE_NOT_FOUND' || error.code === 'DEVICE_REVOKED');
+  error instanceof AppError && ['DEVICE_NOT_FOUND', 'DEVICE_PENDING', 'DEVICE_REVOKED'].includes(error.code);

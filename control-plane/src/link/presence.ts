@@ -3,10 +3,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { ControlPlaneConfig } from '../config.js';
 import { EventsService } from '../events/events.service.js';
+import { inMaintenance } from '../fleet/maintenance.js';
 import { Leader } from '../platform/leader.js';
 import { CONFIG } from '../platform/tokens.js';
 import type { Sender } from './batch.js';
 
+type Gone = { id: DeviceId; attended: boolean };
 type Suspect = { tenant: string; stream: StreamId; sessions: number[]; since: Date; until: Date };
 
 /** Heartbeats come up to a tenth late by their jitter; half of one more is for the way. */
@@ -49,9 +51,9 @@ export class PresenceWatch {
 
   async #close(device: DeviceId, { tenant, stream, sessions, since }: Suspect): Promise<void> {
     await this.db.transaction(async (tx) => {
-      const [gone] = await tx.query<[{ id: DeviceId }[]]>(
+      const [gone] = await tx.query<[Gone[]]>(
         `UPDATE device SET online = false WHERE id = $1 AND tenant = $2 AND online AND stream = $3 AND session = ANY($4::int[])
-         AND last_seen_at <= $5 RETURNING id`,
+         AND last_seen_at <= $5 RETURNING id, ${inMaintenance('device')} attended`,
         [device, tenant, stream, sessions, since],
       );
       await this.#log(tx, gone, 'its connection broke and it has not come back');
@@ -61,17 +63,19 @@ export class PresenceWatch {
 
   async #closeSilent(silentSince: Date): Promise<void> {
     await this.db.transaction(async (tx) => {
-      const [gone] = await tx.query<[{ id: DeviceId }[]]>(
+      const [gone] = await tx.query<[Gone[]]>(
         `UPDATE device SET online = false WHERE id IN
-         (SELECT id FROM device WHERE online AND coalesce(last_seen_at, enrolled_at) < $1 ORDER BY id FOR UPDATE) RETURNING id`,
+         (SELECT id FROM device WHERE online AND coalesce(last_seen_at, enrolled_at) < $1 ORDER BY id FOR UPDATE)
+         RETURNING id, ${inMaintenance('device')} attended`,
         [silentSince],
       );
       await this.#log(tx, gone, 'three heartbeats are missing');
     });
   }
 
-  async #log(tx: EntityManager, gone: readonly { id: DeviceId }[], why: string): Promise<void> {
-    for (const { id } of gone)
+  /** Of a device that somebody is at, silence is no news. */
+  async #log(tx: EntityManager, gone: readonly Gone[], why: string): Promise<void> {
+    for (const { id } of gone.filter(({ attended }) => !attended))
       await this.events.append(tx, {
         kind: 'device-offline',
         actor: 'flotilla',

@@ -1,8 +1,9 @@
 import type { Birth, Heartbeat } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { AssignmentsService } from '../fleet/assignments.service.js';
+import { AdoptionService } from '../fleet/adoption.service.js';
 import type { DeviceRow } from '../fleet/device.entity.js';
+import { GroupMemberships } from '../fleet/group-memberships.js';
 import { SlotReportsService } from '../fleet/slot-reports.service.js';
 import { OutboxRow } from './outbox.entity.js';
 
@@ -13,19 +14,20 @@ type Standing = 'current' | 'behind' | 'regressed';
 @Injectable()
 export class Reconciliation {
   constructor(
-    @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
+    @Inject(AdoptionService) private readonly adoption: AdoptionService,
     @Inject(SlotReportsService) private readonly slots: SlotReportsService,
+    @Inject(GroupMemberships) private readonly memberships: GroupMemberships,
   ) {}
 
   /** The device's epoch after it: adopting what a device runs raises it. */
   async born(tx: EntityManager, row: DeviceRow, birth: Birth): Promise<number> {
-    await this.slots.recordBirth(tx, row.id, birth.slots);
+    const runsOther = await this.slots.recordBirth(tx, row.id, birth.slots);
     const standing = standingOf(row, birth);
+    if (standing === 'behind') await sendDesired(tx, row);
+    if (standing === 'regressed') await this.adoption.adopt(tx, row.id, birth.slots, birth.epoch);
     // Facts decide on groups, and groups on configuration.
-    if (standing === 'behind' || (standing === 'current' && isAnother(row, birth))) await sendDesired(tx, row);
-    if (standing !== 'regressed') return row.epoch;
-    await this.assignments.adopt(tx, row.id, birth.slots, birth.epoch);
-    return birth.epoch + 1;
+    await this.memberships.devicesChanged(tx, [row.id], [...changedFacts(row, birth), ...(runsOther ? ['release'] : [])]);
+    return standing === 'regressed' ? birth.epoch + 1 : row.epoch;
   }
 
   /** False: the database is older than the device, which must be born again to say what it runs. */
@@ -45,8 +47,8 @@ export function standingOf(row: Pick<DeviceRow, 'epoch' | 'desiredHash'>, report
   return reported.desiredHash === undefined ? 'behind' : 'regressed';
 }
 
-const isAnother = (row: DeviceRow, { agent, profile, hardwareClass }: Birth) =>
-  row.agent !== agent || row.profile !== profile || row.hardwareClass !== hardwareClass;
+const changedFacts = (row: DeviceRow, birth: Birth) =>
+  (['agent', 'profile', 'hardwareClass'] as const).filter((fact) => row[fact] !== birth[fact]);
 
 async function sendDesired(tx: EntityManager, { id }: DeviceRow): Promise<void> {
   await tx.insert(OutboxRow, { effect: { type: 'send-desired', device: id } });

@@ -1,6 +1,16 @@
 import { AddConfigurations1795740709749 } from './1795740709749-add-configurations.js';
-import { Initial1795359287598 } from './1795359287598-initial.js';
 import { Evidence1795737600000 } from './1795737600000-evidence.js';
+import { GroupsAndLifecycle1795750705062 } from './1795750705062-groups-and-lifecycle.js';
+import { Initial1795359287598 } from './1795359287598-initial.js';
+import { Kill1795750702741 } from './1795750702741-kill.js';
+import { Pace1795750842030 } from './1795750842030-pace.js';
 
 /** In the order in which they run. */
-export const migrations = [Initial1795359287598, Evidence1795737600000, AddConfigurations1795740709749];
+export const migrations = [
+  Initial1795359287598,
+  Evidence1795737600000,
+  AddConfigurations1795740709749,
+  Kill1795750702741,
+  GroupsAndLifecycle1795750705062,
+  Pace1795750842030,
+];

@@ -33,6 +33,11 @@ export class ReleasesRepository {
     });
   }
 
+  ofModel(model: string, version: string | null): Promise<Pick<ReleaseRow, 'digest'>[]> {
+    const where = { model, ...(version === null ? {} : { version }) };
+    return this.db.getRepository(ReleaseRow).find({ where, select: { digest: true } });
+  }
+
   /** Newest names, of one model or of all. */
   latest(model: string | undefined, count: number): Promise<Pick<ReleaseRow, 'model' | 'version'>[]> {
     return this.db.getRepository(ReleaseRow).find({

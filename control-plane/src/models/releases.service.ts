@@ -86,6 +86,16 @@ export class ReleasesService {
     return true;
   }
 
+  /** Of a release, or of all of a model; what nobody knows is refused, with what there is. */
+  async digestsOf(model: string, version: string | null): Promise<Digest[]> {
+    const rows = await this.releases.ofModel(model, version);
+    if (rows.length > 0) return rows.map(({ digest }) => digest);
+    if (version !== null) return this.notFound(`${model}@${version}`, model);
+    const near = (await this.releases.latest(undefined, 50)).map((row) => row.model);
+    const hint = near.length > 0 ? `there are ${[...new Set(near)].slice(0, 5).join(', ')}` : 'none has been pushed yet';
+    throw new AppError('MODEL_NOT_FOUND', `no release of a model ${model}; ${hint}`);
+  }
+
   private async requireFiles({ model, version, files }: Manifest): Promise<void> {
     const missing: string[] = [];
     for (const { path, sha256, size } of files) {

@@ -1,12 +1,22 @@
 import { ClaimTokenRow } from '../access/claim-token.entity.js';
 import { OperatorTokenRow } from '../access/operator-token.entity.js';
+import { BlockRow, KillTargetRow } from '../blocks/block.entity.js';
 import { EventRow } from '../events/event.entity.js';
+import { ActivationRow, GroupCalendarRow } from '../fleet/calendar.entity.js';
 import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } from '../fleet/configuration.entity.js';
-import { AssignmentRow, DeviceRow, SlotReportRow } from '../fleet/device.entity.js';
+import { AssignmentRow, DeviceRow, SlotCommitRow, SlotReportRow } from '../fleet/device.entity.js';
 import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
+import { PinRow } from '../fleet/pin.entity.js';
+import { TombstoneRow } from '../fleet/tombstone.entity.js';
 import { OutboxRow } from '../link/outbox.entity.js';
 import { ReleaseRow } from '../models/release.entity.js';
-import { RolloutEventRow, RolloutEvidenceRow, RolloutRow, RolloutTargetRow } from '../rollouts/rollout.entity.js';
+import {
+  RolloutEventRow,
+  RolloutEvidenceRow,
+  RolloutOfferRow,
+  RolloutRow,
+  RolloutTargetRow,
+} from '../rollouts/rollout.entity.js';
 import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
 import { LeaderLeaseRow } from './leader.entity.js';
 
@@ -14,19 +24,27 @@ import { LeaderLeaseRow } from './leader.entity.js';
 export const entities = [
   ClaimTokenRow,
   OperatorTokenRow,
+  BlockRow,
+  KillTargetRow,
   EventRow,
+  ActivationRow,
+  GroupCalendarRow,
   AssignmentRow,
   ConfigurationReportRow,
   ConfigurationRow,
   ConfigurationVersionRow,
   DeviceRow,
+  SlotCommitRow,
   SlotReportRow,
+  PinRow,
   GroupMemberRow,
   GroupRow,
+  TombstoneRow,
   OutboxRow,
   ReleaseRow,
   RolloutEventRow,
   RolloutEvidenceRow,
+  RolloutOfferRow,
   RolloutRow,
   RolloutTargetRow,
   DeadLetterRow,

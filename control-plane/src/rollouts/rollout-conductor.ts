@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import type { Logger } from 'pino';
 import { AppError } from '../platform/errors.js';
 import { Leader } from '../platform/leader.js';
-import { CLOCK, LOGGER, type Clock } from '../platform/tokens.js';
+import { LOGGER } from '../platform/tokens.js';
 import { RolloutMachine } from './rollout-machine.js';
 
 const tickMs = 500;
@@ -16,7 +16,6 @@ export class RolloutConductor implements OnApplicationBootstrap, OnApplicationSh
   constructor(
     @Inject(RolloutMachine) private readonly machine: RolloutMachine,
     @Inject(Leader) private readonly leader: Leader,
-    @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
@@ -40,7 +39,7 @@ export class RolloutConductor implements OnApplicationBootstrap, OnApplicationSh
     if (!this.leader.isLeader()) return;
     try {
       for (const id of await this.machine.underWay()) {
-        await this.machine.tick(id, this.clock.now(), (tx) => this.leader.check(tx));
+        await this.machine.tick(id, (tx) => this.leader.check(tx));
       }
     } catch (error) {
       // Another leader, or a database that restarts: the next tick finds everything as it was committed.

@@ -3,11 +3,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { reduceRollout, type RolloutEvent, type Observation, type RolloutState, type Step } from '../core/rollout.js';
 import { quarantined } from '../core/quarantine.js';
-import { deadlineOf } from '../core/stage.js';
-import { EvidenceRepository } from './evidence.repository.js';
 import { EventsService } from '../events/events.service.js';
 import { AppError } from '../platform/errors.js';
 import { RolloutEffects } from './rollout-effects.js';
+import { RolloutObserver } from './rollout-observer.js';
 import type { RolloutRow } from './rollout.entity.js';
 import { RolloutRepository } from './rollout.repository.js';
 import { TargetRepository } from './target.repository.js';
@@ -20,7 +19,7 @@ export class RolloutMachine {
     @Inject(TargetRepository) private readonly targets: TargetRepository,
     @Inject(RolloutEffects) private readonly effects: RolloutEffects,
     @Inject(EventsService) private readonly events: EventsService,
-    @Inject(EvidenceRepository) private readonly evidence: EvidenceRepository,
+    @Inject(RolloutObserver) private readonly observer: RolloutObserver,
   ) {}
 
   /** An operator's command, or the start; refused commands throw. */
@@ -33,13 +32,15 @@ export class RolloutMachine {
     return this.rollouts.active();
   }
 
-  /** One look: silence is swept, what is committed is counted, and the machine decides. `guard` refuses a leader that was deposed. */
-  async tick(id: RolloutId, at: Date, guard: (tx: EntityManager) => Promise<void>): Promise<void> {
+  /**
+   * One look: silence is swept, what is committed is counted, and the machine decides. `guard` refuses a leader that was deposed.
+   * The time is the database's: control planes take over from one another, and their clocks differ.
+   */
+  async tick(id: RolloutId, guard: (tx: EntityManager) => Promise<void>, now?: Date): Promise<void> {
     await this.rollouts.locked(id, async (tx, row) => {
       await guard(tx);
-      await this.sweep(tx, row, at);
-      await this.evidence.fold(tx, id);
-      const observation = await this.quarantine(tx, row, await this.targets.observe(tx, row));
+      const at = now ?? (await this.rollouts.now(tx));
+      const observation = await this.quarantine(tx, row, await this.observer.look(tx, row, at), at);
       const event: RolloutEvent = { type: 'observed', at: at.getTime(), observation };
       const step = reduceRollout(row.plan, row.state, event);
       if ('refused' in step) return;
@@ -76,7 +77,7 @@ export class RolloutMachine {
   }
 
   /** A class of boards on which the release fails again and again is not offered it any more, by this rollout or a later one. */
-  private async quarantine(tx: EntityManager, row: RolloutRow, seen: Observation): Promise<Observation> {
+  private async quarantine(tx: EntityManager, row: RolloutRow, seen: Observation, at: Date): Promise<Observation> {
     if (row.state.phase !== 'running' || !seen.stages.some(({ counts }) => counts.waiting > 0)) return seen;
     const [worst] = quarantined(await this.targets.tallies(tx, row));
     if (!worst) return seen;
@@ -86,17 +87,7 @@ export class RolloutMachine {
     if (kept === 0) return seen;
     const message = `rollout ${row.name} keeps ${kept} devices from it, ${reason}`;
     await this.events.append(tx, { kind: 'rollout-quarantined', actor: 'flotilla', rollout: row.id, message, data: worst });
-    return this.targets.observe(tx, row);
-  }
-
-  private async sweep(tx: EntityManager, row: RolloutRow, at: Date): Promise<void> {
-    const { plan, state } = row;
-    const running = state.phase === 'running';
-    await this.targets.sweep(tx, row.id, {
-      offeredBefore: new Date(at.getTime() - plan.success.deviceDeadline * 1000),
-      deferOffline: running && at.getTime() >= deadlineOf(plan, state),
-      stage: running ? state.stage : -1,
-    });
+    return this.observer.again(tx, row, at);
   }
 }
 
@@ -106,7 +97,7 @@ function inWords({ name, plan }: RolloutRow, state: RolloutState): string {
     case 'draft':
       return `rollout ${name} is a draft`;
     case 'running':
-      return `rollout ${name}: ${stage} ${state.stagePhase}`;
+      return `rollout ${name}: ${stage} ${state.stagePhase}${state.held ? `; ${state.held.why}` : ''}`;
     case 'paused':
       return `rollout ${name} paused in ${stage} (${state.reason}): ${state.detail}`;
     case 'rolling-back':
@@ -114,13 +105,14 @@ function inWords({ name, plan }: RolloutRow, state: RolloutState): string {
     case 'awaiting-approval':
       return `rollout ${name} waits: ${state.detail}`;
     case 'scheduled':
-      return `rollout ${name} starts at ${new Date(state.startAt).toISOString()}`;
+      return `rollout ${name} ${state.detail ?? `starts at ${new Date(state.startAt).toISOString()}`}`;
     case 'rolled-back':
     case 'rollback-incomplete':
     case 'rejected':
     case 'completed':
     case 'cancelled':
     case 'superseded':
+    case 'killed':
       return `rollout ${name} ${state.phase}: ${state.detail}`;
   }
 }

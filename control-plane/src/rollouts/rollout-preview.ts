@@ -1,4 +1,4 @@
-import { digestOf, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
+import { type DeviceId, digestOf, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
 import type { DeviceRow } from '../fleet/device.entity.js';
 import type { ReleaseRow } from '../models/release.entity.js';
 import type { NewTarget } from './rollout.repository.js';
@@ -8,12 +8,18 @@ export type Layout = Readonly<{
   release: ReleaseRow;
   members: readonly DeviceRow[];
   targets: readonly NewTarget[];
+  /** Why devices are kept out from the beginning: they are pinned, or the release is blocked there. */
+  keptOut: ReadonlyMap<DeviceId, string>;
   problems: readonly string[];
 }>;
 
 const named = 20;
 
-export function previewOf(plan: RolloutPlan, { release, members, targets, problems }: Layout): RolloutPreview {
+export function previewOf(
+  plan: RolloutPlan,
+  { release, members, targets, keptOut, problems }: Layout,
+  calendars: RolloutPreview['calendars'],
+): RolloutPreview {
   const online = new Set(members.filter((device) => device.online).map((device) => device.id));
   const placed = new Set(targets.map((t) => t.device));
   const rejected = targets.filter((t) => t.state === 'rejected');
@@ -31,15 +37,19 @@ export function previewOf(plan: RolloutPlan, { release, members, targets, proble
         first: own.slice(0, named).map((t) => t.device),
       };
     }),
-    rejected: rejected.slice(0, 1000).map(({ device, reason }) => ({ device, reason: reason ?? '' })),
-    leftOut: members.filter((device) => !placed.has(device.id)).length,
+    rejected: [
+      ...rejected.map(({ device, reason }) => ({ device, reason: reason ?? '' })),
+      ...[...keptOut].map(([device, reason]) => ({ device, reason })),
+    ].slice(0, 1000),
+    leftOut: members.filter(({ id }) => !placed.has(id) && !keptOut.has(id)).length,
     leastS: plan.stages.reduce((sum, { soak }) => sum + soak, 0),
-    mostBytes: (targets.length - rejected.length) * largestVariant(release),
+    mostBytes: (targets.length - rejected.length) * bytesPerDevice(release),
+    calendars,
   };
 }
 
 /** Each device takes one variant, and what goes with all of them. */
-function largestVariant({ manifest }: ReleaseRow): number {
+export function bytesPerDevice({ manifest }: ReleaseRow): number {
   const variants = new Set(manifest.variants.map(({ file }) => file));
   const sizes = manifest.files.filter(({ path }) => variants.has(path)).map(({ size }) => size);
   const rest = manifest.files.filter(({ path }) => !variants.has(path)).reduce((sum, { size }) => sum + size, 0);

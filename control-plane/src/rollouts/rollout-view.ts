@@ -14,7 +14,7 @@ export function viewOf(row: RolloutRow, observation: Observation): RolloutView {
     slot: SlotName.parse(row.slot),
     phase: state.phase,
     ...('reason' in state ? { reason: state.reason } : {}),
-    ...('detail' in state ? { detail: state.detail } : {}),
+    ...detailOf(state),
     ...('stage' in state ? { stage: state.stage } : {}),
     stages: row.plan.stages.map((stage, index) => ({
       name: stage.name,
@@ -27,6 +27,11 @@ export function viewOf(row: RolloutRow, observation: Observation): RolloutView {
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };
+}
+
+function detailOf(state: RolloutState): Pick<RolloutView, 'detail'> {
+  if (state.phase === 'running') return state.held ? { detail: state.held.why } : {};
+  return 'detail' in state && state.detail !== undefined ? { detail: state.detail } : {};
 }
 
 function phaseOf(state: RolloutState, index: number): StageView['phase'] {

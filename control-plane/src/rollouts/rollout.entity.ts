@@ -15,6 +15,8 @@ export interface RolloutRow {
   salt: string;
   /** How many tests could raise a false alarm; fixed when the devices were placed. */
   alarms: number;
+  /** That a device downloads at most; fixed when the devices were placed. */
+  bytes: number;
   state: RolloutState;
   /** Copy of state.phase, for lists and their index. */
   phase: string;
@@ -31,6 +33,7 @@ export const RolloutRow = new EntitySchema<RolloutRow>({
     plan: { type: 'jsonb' },
     salt: { type: 'text' },
     alarms: { type: 'int', default: 1 },
+    bytes: { type: 'int8', default: 0, transformer: int8 },
     state: { type: 'jsonb' },
     phase: { type: 'text' },
     createdAt: { type: 'timestamptz', name: 'created_at' },
@@ -51,8 +54,14 @@ export type TargetState =
   | 'timed-out'
   | 'rejected'
   | 'deferred'
+  /** Pinned, or the release is blocked there: not the rollout's business any more, and in none of its counts. */
+  | 'left-out'
   | 'rolling-back'
-  | 'rolled-back';
+  | 'rolled-back'
+  /** It failed on what it was to go back to. */
+  | 'return-failed'
+  /** A rollout of higher priority has taken the device over. */
+  | 'superseded';
 
 /** One device of a rollout; moved in sets. */
 export interface RolloutTargetRow {
@@ -90,6 +99,7 @@ export const RolloutTargetRow = new EntitySchema<RolloutTargetRow>({
   indices: [
     { name: 'rollout_target_stage', columns: ['rollout', 'stage', 'state'] },
     { name: 'rollout_target_deployment', columns: ['deployment'] },
+    { name: 'rollout_target_under_way', columns: ['device'], where: `"state" IN ('open', 'rolling-back')` },
   ],
 });
 
@@ -155,4 +165,22 @@ export const RolloutEventRow = new EntitySchema<RolloutEventRow>({
     state: { type: 'jsonb' },
   },
   indices: [{ name: 'rollout_event_rollout', columns: ['rollout', 'id'] }],
+});
+
+/** How many devices were offered the release when, for as long as its budget of bytes looks back. */
+export interface RolloutOfferRow {
+  id: number;
+  rollout: RolloutId;
+  at: Date;
+  devices: number;
+}
+export const RolloutOfferRow = new EntitySchema<RolloutOfferRow>({
+  name: 'rollout_offer',
+  columns: {
+    id: { type: 'int8', primary: true, generated: 'increment', transformer: int8 },
+    rollout: { type: 'uuid' },
+    at: { type: 'timestamptz' },
+    devices: { type: 'int' },
+  },
+  indices: [{ name: 'rollout_offer_at', columns: ['rollout', 'at'] }],
 });

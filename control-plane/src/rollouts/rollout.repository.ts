@@ -8,7 +8,7 @@ import { RolloutEventRow, RolloutRow, RolloutTargetRow } from './rollout.entity.
 
 export type NewTarget = Pick<RolloutTargetRow, 'device' | 'stage' | 'state' | 'reason' | 'hardwareClass'>;
 /** Rollouts that have devices to themselves. */
-const underWay = ['awaiting-approval', 'scheduled', 'running', 'paused', 'rolling-back'];
+export const underWay = ['awaiting-approval', 'scheduled', 'running', 'paused', 'rolling-back'];
 
 @Injectable()
 export class RolloutRepository {
@@ -71,6 +71,18 @@ export class RolloutRepository {
     } as never);
   }
 
+  /** The database's own time: control planes whose clocks differ still agree on it. */
+  async now(tx: EntityManager = this.db.manager): Promise<Date> {
+    const [row] = await tx.query<{ now: Date }[]>(`SELECT clock_timestamp() now`);
+    return row!.now;
+  }
+
+  /** The newest of that name. */
+  async newest(tx: EntityManager, name: string): Promise<RolloutRow | null> {
+    const row = await tx.findOne(RolloutRow, { where: { name }, order: { createdAt: 'DESC' } });
+    return row && asOfNow(row);
+  }
+
   async get(id: RolloutId): Promise<RolloutRow> {
     const row = await this.db.manager.findOneBy(RolloutRow, { id });
     if (!row) throw notFound(id);
@@ -102,17 +114,19 @@ export class RolloutRepository {
     return (await tx.find(RolloutRow, { where: { id: In(ids as RolloutId[]) }, order: { id: 'ASC' }, lock })).map(asOfNow);
   }
 
-  /** Rollouts that still move some of these devices in this slot: two at once would fight over them. */
+  /** Rollouts that still move some of these devices in this slot; of one priority they would fight over them. */
   overlapping(
     tx: EntityManager,
     slot: string,
     devices: readonly DeviceId[],
+    priority?: number,
   ): Promise<{ id: RolloutId; name: string; device: string }[]> {
     return tx.query(
       `SELECT r.id, r.name, min(t.device) device FROM rollout_target t JOIN rollout r ON r.id = t.rollout
        WHERE r.slot = $1 AND r.phase = ANY($2) AND t.state IN ('waiting', 'open', 'rolling-back') AND t.device = ANY($3)
+         AND ($4::int IS NULL OR coalesce((r.plan ->> 'priority')::int, 0) = $4)
        GROUP BY r.id, r.name, r.created_at ORDER BY r.created_at`,
-      [slot, underWay, devices],
+      [slot, underWay, devices, priority ?? null],
     );
   }
 }

@@ -1,42 +1,64 @@
 import { Inject, Module } from '@nestjs/common';
+import { BlocksModule } from '../blocks/blocks.module.js';
 import { EventsModule } from '../events/events.module.js';
-import { AssignmentsService } from '../fleet/assignments.service.js';
+import { AdoptionService } from '../fleet/adoption.service.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { EvidenceRepository } from './evidence.repository.js';
+import { HoldsRepository } from './holds.repository.js';
+import { OfferEvidence } from './offer-evidence.js';
+import { PaceRepository } from './pace.repository.js';
+import { PreemptionRepository } from './preemption.repository.js';
 import { RolloutConductor } from './rollout-conductor.js';
 import { RolloutEffects } from './rollout-effects.js';
+import { RolloutKills } from './rollout-kills.js';
 import { RolloutMachine } from './rollout-machine.js';
+import { RolloutObserver } from './rollout-observer.js';
+import { RolloutPace } from './rollout-pace.js';
 import { RolloutPlanner } from './rollout-planner.js';
 import { RolloutReports } from './rollout-reports.js';
 import { RolloutViews } from './rollout-views.js';
+import { RolloutWindows } from './rollout-windows.js';
 import { RolloutRepository } from './rollout.repository.js';
 import { RolloutsController } from './rollouts.controller.js';
 import { RolloutsService } from './rollouts.service.js';
+import { SlotWhyController } from './slot-why.controller.js';
+import { SlotWhy } from './slot-why.js';
+import { ReturnRepository } from './return.repository.js';
 import { TargetRepository } from './target.repository.js';
 import { WindowEvidence } from './window-evidence.js';
 
 @Module({
-  imports: [EventsModule, FleetModule, ModelsModule, TelemetryModule],
-  controllers: [RolloutsController],
+  imports: [BlocksModule, EventsModule, FleetModule, ModelsModule, TelemetryModule],
+  controllers: [RolloutsController, SlotWhyController],
   providers: [
     EvidenceRepository,
+    HoldsRepository,
+    OfferEvidence,
+    PaceRepository,
+    PreemptionRepository,
     RolloutConductor,
     RolloutEffects,
+    RolloutKills,
     RolloutMachine,
+    RolloutObserver,
+    RolloutPace,
     RolloutPlanner,
     RolloutReports,
     RolloutViews,
+    RolloutWindows,
     RolloutRepository,
     RolloutsService,
+    SlotWhy,
+    ReturnRepository,
     TargetRepository,
     WindowEvidence,
   ],
-  exports: [RolloutReports, RolloutsService],
+  exports: [RolloutKills, RolloutReports, RolloutsService],
 })
 export class RolloutsModule {
-  constructor(@Inject(AssignmentsService) assignments: AssignmentsService, @Inject(RolloutsService) rollouts: RolloutsService) {
-    assignments.whenRegressed((tx, detail) => rollouts.pauseAll(tx, detail));
+  constructor(@Inject(AdoptionService) adoption: AdoptionService, @Inject(RolloutsService) rollouts: RolloutsService) {
+    adoption.whenRegressed((tx, detail) => rollouts.pauseAll(tx, detail));
   }
 }

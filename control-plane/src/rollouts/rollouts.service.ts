@@ -2,7 +2,6 @@ import { digestOf, type RolloutCommand, type RolloutId, type RolloutPlan, type R
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { RolloutEvent } from '../core/rollout.js';
-import { CLOCK, type Clock } from '../platform/tokens.js';
 import { RolloutMachine } from './rollout-machine.js';
 import { RolloutPlanner } from './rollout-planner.js';
 import { RolloutRepository } from './rollout.repository.js';
@@ -13,13 +12,12 @@ export class RolloutsService {
     @Inject(RolloutRepository) private readonly rollouts: RolloutRepository,
     @Inject(RolloutPlanner) private readonly planner: RolloutPlanner,
     @Inject(RolloutMachine) private readonly machine: RolloutMachine,
-    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /** Draft and start are one transaction: a plan that is accepted is on its way. */
   create(plan: RolloutPlan, actor: string): Promise<RolloutId> {
-    const at = this.clock.now();
     return this.rollouts.transaction(async (tx) => {
+      const at = await this.rollouts.now(tx);
       if (plan.supersede) await this.supersede(tx, plan, at, actor);
       const draft = await this.planner.draft(tx, plan, at);
       const start: RolloutEvent = { type: 'start', at: at.getTime(), planHash: planHash(plan), author: actor };
@@ -29,16 +27,17 @@ export class RolloutsService {
   }
 
   preview(plan: RolloutPlan): Promise<RolloutPreview> {
-    return this.rollouts.transaction((tx) => this.planner.preview(tx, plan));
+    return this.rollouts.transaction(async (tx) => this.planner.preview(tx, plan, await this.rollouts.now(tx)));
   }
 
-  command(id: RolloutId, command: RolloutCommand, actor: string): Promise<void> {
-    return this.machine.command(id, this.eventOf(command, actor), actor);
+  async command(id: RolloutId, command: RolloutCommand, actor: string): Promise<void> {
+    await this.machine.command(id, eventOf(command, actor, (await this.rollouts.now()).getTime()), actor);
   }
 
   /** Pauses everything that runs, in the caller's transaction: after a restored backup nothing moves until somebody says so. */
   async pauseAll(tx: EntityManager, detail: string): Promise<void> {
-    const event: RolloutEvent = { type: 'pause', at: this.clock.now().getTime(), reason: 'state-regressed', detail };
+    const at = (await this.rollouts.now(tx)).getTime();
+    const event: RolloutEvent = { type: 'pause', at, reason: 'state-regressed', detail };
     for (const row of await this.rollouts.lockedIn(tx, 'running')) await this.machine.apply(tx, row, event, 'flotilla');
   }
 
@@ -57,27 +56,26 @@ export class RolloutsService {
     const detail = `superseded by "${plan.name}"; devices keep what they have until it reaches them`;
     for (const row of rows) await this.machine.apply(tx, row, { type: 'supersede', at: at.getTime(), detail }, actor);
   }
-
-  private eventOf(command: RolloutCommand, actor: string): RolloutEvent {
-    const at = this.clock.now().getTime();
-    switch (command.type) {
-      case 'pause':
-        return { type: 'pause', at, reason: 'manual', detail: `paused by ${actor}` };
-      case 'resume':
-        return { type: 'resume', at, accepting: command.accepting };
-      case 'approve':
-      case 'reject':
-      case 'withdraw-approval':
-        return { type: command.type, at, by: actor, planHash: command.planHash, comment: command.comment };
-      case 'retry':
-        return { type: 'retry', at };
-      case 'cancel':
-        return { type: 'cancel', at };
-      case 'roll-back':
-        return { type: 'roll-back', at, detail: `asked for by ${actor}` };
-    }
-  }
 }
 
 /** What is approved: an approval of another plan is none. */
 export const planHash = (plan: RolloutPlan) => digestOf(plan);
+
+function eventOf(command: RolloutCommand, actor: string, at: number): RolloutEvent {
+  switch (command.type) {
+    case 'pause':
+      return { type: 'pause', at, reason: 'manual', detail: `paused by ${actor}` };
+    case 'resume':
+      return { type: 'resume', at, accepting: command.accepting };
+    case 'approve':
+    case 'reject':
+    case 'withdraw-approval':
+      return { type: command.type, at, by: actor, planHash: command.planHash, comment: command.comment };
+    case 'retry':
+      return { type: 'retry', at };
+    case 'cancel':
+      return { type: 'cancel', at };
+    case 'roll-back':
+      return { type: 'roll-back', at, detail: `asked for by ${actor}`, ...(command.to && { to: command.to }) };
+  }
+}

@@ -7,7 +7,9 @@ import type { Strata } from '../core/gate.js';
 import type { VariantTally } from '../core/quarantine.js';
 import type { Observation } from '../core/rollout.js';
 import { gatesOf } from '../core/stage.js';
+import { inMaintenance } from '../fleet/maintenance.js';
 import { EvidenceRepository, type EvidenceOf } from './evidence.repository.js';
+import { inGroups, valueOf } from './pace.repository.js';
 import type { RolloutRow, TargetState } from './rollout.entity.js';
 
 export type Offer = { device: DeviceId; deployment: string; previousDigest: string | null; baseline: Baseline | undefined };
@@ -21,7 +23,15 @@ export type Waiting = {
   baseline: Baseline | null;
 };
 
-const countOf: Record<TargetState, keyof StageCounts> = {
+/** Which of those that wait: not more than so many, and of each value of a label not more than so many; not those of some groups. */
+export type Choice = Readonly<{
+  most?: number | undefined;
+  label?: string | undefined;
+  each?: Readonly<Record<string, number>> | undefined;
+  notIn?: readonly string[];
+}>;
+
+const countOf: Record<Exclude<TargetState, 'left-out'>, keyof StageCounts> = {
   waiting: 'waiting',
   open: 'open',
   already: 'already',
@@ -34,7 +44,11 @@ const countOf: Record<TargetState, keyof StageCounts> = {
   deferred: 'deferred',
   'rolling-back': 'rolledBack',
   'rolled-back': 'rolledBack',
+  'return-failed': 'rolledBack',
+  superseded: 'superseded',
 };
+/** Told to go back, and not known to have. */
+const unconfirmed = new Set<TargetState>(['rolling-back', 'return-failed']);
 type Sum = { stage: number; state: TargetState; n: string };
 
 /** The devices of rollouts: rows moved in sets, never one by one. */
@@ -54,7 +68,7 @@ export class TargetRepository {
         counts: countsOf(rows.filter((row) => row.stage === stage)),
         gates: gatesOf(plan, stage).map((__, gate) => strataOf(evidence.filter((e) => e.stage === stage && e.gate === gate))),
       })),
-      rollingBack: rows.filter((row) => row.state === 'rolling-back').reduce((sum, row) => sum + Number(row.n), 0),
+      rollingBack: rows.filter(({ state }) => unconfirmed.has(state)).reduce((sum, row) => sum + Number(row.n), 0),
       alarms,
     };
   }
@@ -64,16 +78,23 @@ export class TargetRepository {
     tx: EntityManager,
     { id, slot }: Pick<RolloutRow, 'id' | 'slot'>,
     stage: number,
-    most: number | undefined,
+    { most, label, each, notIn = [] }: Choice,
   ): Promise<Waiting[]> {
+    const free = `FROM rollout_target t JOIN device d ON d.id = t.device
+         WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' ${notIn.length > 0 ? `AND NOT ${inGroups('$5')}` : 'AND $5::text[] IS NOT NULL'}`;
+    // Only a bound by label has to number all that wait.
+    const chosen = each
+      ? `SELECT device FROM (SELECT t.device, ${valueOf('$6')} value, row_number() OVER (PARTITION BY ${valueOf('$6')} ORDER BY t.device) nth ${free}) ready
+         WHERE nth <= coalesce(($7::jsonb ->> value)::int, 0) ORDER BY nth, device LIMIT $4`
+      : `SELECT t.device ${free} AND $6::text IS NOT NULL AND $7::jsonb IS NULL ORDER BY t.device LIMIT $4`;
     return tx.query(
       `SELECT t.device, t.hardware_class "hardwareClass", s.committed, a.digest assigned,
               t.deployment IS NOT NULL "again", t.baseline
        FROM rollout_target t
        LEFT JOIN slot_report s ON s.device = t.device AND s.slot = $3
        LEFT JOIN assignment a ON a.device = t.device AND a.slot = $3
-       WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' ORDER BY t.device LIMIT $4 FOR UPDATE OF t`,
-      [id, stage, slot, most ?? null],
+       WHERE t.rollout = $1 AND t.device IN (${chosen}) ORDER BY t.device FOR UPDATE OF t`,
+      [id, stage, slot, most ?? null, notIn, label ?? '', each ? JSON.stringify(each) : null],
     );
   }
 
@@ -107,30 +128,12 @@ export class TargetRepository {
     await tx.query(`UPDATE rollout_target SET state = $3 WHERE rollout = $1 AND device = ANY($2)`, [rollout, devices, state]);
   }
 
-  /** Devices that still hold this rollout's deployment: a slot that somebody else has assigned since is left alone. */
-  async held(
-    tx: EntityManager,
-    rollout: RolloutId,
-    slot: string,
-  ): Promise<{ device: DeviceId; previousDigest: string | null }[]> {
-    return tx.query(
-      `SELECT t.device, t.previous_digest "previousDigest" FROM rollout_target t
-       JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.state NOT IN ('already', 'rolling-back', 'rolled-back') ORDER BY t.device FOR UPDATE OF t`,
-      [rollout, slot],
-    );
-  }
-
-  /** `deployment` null: the slot was empty before and is empty again, nothing is left to confirm. */
-  async returned(
-    tx: EntityManager,
-    rollout: RolloutId,
-    items: readonly { device: DeviceId; deployment: string | null }[],
-  ): Promise<void> {
+  async leftOut(tx: EntityManager, rollout: RolloutId, items: readonly { device: DeviceId; reason: string }[]): Promise<void> {
+    if (items.length === 0) return;
     await tx.query(
-      `UPDATE rollout_target t SET deployment = o.deployment, state = CASE WHEN o.deployment IS NULL THEN 'rolled-back' ELSE 'rolling-back' END
-       FROM unnest($2::text[], $3::uuid[]) o(device, deployment) WHERE t.rollout = $1 AND t.device = o.device`,
-      [rollout, items.map((i) => i.device), items.map((i) => i.deployment)],
+      `UPDATE rollout_target t SET state = 'left-out', reason = o.reason FROM unnest($2::text[], $3::text[]) o(device, reason)
+       WHERE t.rollout = $1 AND t.device = o.device`,
+      [rollout, items.map((i) => i.device), items.map((i) => i.reason)],
     );
   }
 
@@ -155,34 +158,44 @@ export class TargetRepository {
     return kept;
   }
 
-  /** Silence has deadlines: an online device that says nothing is timed out; at the stage's end an offline one is deferred; a removed one is gone. */
+  /** Silence has deadlines: an online device that says nothing is timed out; at the stage's end an offline one is deferred; a removed one is gone; one in maintenance that was not offered anything is passed by. */
   async sweep(
     tx: EntityManager,
     rollout: RolloutId,
     limits: { offeredBefore: Date; deferOffline: boolean; stage: number },
-  ): Promise<void> {
+  ): Promise<DeviceId[]> {
     await tx.query(
       `DELETE FROM rollout_target t WHERE t.rollout = $1 AND t.state IN ('waiting', 'open', 'rolling-back')
        AND NOT EXISTS (SELECT 1 FROM device d WHERE d.id = t.device AND d.status = 'active')`,
       [rollout],
     );
+    const [passedBy] = await tx.query<[{ device: DeviceId }[]]>(
+      `DELETE FROM rollout_target t USING device d
+       WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' AND ${inMaintenance('d')} RETURNING t.device`,
+      [rollout, limits.stage],
+    );
     await tx.query(
       `UPDATE rollout_target t SET state = 'timed-out', failure = 'timed-out', reason = 'no report before the device deadline' FROM device d
-       WHERE d.id = t.device AND t.rollout = $1 AND t.state = 'open' AND t.offered_at < $2 AND d.online`,
+       WHERE d.id = t.device AND t.rollout = $1 AND t.state = 'open' AND t.offered_at < $2 AND d.online AND NOT ${inMaintenance('d')}
+         AND NOT EXISTS (SELECT 1 FROM activation x WHERE x.device = t.device AND x.deployment = t.deployment AND (x.hold OR x.after > $2))`,
       [rollout, limits.offeredBefore],
     );
-    if (!limits.deferOffline) return;
+    if (limits.deferOffline) await this.deferAbsent(tx, rollout, limits.stage);
+    return passedBy.map(({ device }) => device);
+  }
+
+  private async deferAbsent(tx: EntityManager, rollout: RolloutId, stage: number): Promise<void> {
     await tx.query(
-      `UPDATE rollout_target t SET state = 'deferred', reason = 'offline at the stage deadline' FROM device d
-       WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'open' AND NOT d.online`,
-      [rollout, limits.stage],
+      `UPDATE rollout_target t SET state = 'deferred', reason = CASE WHEN d.online THEN 'in maintenance' ELSE 'offline' END || ' at the stage deadline'
+       FROM device d WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'open' AND (NOT d.online OR ${inMaintenance('d')})`,
+      [rollout, stage],
     );
   }
 }
 
 function countsOf(rows: readonly Sum[]): StageCounts {
-  const counts = { ...noCounts };
-  for (const row of rows) counts[countOf[row.state]] += Number(row.n);
+  const counts: StageCounts = { ...noCounts, superseded: 0 };
+  for (const { state, n } of rows) if (state !== 'left-out') counts[countOf[state]] = (counts[countOf[state]] ?? 0) + Number(n);
   return counts;
 }
 

@@ -1,19 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
 import { type Reply, RequestError, type Route, readBody } from '../../http/http.js';
 import { parseJson } from '../../http/json-body.js';
-import { InspectionId } from '../inspection-id.js';
 import { type Inspection, InspectionRefused, type Inspections } from '../inspections.js';
 import type { SlotGateway } from '../slot-gateway.js';
 import type { OfSlot } from './routes.js';
+import { InspectionCommand } from './schemas.js';
 import { inspectionView } from './views.js';
-
-export const InspectionCommand = z.object({
-  /** One sent twice is captured once. */
-  id: InspectionId.optional(),
-  /** Whether the answer waits for the result. */
-  wait: z.boolean().default(true),
-});
 
 /** The trigger: a command starts one capture, and its result carries the command's id. */
 export function inspectionRoutes(ofSlot: OfSlot): Route[] {

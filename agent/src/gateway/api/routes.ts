@@ -5,6 +5,7 @@ import type { SlotGateway } from '../slot-gateway.js';
 import { configurationView, slotView } from './views.js';
 import { inspectionRoutes } from './inspection-routes.js';
 import { metrics } from './metrics.js';
+import type { OutputViews } from './schemas.js';
 import { pictureOf } from './picture.js';
 import { push } from './push-route.js';
 
@@ -25,13 +26,19 @@ export function gatewayRoutes(gateway: Gateway): Route[] {
   return [
     { method: 'GET', path: '/healthz', handle: () => ({ body: { status: 'ok' } }) },
     { method: 'GET', path: '/metrics', handle: () => metrics(gateway) },
+    {
+      method: 'GET',
+      path: '/openapi.json',
+      // Made when it is first asked for: it takes schemas that nothing else in a gateway loads.
+      handle: async () => ({ body: (await import('../openapi/document.js')).gatewayOpenApi() }),
+    },
     { method: 'GET', path: '/v1/slots', handle: () => ({ body: { slots: [...gateway.slots.values()].map(slotView) } }) },
     {
       method: 'GET',
       path: '/v1/configuration',
       handle: () => ({ body: { slots: [...gateway.slots.values()].map(({ config }) => configurationView(config)) } }),
     },
-    { method: 'GET', path: '/v1/outputs', handle: () => ({ body: { outputs: gateway.outputs } }) },
+    { method: 'GET', path: '/v1/outputs', handle: () => ({ body: { outputs: gateway.outputs } satisfies OutputViews }) },
     ofSlot('GET', '', (slot) => ({ body: slotView(slot) })),
     ofSlot('GET', '/result', ({ results, config }) => {
       const result = results.latest;

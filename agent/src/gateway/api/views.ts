@@ -2,9 +2,10 @@ import type { Handshake } from '../../core/inspection.js';
 import type { GatewaySlot } from '../../gateway-protocol.js';
 import type { Inspection } from '../inspections.js';
 import type { SlotGateway } from '../slot-gateway.js';
+import type { InspectionView, SlotConfiguration, SlotView } from './schemas.js';
 
 /** What is shown of one slot. */
-export function slotView({ config, lane, results, inspections }: SlotGateway): object {
+export function slotView({ config, lane, results, inspections }: SlotGateway): SlotView {
   const latest = results.latest;
   return {
     slot: config.slot,
@@ -17,14 +18,22 @@ export function slotView({ config, lane, results, inspections }: SlotGateway): o
 }
 
 /** Until when it lasts is the device's own business. */
-const handshakeView = (handshake: Handshake): object => {
+const handshakeView = (handshake: Handshake): SlotView['trigger'] => {
   const { state, sequence } = handshake;
   const id = state === 'ready' ? undefined : handshake.id;
   return { state, sequence, id, reason: state === 'error' ? handshake.reason : undefined };
 };
 
 /** What is in force, and where each part came from. */
-export const configurationView = ({ slot, source, trigger, pipeline, record, outputs, from }: GatewaySlot): object => ({
+export const configurationView = ({
+  slot,
+  source,
+  trigger,
+  pipeline,
+  record,
+  outputs,
+  from,
+}: GatewaySlot): SlotConfiguration => ({
   slot,
   source: source && { ...source, from: from.source },
   trigger: trigger && { ...trigger, from: from.trigger },
@@ -33,7 +42,7 @@ export const configurationView = ({ slot, source, trigger, pipeline, record, out
   outputs: outputs && { ...outputs, from: from.outputs },
 });
 
-export const inspectionView = ({ capturedAt, result, ...inspection }: Inspection): object => ({
+export const inspectionView = ({ capturedAt, result, ...inspection }: Inspection): InspectionView => ({
   ...inspection,
   capturedAt: capturedAt === undefined ? undefined : new Date(capturedAt).toISOString(),
   prediction: result?.prediction,

@@ -26,8 +26,10 @@ export interface Output<K extends OutputKind = OutputKind> {
   /** For one that stays while slots come and go; the others are begun anew. Throws where it can't have them. */
   serve?(slots: readonly OutputSlot<K>[]): void;
   /** Says goodbye where the protocol has one, within two seconds. */
-  stop(): Promise<void>;
+  stop(why: StopReason): Promise<void>;
 }
+/** `removed`: it is not configured any more, or differently. `shutdown`: the gateway ends, and may begin again. */
+export type StopReason = 'removed' | 'shutdown';
 
 /** A slot that speaks to the peer, with its own settings. */
 export type OutputSlot<K extends OutputKind> = { port: SlotPort; settings: SettingsOf<K> };

@@ -72,7 +72,13 @@ export function troubleOf(end: ReadingEnd, { stallMs, what }: { stallMs: number;
   if (end.missing) return new SourceTrouble('failed', end.reason);
   if (end.resized || learnsItIsOld(end.reason)) return undefined;
   if (end.stalled) return new SourceTrouble('waiting', `${what} gave nothing for ${stallMs / 1000} s; it is being reached again`);
-  return new SourceTrouble(needsAHand.test(end.reason) ? 'failed' : 'waiting', `${what}: ${end.reason}`);
+  return new SourceTrouble(needsAHand.test(end.reason) ? 'failed' : 'waiting', `${what}: ${withoutName(end.reason, what)}`);
+}
+
+/** ffmpeg names what it couldn't open in front of the reason, as the sentence does. */
+function withoutName(reason: string, what: string): string {
+  const [name] = /^\S+(?=: )/.exec(reason) ?? [];
+  return name && what.endsWith(name.replace(/^file:/, '')) ? reason.slice(name.length + 2) : reason;
 }
 
 /** What no patience mends, though it is tried again all the same. */

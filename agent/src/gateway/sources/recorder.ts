@@ -128,9 +128,11 @@ export function recording(sink: Sink, recorder: Recorder): Sink {
       recorder.record(captured);
       sink.offer(captured);
     },
-    submit: (captured) => {
-      recorder.record(captured);
-      return sink.submit(captured);
+    submit: async (captured) => {
+      const outcome = await sink.submit(captured);
+      // What nothing took in time is submitted again.
+      if (outcome !== 'busy') recorder.record(captured);
+      return outcome;
     },
     lost: (loss) => sink.lost(loss),
     state: (state) => sink.state(state),

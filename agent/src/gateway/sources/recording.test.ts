@@ -5,7 +5,8 @@ import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../../fixtures/eventually.js';
 import { CollectingSink } from '../fixtures/collecting-sink.js';
 import { Folders } from '../fixtures/folders.js';
-import type { Captured, Source } from '../source.js';
+import type { Captured, Outcome, Source } from '../source.js';
+import { submitUntilTaken } from './persistent.js';
 import { Recorder, recording } from './recorder.js';
 import { recordingSource } from './recording.js';
 
@@ -100,6 +101,17 @@ test('a recorder passes everything on', async () => {
     now: { state: 'running' },
   });
   expect(await readdir(folder)).toHaveLength(3);
+});
+
+test('a frame that nothing took in time, and that is submitted again, is recorded once', async () => {
+  const outcomes: Outcome[] = ['busy', 'busy', 'inferred'];
+  const sink = new CollectingSink(() => outcomes[sink.submitted.length - 1]!);
+  const folder = await folders.make();
+  const recorder = new Recorder({ folder, maxMb: 1 }, () => {});
+  const both = recording(sink, recorder);
+  await submitUntilTaken(both, frames[0]!, new AbortController().signal);
+  await recorder.close();
+  expect((await readdir(folder)).toSorted()).toEqual(['00000001.jpg', 'index.jsonl']);
 });
 
 test('of more than it may keep the newest stay, by bytes and by age, and the index does not grow for ever', async () => {

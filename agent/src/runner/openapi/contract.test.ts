@@ -1,42 +1,27 @@
 import { readFileSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { z } from 'zod';
+import { answerOf, answerSchema, describedRoutes, type OpenApiDocument, servedRoutes } from '../../fixtures/open-api.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, images, serve } from '../fixtures/served.js';
 import { slotOpenApiFile, slotOpenApiText } from './write.js';
-
-type Json = Record<string, unknown>;
-type Described = { responses: Record<string, { content: Record<string, { schema?: Json }> }> };
-type Document = { paths: Record<string, Record<string, Described>>; components: { schemas: Record<string, Json> } };
 
 const workshop = new Workshop();
 let ranked: Served;
 let plain: Served;
 let broken: Served;
-let document: Document;
+let document: OpenApiDocument;
 beforeAll(async () => {
   ranked = await serve(workshop, await workshop.smallRelease('colour'));
   plain = await serve(workshop, await workshop.smallRelease('colour', { preprocess: [], postprocess: [] }));
   broken = await serve(workshop, await workshop.smallRelease('nan'));
-  document = (await (await fetch(`${ranked.base}/openapi.json`)).json()) as Document;
+  document = (await (await fetch(`${ranked.base}/openapi.json`)).json()) as OpenApiDocument;
 });
 afterAll(async () => {
   await Promise.all([ranked, plain, broken].map((slot) => slot.close()));
   await workshop.clear();
 });
 
-/** Closed, so that an answer with more than is described is noticed too. */
-const closed = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(closed);
-  if (typeof value !== 'object' || !value) return value;
-  const entries = Object.entries(value).map(([key, inner]) => [key, closed(inner)] as const);
-  return { ...('properties' in value ? { additionalProperties: false } : {}), ...Object.fromEntries(entries) };
-};
-const schemaOf = (schema: Json): z.ZodType => {
-  const whole = closed({ ...schema, $defs: document.components.schemas });
-  return z.fromJSONSchema(JSON.parse(JSON.stringify(whole).replaceAll('#/components/schemas/', '#/$defs/')) as never);
-};
+const schemaOf = (schema: Record<string, unknown>) => answerSchema(document, schema);
 
 test('the description is the checked-in one', async () => {
   expect(slotOpenApiText()).toBe(readFileSync(slotOpenApiFile, 'utf8'));
@@ -44,11 +29,7 @@ test('the description is the checked-in one', async () => {
 });
 
 test('it describes every route, and no other', () => {
-  const described = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method} ${path}`),
-  );
-  const routes = ranked.serving.routes.map(({ method, path }) => `${method.toLowerCase()} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);
-  expect(new Set(described)).toEqual(new Set(routes));
+  expect(describedRoutes(document)).toEqual(servedRoutes(ranked.serving.routes));
 });
 
 type Sent = { path: string; body?: string | Uint8Array<ArrayBuffer>; headers?: Record<string, string>; to?: () => Served };
@@ -63,21 +44,8 @@ const infer = '/v2/models/inspection/infer';
 const predict = '/v1/slots/inspection/predict';
 const inBytes = { inputs: [images()], parameters: { binary_data_output: true } };
 
-/** The head of the answer, without reading a stream to its end. */
-const answer = (method: string, { path, body, headers = {}, to = () => ranked }: Sent) =>
-  new Promise<{ status: number; type: string; body: string }>((resolve, reject) => {
-    const request = httpRequest(to().base + path, { method, headers, agent: false }, (response) => {
-      const [contentType = ''] = (response.headers['content-type'] ?? '').split(';');
-      const status = response.statusCode!;
-      let text = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      response.on('end', () => resolve({ status, type: contentType, body: text }));
-      if (contentType !== 'text/event-stream') return;
-      response.destroy();
-      resolve({ status, type: contentType, body: '' });
-    });
-    request.on('error', reject).end(body);
-  });
+const answer = (method: string, { path, to = () => ranked, ...sent }: Sent) =>
+  answerOf({ method, url: to().base + path, ...sent });
 
 describe('an answer is what the description says:', () => {
   test.each<[string, string, Sent, number]>([

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { frameType } from '../../frame.js';
+import type { Operation } from '../../http/openapi.js';
 import { InferRequestHead } from '../oip/request.js';
 import { predictTypes } from '../slot-api/slot-api.js';
 import {
@@ -12,22 +13,6 @@ import {
 } from '../slot-api/slot-schemas.js';
 import { Health, InferResponse, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady } from './oip-schemas.js';
 import { tritonOperations } from './triton-operations.js';
-
-export type Content = z.ZodType | 'bytes' | 'text';
-export type Operation = {
-  id: string;
-  method: 'get' | 'post';
-  path: string;
-  summary: string;
-  /** Content by media type. */
-  takes?: Readonly<Record<string, Content>>;
-  mayBeEmpty?: true;
-  /** Nothing, where it is always refused. */
-  gives?: Readonly<Record<string, Content>>;
-  /** Statuses besides 200 whose answer has the same form. */
-  also?: readonly number[];
-  refusals?: readonly number[];
-};
 
 export type OfModel = (rest: string, operation: Omit<Operation, 'path'>) => Operation[];
 

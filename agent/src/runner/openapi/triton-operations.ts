@@ -1,5 +1,6 @@
 import { ModelConfig, Nothing, NoRegions, RepositoryIndex, RepositoryIndexRequest, Statistics } from './oip-schemas.js';
-import type { OfModel, Operation } from './operations.js';
+import type { Operation } from '../../http/openapi.js';
+import type { OfModel } from './operations.js';
 
 const statistics = { summary: 'How many inferences, and how long they took', gives: { 'application/json': Statistics } } as const;
 const trace = { summary: 'Refused: tracing is not offered', refusals: [403] } as const;

@@ -41,7 +41,7 @@ class SparkplugOutput implements Output<'sparkplug'> {
       address: settings,
       session: () => ({ will: willOf(this.#node.session.connects(this.#birthNumber.next(), Date.now())) }),
       onUp: (client) => void this.#subscribe(client),
-      onDown: (reason, isRefused = false) => this.#down(reason, isRefused),
+      onDown: (reason, isRefused) => this.#down(reason, isRefused),
       onMessage: (topic, payload, isRetained) => this.#take(topic, payload, isRetained),
     });
   }

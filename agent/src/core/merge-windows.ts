@@ -1,0 +1,97 @@
+import { type InferenceWindow, mergeSketches, type TelemetryRecord, type Vitals } from '@flotilla/protocol';
+
+/** Two records of the same thing, end to end, as one over both times; undefined where they are not, or where it would be longer than `mostS`. */
+export function mergeRecords<R extends TelemetryRecord>(a: R, b: R, mostS: number): R | undefined {
+  if (keyOf(a) !== keyOf(b) || !isContiguous(a, b) || spanOf(a, b) > mostS) return undefined;
+  const merged = a.type === 'window' ? mergeWindows(a, b as InferenceWindow) : mergeVitals(a, b as Vitals);
+  return merged as R;
+}
+
+/** Records of one key speak of the same thing. */
+export const keyOf = (record: TelemetryRecord): string =>
+  record.type === 'vitals'
+    ? `vitals ${record.boot}`
+    : [
+        'window',
+        record.boot,
+        record.slot,
+        record.deployment,
+        record.digest,
+        record.variant,
+        ...Object.keys(record.slow).toSorted(),
+      ].join(' ');
+
+type Span = { start: number; end: number };
+const spanOf = (a: Span, b: Span) => Math.max(a.end, b.end) - Math.min(a.start, b.start);
+
+/** A gap of more than the shorter of the two means that something is missing between them, which a merge would hide. */
+function isContiguous(a: Span, b: Span): boolean {
+  const [first, second] = a.start <= b.start ? [a, b] : [b, a];
+  return second.start - first.end <= Math.min(first.end - first.start, second.end - second.start);
+}
+
+/**
+ * Counts and sketches add up, so that the result is the same in whichever order. Only `classes` may know less after it: of more than 32 the
+ * rarest are counted among the others.
+ */
+function mergeWindows(a: InferenceWindow, b: InferenceWindow): InferenceWindow {
+  const slow = Object.fromEntries(Object.keys(a.slow).map((name) => [name, a.slow[name]! + b.slow[name]!]));
+  return {
+    ...a,
+    start: Math.min(a.start, b.start),
+    end: Math.max(a.end, b.end),
+    ok: a.ok + b.ok,
+    errors: a.errors + b.errors,
+    sheds: a.sheds + b.sheds,
+    computeCpuUs: a.computeCpuUs + b.computeCpuUs,
+    queue: mergeSketches([a.queue, b.queue]),
+    compute: mergeSketches([a.compute, b.compute]),
+    total: mergeSketches([a.total, b.total]),
+    slow,
+    ...mergeClasses(a, b),
+    scores: a.scores.map((count, i) => count + b.scores[i]!),
+    queueDepthMax: Math.max(a.queueDepthMax, b.queueDepthMax),
+    ...withValue('rssBytes', most(a.rssBytes, b.rssBytes)),
+    ...withValue('restarts', sum(a.restarts, b.restarts)),
+  };
+}
+
+const mostClasses = 32;
+
+function mergeClasses(a: InferenceWindow, b: InferenceWindow): Pick<InferenceWindow, 'classes' | 'otherClasses'> {
+  const counts = new Map(Object.entries(a.classes));
+  for (const [label, count] of Object.entries(b.classes)) counts.set(label, (counts.get(label) ?? 0) + count);
+  const ranked = [...counts].toSorted(([m, x], [n, y]) => y - x || (m < n ? -1 : 1));
+  const others = ranked.slice(mostClasses).reduce((all, [, count]) => all + count, 0);
+  return { classes: Object.fromEntries(ranked.slice(0, mostClasses)), otherClasses: a.otherClasses + b.otherClasses + others };
+}
+
+/** What is a mean stays one, weighted by time; of what is to be feared the worst counts. */
+function mergeVitals(a: Vitals, b: Vitals): Vitals {
+  const later = a.end >= b.end ? a : b;
+  const mean = (x: number | undefined, y: number | undefined) => meanOf([x, a.end - a.start], [y, b.end - b.start]);
+  return {
+    ...later,
+    start: Math.min(a.start, b.start),
+    end: Math.max(a.end, b.end),
+    cpu: mean(a.cpu, b.cpu)!,
+    memoryUsedBytes: Math.max(a.memoryUsedBytes, b.memoryUsedBytes),
+    supervisorRssBytes: Math.max(a.supervisorRssBytes, b.supervisorRssBytes),
+    ...withValue('runnerRssBytes', most(a.runnerRssBytes, b.runnerRssBytes)),
+    ...withValue('temperatureC', most(a.temperatureC, b.temperatureC)),
+    ...withValue('throttled', a.throttled === undefined ? b.throttled : a.throttled || b.throttled === true),
+    ...withValue('powerW', mean(a.powerW, b.powerW)),
+  };
+}
+
+const most = (a: number | undefined, b: number | undefined) => (a === undefined || b === undefined ? (a ?? b) : Math.max(a, b));
+const sum = (a: number | undefined, b: number | undefined) => (a === undefined || b === undefined ? (a ?? b) : a + b);
+
+type Weighted = [value: number | undefined, weight: number];
+function meanOf([a, m]: Weighted, [b, n]: Weighted): number | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return m + n > 0 ? (a * m + b * n) / (m + n) : Math.max(a, b);
+}
+
+const withValue = <K extends string, V>(key: K, value: V | undefined) =>
+  value === undefined ? {} : ({ [key]: value } as Record<K, V>);

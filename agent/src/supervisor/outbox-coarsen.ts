@@ -1,0 +1,65 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { TelemetryRecord } from '@flotilla/protocol';
+import { keyOf, mergeRecords } from '../core/merge-windows.js';
+
+/** As long as one record may become: of a day that nobody heard of, a point each ten minutes is left. */
+const longestS = 600;
+/** Read at once; a small board has no room for the whole outbox. */
+const chunk = 1000;
+
+type Row = { id: number; body: string };
+type Held = { id: number; record: TelemetryRecord; bytes: number; wasMerged: boolean };
+
+/** Merges the oldest windows and vitals that have no number yet, until so many bytes are free or nothing more can be. Gives what it freed. */
+export function coarsen(database: DatabaseSync, wanted: number): number {
+  const query = database.prepare(
+    `SELECT id, body FROM record WHERE class = 'window' AND seq IS NULL AND id > ? ORDER BY id LIMIT ${chunk}`,
+  );
+  let freed = 0;
+  let last = 0;
+  while (freed < wanted) {
+    const rows = query.all(last) as Row[];
+    if (rows.length === 0) break;
+    freed += mergeRows(database, rows);
+    last = rows.at(-1)!.id;
+  }
+  return freed;
+}
+
+function mergeRows(database: DatabaseSync, rows: readonly Row[]): number {
+  const remove = database.prepare('DELETE FROM record WHERE id = ?');
+  const open = new Map<string, Held>();
+  let freed = 0;
+  for (const { id, body } of rows) {
+    const record = telemetryIn(body);
+    if (!record) continue;
+    const held = open.get(keyOf(record));
+    const merged = held && mergeRecords(held.record, record, longestS);
+    const bytes = Buffer.byteLength(body);
+    if (merged) {
+      open.set(keyOf(record), { id: held.id, record: merged, bytes: held.bytes + bytes, wasMerged: true });
+      remove.run(id);
+    } else {
+      freed += keep(database, held);
+      open.set(keyOf(record), { id, record, bytes, wasMerged: false });
+    }
+  }
+  for (const held of open.values()) freed += keep(database, held);
+  return freed;
+}
+
+function keep(database: DatabaseSync, held: Held | undefined): number {
+  if (!held?.wasMerged) return 0;
+  const body = JSON.stringify(held.record);
+  database.prepare('UPDATE record SET body = ? WHERE id = ?').run(body, held.id);
+  return held.bytes - Buffer.byteLength(body);
+}
+
+/** What an older version wrote and this one can't read is left as it is. */
+function telemetryIn(body: string): TelemetryRecord | undefined {
+  try {
+    return TelemetryRecord.safeParse(JSON.parse(body)).data;
+  } catch {
+    return undefined;
+  }
+}

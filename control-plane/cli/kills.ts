@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { KillTargetView, KillView } from '@flotilla/protocol';
+import { Command } from 'commander';
+import { ApiError, type ApiClient } from './client.js';
+import { aimText } from './blocks.js';
+import { example, facts, print, table } from './output.js';
+import { clientFor, UsageError, wholeNumber } from './settings.js';
+
+type KillOptions = { group?: string; reason: string; wait?: boolean; timeout: number };
+
+/** Takes a release from every device, now. */
+export const kill = () =>
+  example(
+    new Command('kill')
+      .description(
+        'Take a release (without a version: every one of a model) from all devices, or a group, and block it until that is lifted. Each device goes back to its last good release; one without stops. Overrides rollouts, pins, windows and approvals',
+      )
+      .argument('<model[@version]>')
+      .requiredOption('--reason <text>', 'why: goes to the log, to the devices and to their clients')
+      .option('--group <group>', 'only on the devices of this group')
+      .option('--wait', 'until every device that is online has confirmed; exit 2 if some have not, or failed')
+      .option('--timeout <seconds>', 'how long to wait', wholeNumber, 60)
+      .action(async (aim: string, options: KillOptions, command: Command) => {
+        const client = clientFor(command);
+        const { group, reason, wait, timeout } = options;
+        const killed = await client.post('/api/v1/kills', { ...aimOf(aim), ...(group && { group }), reason }, KillView);
+        const shown = wait ? await settled(client, killed, timeout) : killed;
+        print(command, shown, describeKill);
+        if (wait && (shown.counts.pending > 0 || shown.counts.failed > 0)) process.exitCode = 2;
+      }),
+    'flotilla kill product-classifier@1.2.0 --reason "confuses left and right gaskets" --wait',
+  );
+
+export function kills(): Command {
+  const noun = new Command('kills').description('Releases that were killed, and how far that has come');
+  return noun.addCommand(list()).addCommand(show());
+}
+
+const list = () =>
+  example(
+    new Command('list').description('All kills, newest first').action(async (_options: unknown, command: Command) => {
+      const found = await clientFor(command).list('/api/v1/kills', KillView);
+      const rows = found.map((each) => ({
+        kill: each.id.slice(0, 8),
+        what: aimText(each),
+        confirmed: `${each.counts.confirmed} of ${each.counts.affected}`,
+        unreached: each.counts.unreached,
+        by: each.actor,
+        at: each.at,
+        reason: each.reason,
+      }));
+      print(command, found, () => table(rows, 'nothing was ever killed'));
+    }),
+    'flotilla kills list',
+  );
+
+const show = () =>
+  example(
+    new Command('show')
+      .description('One kill, live: how many devices have confirmed by what they run, and who was not reached')
+      .argument('<kill>', 'id, or how it begins')
+      .option('--devices', 'every device; without it, those that have not confirmed')
+      .action(async (id: string, { devices }: { devices?: boolean }, command: Command) => {
+        const client = clientFor(command);
+        const found = await findKill(client, id);
+        const of = (query: string) => client.list(`/api/v1/kills/${found.id}/targets${query}`, KillTargetView);
+        const open = ['failed', 'pending', 'unreached'] as const;
+        const targets = devices ? await of('') : (await Promise.all(open.map((state) => of(`?state=${state}`)))).flat();
+        print(command, { ...found, targets }, () =>
+          [describeKill(found), table(targets.map(targetRow), 'every device has confirmed')].join('\n\n'),
+        );
+      }),
+    'flotilla kills show 3f0c',
+    'flotilla kills show 3f0c --devices',
+  );
+
+/** `model@1.2.0`, or `model`. */
+function aimOf(text: string): { model: string; version?: string } {
+  const [model = '', version, ...more] = text.split('@');
+  if (model === '' || version === '' || more.length > 0)
+    throw new UsageError(`"${text}" names no release: write model@1.2.0, or the model alone for every version of it`);
+  return version === undefined ? { model } : { model, version };
+}
+
+async function findKill(client: ApiClient, id: string): Promise<KillView> {
+  const all = await client.list('/api/v1/kills', KillView);
+  const [found, another] = all.filter((each) => each.id.startsWith(id));
+  if (another) throw new UsageError(`the ids of several kills begin with "${id}": write more of it`);
+  if (found) return found;
+  throw new ApiError('BLOCK_NOT_FOUND', `no kill ${id}; \`flotilla kills list\` names them`);
+}
+
+async function settled(client: ApiClient, killed: KillView, timeoutS: number): Promise<KillView> {
+  for (const deadline = Date.now() + timeoutS * 1000; ; await delay(200)) {
+    const now = await client.get(`/api/v1/kills/${killed.id}`, KillView);
+    if (now.counts.pending === 0 || Date.now() >= deadline) return now;
+  }
+}
+
+const describeKill = (each: KillView) => {
+  const { affected, confirmed, pending, failed, unreached, stopped } = each.counts;
+  return facts({
+    kill: each.id,
+    what: aimText(each),
+    because: each.reason,
+    by: `${each.actor}, ${each.at}`,
+    confirmed: `${confirmed} of ${affected}${stopped > 0 ? `; ${stopped} had nothing to go back to and stop` : ''}`,
+    pending: pending || undefined,
+    failed: failed || undefined,
+    'not reached': unreached || undefined,
+    lifted: each.lifted && `${each.lifted.by}, ${each.lifted.at}: ${each.lifted.reason}`,
+  });
+};
+
+const targetRow = ({ device, slot, state, took, good, online, lastSeen, reason }: KillTargetView) => ({
+  device,
+  slot,
+  state: state === 'unreached' ? `unreached, offline since ${lastSeen ?? 'ever'}` : state,
+  took,
+  'goes back to': good ?? 'nothing: it stops',
+  link: online ? 'online' : 'offline',
+  reason,
+});

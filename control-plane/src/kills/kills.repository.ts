@@ -1,0 +1,117 @@
+import type { BlockId, DeviceId, Digest, KillTargetState } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { type Forbidden, lastGoodSql } from '../blocks/blocks.repository.js';
+import { priorities } from '../core/assignment.js';
+import { AssignmentsService } from '../fleet/assignments.service.js';
+
+export type Taking = { block: BlockId; digests: readonly Digest[]; actor: string; reason: string };
+export type Tally = { block: string; state: KillTargetState; stopped: boolean; n: string };
+export type Target = {
+  device: string;
+  slot: string;
+  state: KillTargetState;
+  digest: string;
+  good: string | null;
+  online: boolean;
+  lastSeenAt: Date | null;
+  reason: string | null;
+};
+
+/** Confirmed by what the slot reports, under the deployment that it has now: what it said under an earlier one is no answer. */
+const stateSql = `CASE
+  WHEN a.device IS NOT NULL AND s.deployment = a.deployment AND s.state IN ('committed', 'committed-unproven')
+    AND NOT s.digest = ANY(b.digests) THEN 'confirmed'
+  WHEN a.device IS NULL AND (s.state = 'idle' OR (s.device IS NULL AND d.reported_epoch = d.epoch)) THEN 'confirmed'
+  WHEN a.device IS NOT NULL AND s.deployment = a.deployment AND s.state IN ('failed', 'rolled-back', 'rejected') THEN 'failed'
+  WHEN d.online THEN 'pending' ELSE 'unreached' END`;
+const standing = `kill_target t JOIN block b ON b.id = t.block JOIN device d ON d.id = t.device AND d.status = 'active'
+  LEFT JOIN assignment a ON a.device = t.device AND a.slot = t.slot
+  LEFT JOIN slot_report s ON s.device = t.device AND s.slot = t.slot`;
+
+/** Sets, not rows: a hundred thousand slots in a few statements. */
+@Injectable()
+export class KillsRepository {
+  constructor(
+    @Inject(DataSource) private readonly db: DataSource,
+    @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
+  ) {}
+
+  /** Devices that run a release, should run it, or have run it and could go back to it by themselves; locked in id order. `members`: only among these. */
+  async lock(tx: EntityManager, digests: readonly Digest[], members: readonly DeviceId[] | undefined): Promise<DeviceId[]> {
+    const rows = await tx.query<{ id: DeviceId }[]>(
+      `SELECT d.id FROM device d
+       WHERE d.status = 'active' AND ($2::text[] IS NULL OR d.id = ANY($2)) AND d.id IN (
+         SELECT device FROM assignment WHERE digest = ANY($1::text[])
+         UNION SELECT device FROM slot_report WHERE digest = ANY($1) OR committed = ANY($1)
+         UNION SELECT device FROM slot_commit WHERE digest = ANY($1))
+       ORDER BY d.id FOR UPDATE`,
+      [digests, members ?? null],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** Every slot of these devices that runs one of the releases or should; with where it goes back to, where its assignment has to go. */
+  async take(tx: EntityManager, devices: readonly DeviceId[], { block, digests }: Taking, forbidden: Forbidden): Promise<void> {
+    await tx.query(
+      `INSERT INTO kill_target (block, device, slot, digest, good, before, deployment)
+       SELECT $1, x.device, x.slot, x.digest, good.digest, x.before, CASE WHEN good.digest IS NULL THEN NULL ELSE gen_random_uuid() END
+       FROM (
+         SELECT device, slot, CASE WHEN a.digest = ANY($2) THEN a.digest WHEN s.committed = ANY($2) THEN s.committed ELSE s.digest END digest,
+                CASE WHEN a.digest = ANY($2) OR (s.deployment = a.deployment AND s.state IN ('failed', 'rolled-back', 'rejected'))
+                     THEN a.deployment END before
+         FROM assignment a FULL JOIN slot_report s USING (device, slot)
+         WHERE a.digest = ANY($2::text[]) OR s.committed = ANY($2) OR s.digest = ANY($2)
+       ) x
+       JOIN unnest($3::text[]) known(device) ON known.device = x.device
+       LEFT JOIN LATERAL (${lastGoodSql('x', ['$4', '$5', '$6'])}) good ON x.before IS NOT NULL
+       ON CONFLICT (block, device, slot) DO UPDATE SET digest = excluded.digest, good = excluded.good, before = excluded.before,
+         deployment = excluded.deployment`,
+      [block, digests, devices, forbidden.everywhere, forbidden.digests, forbidden.devices],
+    );
+  }
+
+  /** The new assignments: the last good release, or none. */
+  async reassign(tx: EntityManager, { block, actor, reason }: Taking): Promise<void> {
+    await tx.query(
+      `UPDATE assignment a SET deployment = t.deployment, digest = t.good, owner = 'kill:' || t.block, priority = $2, slow = '{}',
+         assigned_at = now(), actor = $3, reason = $4
+       FROM kill_target t WHERE t.block = $1 AND t.good IS NOT NULL AND a.device = t.device AND a.slot = t.slot
+         AND a.deployment = t.before`,
+      [block, priorities.kill, actor, reason],
+    );
+    await tx.query(
+      `DELETE FROM assignment a USING kill_target t
+       WHERE t.block = $1 AND t.good IS NULL AND a.device = t.device AND a.slot = t.slot AND a.deployment = t.before`,
+      [block],
+    );
+  }
+
+  tell(tx: EntityManager, devices: readonly DeviceId[]): Promise<void> {
+    return this.assignments.tell(tx, devices);
+  }
+
+  tallies(blocks: readonly string[]): Promise<Tally[]> {
+    return this.db.query(
+      `SELECT t.block, ${stateSql} state, t.before IS NOT NULL AND t.good IS NULL stopped, count(*) n FROM ${standing}
+       WHERE t.block = ANY($1::uuid[]) GROUP BY 1, 2, 3`,
+      [blocks],
+    );
+  }
+
+  /** By device and slot, from the one after `after` on. */
+  targets(
+    block: BlockId,
+    query: { state?: KillTargetState | undefined; limit: number; after?: readonly [string, string] | undefined },
+  ): Promise<Target[]> {
+    const [device, slot] = query.after ?? ['', ''];
+    return this.db.query(
+      `SELECT * FROM (
+         SELECT t.device, t.slot, ${stateSql} state, t.digest, t.good, d.online, d.last_seen_at "lastSeenAt",
+                CASE WHEN s.deployment = a.deployment THEN s.reason END reason
+         FROM ${standing} WHERE t.block = $1 AND (t.device, t.slot) > ($2, $3)) t
+       WHERE $4::text IS NULL OR t.state = $4 ORDER BY t.device, t.slot LIMIT $5`,
+      [block, device, slot, query.state ?? null, query.limit],
+    );
+  }
+}

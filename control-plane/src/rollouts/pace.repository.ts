@@ -1,0 +1,88 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import type { Budgets, LabelTally } from '../core/pace.js';
+import type { Held, Observation } from '../core/rollout-state.js';
+import type { RolloutRow } from './rollout.entity.js';
+import { underWay } from './rollout.repository.js';
+import type { Closed } from './rollout-windows.js';
+
+type Paced = Pick<RolloutRow, 'id' | 'plan' | 'bytes' | 'slot'>;
+export type PaceObservation = Pick<Observation, 'held' | 'budgets' | 'after'>;
+
+/** What bounds a rollout besides its own counts: closed windows, budgets, and the rollouts that it comes after. */
+@Injectable()
+export class PaceRepository {
+  async observe(tx: EntityManager, row: Paced, stage: number, closed: Closed, at: Date): Promise<PaceObservation> {
+    const held = await this.held(tx, row, stage, closed, at);
+    const budgets = await this.budgets(tx, row, stage, closed, at);
+    return { ...(held ? { held } : {}), ...(budgets ? { budgets } : {}) };
+  }
+
+  /** The newest of each name, as it is. */
+  async after(tx: EntityManager, names: readonly string[]): Promise<{ name: string; phase: string }[]> {
+    return tx.query(
+      `SELECT DISTINCT ON (name) name, phase FROM rollout WHERE name = ANY($1::text[]) ORDER BY name, created_at DESC`,
+      [names],
+    );
+  }
+
+  async offered(tx: EntityManager, { id, plan }: Paced, devices: number, at: Date): Promise<void> {
+    if (plan.pace.bandwidth === undefined || devices === 0) return;
+    const forgotten = new Date(at.getTime() - 2 * plan.pace.bandwidth.per * 1000);
+    await tx.query(`DELETE FROM rollout_offer WHERE rollout = $1 AND at < $2`, [id, forgotten]);
+    await tx.query(`INSERT INTO rollout_offer (rollout, at, devices) VALUES ($1, $2, $3)`, [id, at, devices]);
+  }
+
+  private async held(tx: EntityManager, { id, slot }: Paced, stage: number, closed: Closed, at: Date): Promise<Held | undefined> {
+    const [sum] = await tx.query<{ waiting: number; open: number; until: Date | null }[]>(
+      `SELECT (count(*) FILTER (WHERE t.state = 'waiting' AND ($4 OR ${inGroups('$5')})))::int waiting,
+              (count(*) FILTER (WHERE t.state = 'open' AND (x.hold OR x.after > $6 OR x.before <= $6)))::int "open", min(x.after) until
+       FROM rollout_target t
+       LEFT JOIN activation x ON t.state = 'open' AND x.device = t.device AND x.slot = $3 AND x.deployment = t.deployment
+       WHERE t.rollout = $1 AND t.stage = $2 AND t.state IN ('waiting', 'open')`,
+      [id, stage, slot, closed.all, closed.groups, at],
+    );
+    const { waiting, open, until } = sum!;
+    if (waiting + open === 0) return undefined;
+    const begins = open === 0 ? [] : [`${open} wait to begin it${until ? ` from ${until.toISOString()}` : ''}`];
+    return { waiting, open, why: [...(closed.why && waiting > 0 ? [closed.why] : []), ...begins].join('; ') };
+  }
+
+  private async budgets(tx: EntityManager, row: Paced, stage: number, closed: Closed, at: Date): Promise<Budgets | undefined> {
+    const { maxUnavailable, bandwidth } = row.plan.pace;
+    if (!maxUnavailable && !bandwidth) return undefined;
+    const labels = maxUnavailable && (await this.labels(tx, row, maxUnavailable.by, stage, closed));
+    const bytes = bandwidth && (await this.spent(tx, row, new Date(at.getTime() - bandwidth.per * 1000)));
+    return { ...(labels ? { labels } : {}), ...(bytes ? { bytes } : {}) };
+  }
+
+  private async spent(tx: EntityManager, { id, bytes }: Paced, since: Date) {
+    const [sum] = await tx.query<{ n: number }[]>(
+      `SELECT coalesce(sum(devices), 0)::int n FROM rollout_offer WHERE rollout = $1 AND at > $2`,
+      [id, since],
+    );
+    return { perDevice: bytes, spent: sum!.n * bytes };
+  }
+
+  /** Under way in any rollout, of whatever slot: the device is the same. */
+  private labels(tx: EntityManager, { id }: Paced, label: string, stage: number, closed: Closed): Promise<LabelTally[]> {
+    return tx.query(
+      `WITH busy AS (
+         SELECT ${valueOf('$2')} value, count(DISTINCT t.device)::int n FROM rollout_target t
+         JOIN rollout r ON r.id = t.rollout AND r.phase = ANY($6) JOIN device d ON d.id = t.device
+         WHERE t.state IN ('open', 'rolling-back') GROUP BY 1
+       ), own AS (
+         SELECT ${valueOf('$2')} value, count(*)::int "all",
+                (count(*) FILTER (WHERE t.stage = $3 AND t.state = 'waiting' AND NOT ($4 OR ${inGroups('$5')})))::int waiting
+         FROM rollout_target t JOIN device d ON d.id = t.device WHERE t.rollout = $1 GROUP BY 1
+       )
+       SELECT own.value, own.waiting, own."all", coalesce(busy.n, 0) "inFlight" FROM own LEFT JOIN busy USING (value)`,
+      [id, label, stage, closed.all, closed.groups, underWay],
+    );
+  }
+}
+
+/** Devices without the label are bounded together, as those of one value. */
+export const valueOf = (parameter: string) => `coalesce(d.labels ->> CAST(${parameter} AS text), '')`;
+export const inGroups = (parameter: string) =>
+  `EXISTS (SELECT 1 FROM group_member m WHERE m.device = t.device AND m.group_name = ANY(${parameter}::text[]))`;
