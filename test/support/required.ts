@@ -20,7 +20,8 @@ const probes = {
   python: () => spawnSync(pythonProgram, ['-c', 'import numpy, onnxruntime']).status === 0,
   /** Python with the clients of test/peers/requirements.txt. */
   peers: () =>
-    spawnSync(pythonProgram, ['-c', 'import pymodbus, asyncua, paho.mqtt, google.protobuf, standardwebhooks']).status === 0,
+    spawnSync(pythonProgram, ['-c', 'import pymodbus, asyncua, paho.mqtt, google.protobuf, standardwebhooks, pysparkplug'])
+      .status === 0,
 } as const;
 const isRequired = (name: string) => (process.env['FLOTILLA_REQUIRE'] ?? '').split(',').includes(name);
 
