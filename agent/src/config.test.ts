@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig } from './config.js';
+import { type AgentConfig, ConfigError, loadConfig } from './config.js';
 
 let folder: string;
 beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'config-'))));
@@ -54,18 +54,19 @@ describe('agent.yaml', () => {
       limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50, predictionsMb: 50, maxRunS: 30 },
       logLevel: 'info',
       engines: [],
-      remoteConfiguration: { accept: true, folders: [] },
+      remoteConfiguration: { accept: true, folders: [], outputs: { listen: [], to: [] } },
       folder,
     });
   });
 
-  it.each([
-    ['accept', { accept: true, folders: [] }],
-    ['refuse', { accept: false, folders: [] }],
-    ['{ folders: [pictures, /srv/more] }', { accept: true, folders: ['pictures', '/srv/more'] }],
-  ])('takes remoteConfiguration: %s', (written, { accept, folders }) => {
-    const its = folders.map((each) => resolve(folder, each));
-    expect(load(`data: d\nremoteConfiguration: ${written}`).remoteConfiguration).toEqual({ accept, folders: its });
+  it.each<[string, Partial<AgentConfig['remoteConfiguration']>]>([
+    ['accept', {}],
+    ['refuse', { accept: false }],
+    ['{ folders: [pictures, /srv/more] }', { folders: ['pictures', '/srv/more'] }],
+    ['{ outputs: { to: ["broker:1883"] } }', { outputs: { listen: [], to: [{ host: 'broker', port: 1883 }] } }],
+  ])('takes remoteConfiguration: %s', (written, { accept = true, folders = [], outputs = { listen: [], to: [] } }) => {
+    const its = { accept, folders: folders.map((each) => resolve(folder, each)), outputs };
+    expect(load(`data: d\nremoteConfiguration: ${written}`).remoteConfiguration).toEqual(its);
   });
 
   it('names engines, with what they are used for', () => {
@@ -89,6 +90,13 @@ describe('agent.yaml', () => {
       'data: x\nslots: { a: { listen: { http: 0.0.0.0:1 }, expose: { certificate: c, key: /k, tokens: t } } }',
     );
     expect(Object.values(slots)[0]?.expose).toEqual({ certificate: join(folder, 'c'), key: '/k', tokens: join(folder, 't') });
+  });
+
+  it('finds the files of a gateway that is exposed beside it', () => {
+    const { gateway } = load(
+      'data: x\ngateway: { listen: { http: 0.0.0.0:1 }, expose: { certificate: c, key: /k, clientCa: a } }',
+    );
+    expect(gateway?.expose).toEqual({ certificate: join(folder, 'c'), key: '/k', clientCa: join(folder, 'a') });
   });
 
   it('cannot be changed once it is read', () => {
@@ -129,7 +137,11 @@ describe('agent.yaml', () => {
       'data: x\nslots: { a: { listen: {} } }',
       ['slots.a.listen: names no address; give http, grpc or unix one, such as http: 127.0.0.1:8000'],
     ],
-    ['outputs', 'data: x\nslots: { a: { listen: { http: "127.0.0.1:1" }, outputs: {} } }', ['slots.a: unknown key "outputs"']],
+    [
+      'outputs',
+      'data: x\nslots: { a: { listen: { http: "127.0.0.1:1" }, outputs: {} } }',
+      ['slots.a.outputs: names no output; give it one of: mqtt, sparkplug, opcua, modbus, webhook'],
+    ],
     ['plain http', 'server: http://x\ndata: x', ['server: must be an https URL such as https://flotilla.example:8443']],
     [
       'a bad port',
@@ -163,6 +175,13 @@ describe('agent.yaml', () => {
       'data: x\nslots: { a: { listen: { http: 0.0.0.0:1 } } }',
       [
         'slots.a.listen.http: 0.0.0.0:1 can be reached from the network; give the slot "expose" with a certificate, its key, and clientCa or tokens, or listen on 127.0.0.1.',
+      ],
+    ],
+    [
+      'a gateway that others reach',
+      'data: x\ngateway: { listen: { http: 0.0.0.0:1 } }',
+      [
+        'gateway.listen.http: 0.0.0.0:1 can be reached from the network; give the gateway "expose" with a certificate, its key, and clientCa or tokens, or listen on 127.0.0.1.',
       ],
     ],
     [

@@ -40,13 +40,19 @@ const EngineFile = z.strictObject({
   /** What it is used for; absent: all that it has but the CPU. */
   providers: z.array(ExecutionProvider).min(1).optional(),
 });
-/**
- * Whether the control plane may say what the gateway does, and the folders that it may name files of: without one, it may name
- * none but cameras and serial lines.
- */
-const RemoteConfiguration = z
-  .union([z.enum(['accept', 'refuse']), z.strictObject({ folders: z.array(z.string().min(1)).max(64) })])
-  .transform((written) => ({ accept: written !== 'refuse', folders: typeof written === 'string' ? [] : written.folders }));
+const RemotelyOpen = z.strictObject({
+  /** That it may name files of: without one, it may name none but cameras and serial lines. */
+  folders: z.array(z.string().min(1)).max(64).default([]),
+  /** Beyond this device: where outputs may listen, and whom they may send to. */
+  outputs: z
+    .strictObject({ listen: z.array(Address).max(64).default([]), to: z.array(Address).max(64).default([]) })
+    .prefault({}),
+});
+/** Whether the control plane may say what the gateway does, and how much of the device and its network is open to it. */
+const RemoteConfiguration = z.union([z.enum(['accept', 'refuse']), RemotelyOpen]).transform((written) => ({
+  accept: written !== 'refuse',
+  ...(typeof written === 'string' ? RemotelyOpen.parse({}) : written),
+}));
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
@@ -67,8 +73,8 @@ export const AgentFile = z.strictObject({
       maxRunS: z.number().min(0.5).max(3600).default(30),
     })
     .prefault({}),
-  /** Of the process that owns sources and triggers; it is reached on this device only. */
-  gateway: z.strictObject({ listen: z.strictObject({ http: Address }) }).optional(),
+  /** Of the process that owns sources and triggers. */
+  gateway: z.strictObject({ listen: z.strictObject({ http: Address }), expose: Exposure.optional() }).optional(),
   remoteConfiguration: RemoteConfiguration.prefault('accept'),
   engines: z
     .array(EngineFile)
@@ -109,11 +115,19 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withPathsFrom(folder, slot)] as const);
   const resolved = Object.fromEntries(slots);
   checkAddresses(file, resolved);
-  const exposed = exposureComplaint(resolved) ?? gatewayComplaint(result.data.gateway?.listen.http);
+  const exposed = exposureComplaint(resolved) ?? gatewayComplaint(result.data.gateway);
   if (exposed) throw new ConfigError(`${file}: ${exposed}`);
-  const { accept, folders } = result.data.remoteConfiguration;
-  const remoteConfiguration = { accept, folders: folders.map((each) => resolve(folder, each)) };
-  return deepFreeze({ ...result.data, folder, data: resolve(folder, result.data.data), slots: resolved, remoteConfiguration });
+  const { folders, ...remote } = result.data.remoteConfiguration;
+  const remoteConfiguration = { ...remote, folders: folders.map((each) => resolve(folder, each)) };
+  const gateway = result.data.gateway && gatewayFrom(folder, result.data.gateway);
+  return deepFreeze({
+    ...result.data,
+    gateway,
+    folder,
+    data: resolve(folder, result.data.data),
+    slots: resolved,
+    remoteConfiguration,
+  });
 }
 
 function readYaml(file: string): unknown {
@@ -153,6 +167,11 @@ function withPathsFrom(folder: string, { listen, expose, ...slot }: Slot): Slot 
     ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
   };
 }
+
+const gatewayFrom = (folder: string, { listen, expose }: NonNullable<z.output<typeof AgentFile>['gateway']>) => ({
+  listen,
+  ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
+});
 
 /** Of sockaddr_un, less the byte that ends it; what is longer, some systems would cut off silently. */
 const longestSocketPath = 107;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { digestOf, RolloutPreview, RolloutView } from '@flotilla/protocol';
+import { digestOf, ReleaseName, RolloutPreview, RolloutView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { ApiClient, ApiError } from './client.js';
 import { thereAre } from './near-names.js';
@@ -23,13 +23,7 @@ export function rollouts(): Command {
       'flotilla rollouts retry product-classifier-1.2.0',
     ),
   );
-  noun.addCommand(
-    commanding(
-      'roll-back',
-      'Take it back: every device returns to what it ran before',
-      'flotilla rollouts roll-back product-classifier-1.2.0',
-    ),
-  );
+  noun.addCommand(rollBack());
   noun.addCommand(
     commanding('cancel', 'Stop for good; devices keep what they have', 'flotilla rollouts cancel product-classifier-1.2.0'),
   );
@@ -146,7 +140,19 @@ const resume = () =>
     'flotilla rollouts resume product-classifier-1.2.0 --accepting "camera 3 was unplugged"',
   );
 
-const commanding = (type: 'pause' | 'retry' | 'roll-back' | 'cancel', description: string, line: string) =>
+const rollBack = () =>
+  example(
+    new Command('roll-back')
+      .description('Take the release back from every device that holds it: to what each ran before, or to what the plan says')
+      .argument('<rollout>')
+      .option('--to <release>', 'for all of them, in place of that')
+      .action(async (name: string, { to }: { to?: string }, command: Command) => {
+        await send(command, name, { type: 'roll-back', ...(to !== undefined && { to: ReleaseName.parse(to) }) });
+      }),
+    'flotilla rollouts roll-back product-classifier-1.2.0',
+  );
+
+const commanding = (type: 'pause' | 'retry' | 'cancel', description: string, line: string) =>
   example(
     new Command(type)
       .description(description)

@@ -256,7 +256,8 @@ export const RolloutCommand = z
     z.object({ type: z.literal('pause') }),
     z.object({ type: z.literal('resume'), accepting: z.string().min(3).max(500).optional() }),
     z.object({ type: z.literal('cancel') }),
-    z.object({ type: z.literal('roll-back') }),
+    /** `to`: in place of what the plan says, or of what each device ran before. */
+    z.object({ type: z.literal('roll-back'), to: ReleaseName.optional() }),
     /** Devices that did not get the release, for whatever reason, are offered it again. */
     z.object({ type: z.literal('retry') }),
     z.object({

@@ -12,8 +12,11 @@ export function toColumns(records: readonly Row[]): Columns {
 
 /** Rows as sent; each still has to be parsed, one bad row must not cost its neighbours. */
 export function fromColumns({ n, columns }: Columns): Record<string, unknown>[] {
-  const entries = Object.entries(columns);
-  return Array.from({ length: n }, (_, i) =>
-    Object.fromEntries(entries.flatMap(([key, values]) => (values[i] === null ? [] : [[key, values[i]] as const]))),
-  );
+  const records = Array.from({ length: n }, (): Record<string, unknown> => ({}));
+  for (const [key, values] of Object.entries(columns)) {
+    // No record has such a field, and setting it would not make it one.
+    if (key === '__proto__') continue;
+    for (const [i, record] of records.entries()) if (values[i] !== null) record[key] = values[i];
+  }
+  return records;
 }

@@ -13,6 +13,7 @@ export * from './output-opcua.js';
 export * from './output-modbus.js';
 export * from './output-webhook.js';
 export * from './outputs.js';
+export * from './quick-check.js';
 export * from './gateway.js';
 export * from './desired.js';
 export * from './tensors.js';

@@ -6,6 +6,13 @@ export const secretFile = text;
 export const brokerUrl = z.url({ protocol: /^(mqtts?|wss?)$/, error: 'must be a URL such as mqtt://127.0.0.1:1883' }).max(1024);
 /** One segment of a topic. */
 export const segment = z.string().regex(/^[^+#/]{1,128}$/, 'must be 1 to 128 characters without "+", "#" and "/"');
+/** A topic to publish on; `{device}` and `{slot}` stand for their names. */
+export const topicPattern = z
+  .string()
+  .regex(
+    /^[^$/+#\0][^+#\0]{0,511}$/,
+    'must be a topic of up to 512 characters without "+" and "#", such as line3/{device}/{slot}',
+  );
 export const port = z.int().min(1).max(65_535);
 /** Where a server of this device listens: only this device, unless another address is said. */
 export const host = z.string().min(1).max(253).default('127.0.0.1');

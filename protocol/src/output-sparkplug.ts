@@ -9,5 +9,7 @@ export const SparkplugOutput = z.strictObject({
   node: segment.optional(),
   /** The slot's name, where it is not said. */
   device: segment.optional(),
+  /** The host that data is meant for: without it nothing is born, and values wait until it is online. */
+  primaryHost: segment.optional(),
 });
 export type SparkplugOutput = z.infer<typeof SparkplugOutput>;

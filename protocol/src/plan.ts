@@ -82,6 +82,20 @@ export const PlanPace = z.strictObject({
 });
 export type PlanPace = z.infer<typeof PlanPace>;
 
+/** How devices are taken back; nothing said: all at once, each to what it ran before. */
+export const PlanRollBack = z.strictObject({
+  /** For all of them, in place of what each ran before. */
+  to: ReleaseName.optional(),
+  /** Devices that may be on their way back at a time. */
+  maxInFlight: z.int().min(1).optional(),
+  /** Devices told a minute; `growth`: times so many after each minute. */
+  perMinute: z.number().gt(0).optional(),
+  growth: z.number().min(1).max(100).default(1),
+  /** More devices than this that fail on the release they go back to, and no other is told: the cure may be the disease. */
+  maxFailures: z.int().min(0).optional(),
+});
+export type PlanRollBack = z.infer<typeof PlanRollBack>;
+
 const shape = {
   apiVersion: z.literal('flotilla/v1').default('flotilla/v1'),
   kind: z.literal('Rollout').default('Rollout'),
@@ -116,6 +130,7 @@ const shape = {
   /** Ends what other rollouts still do to these devices in this slot, instead of being refused. */
   supersede: z.boolean().default(false),
   onBreach: z.enum(['pause', 'roll-back']).default('roll-back'),
+  rollBack: PlanRollBack.optional(),
 };
 
 /** A rollout's plan, complete: an unknown key is an error. */

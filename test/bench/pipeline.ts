@@ -6,6 +6,7 @@ import type { BareRun } from './bare-main.js';
 import type { CameraQuestion, CameraRun } from './camera-main.js';
 import { Child } from './child.js';
 import type { DecodeQuestion } from './decode-main.js';
+import { gatewayMemory } from './gateway-memory.js';
 import { LoadClient, unfailing } from './load.js';
 import type { Bench, Figure } from './main.js';
 import { blazeface, blazefaceSteps, file } from './models.js';
@@ -22,7 +23,7 @@ const frame = { width: 640, height: 480 };
 /** Whole passes, JPEG to boxes, through the runner's own program. */
 export const pipeline: Bench = {
   about:
-    'pictures of 640x480 to faces against sharp and ONNX Runtime in a loop, and a camera too fast [--rounds N] [--frames N] [--only PART,…]',
+    'pictures of 640x480 to faces against sharp and ONNX Runtime in a loop, a camera too fast, and raw frames through the gateway (needs ffmpeg) [--rounds N] [--frames N] [--only PART,…]',
   async run(log, flags) {
     const [rounds, frames, only] = [flags.count('rounds', 15), flags.count('frames', 10_000), flags.list('only')];
     const folder = await mkdtemp(join(tmpdir(), 'flotilla-bench-'));
@@ -40,6 +41,7 @@ export const pipeline: Bench = {
         rate: () => compare({ ...sides, rounds, bare }),
         memory: () => memory({ ...sides, frames }),
         latency: () => latency({ ...sides, rounds }),
+        gateway: () => gatewayMemory(log, frames),
       };
       const figures: Record<string, Figure> = {};
       for (const [name, part] of Object.entries(parts))

@@ -27,7 +27,7 @@ describeWith('peers', 'pymodbus', () => {
   });
   afterEach(async () => {
     await peer.stop();
-    await output.stop();
+    await output.stop('shutdown');
     press.port.close();
   });
 
@@ -62,7 +62,7 @@ describeWith('peers', 'pymodbus', () => {
   });
 
   it('reads numbers of two registers with the low word first', async () => {
-    await output.stop();
+    await output.stop('shutdown');
     await serve({ wordOrder: 'little' });
     press.publish({ values: [{ name: 'width', value: 1234.5 }] });
     expect(await value('value width', 'FLOAT32', 'little')).toBe(1234.5);
@@ -92,7 +92,7 @@ describeWith('peers', 'pymodbus', () => {
 
   it('finds a server that was begun anew, which says so', async () => {
     const before = await value('heartbeat', 'UINT16');
-    await output.stop();
+    await output.stop('shutdown');
     expect((await read(100, 1)).error).toBeDefined();
     await serve();
     expect(await value('heartbeat', 'UINT16')).toBeGreaterThanOrEqual(before!);

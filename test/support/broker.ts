@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { findPackageJSON } from 'node:module';
 import { connect as connectTcp } from 'node:net';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
 import { type Broker, startBroker } from '@flotilla/control-plane/link/broker/broker';
 import { type BrokerLimits, brokerLimits } from '@flotilla/control-plane/link/broker/embedded-broker';
 import { ControlPlaneConfig } from '@flotilla/control-plane/config';
@@ -32,7 +32,7 @@ export async function embeddedBroker(limits: Partial<BrokerLimits> = {}): Promis
   return { ...own, broker, counters, close };
 }
 
-const administrator = { username: 'flotilla-admin', password: 'only-for-this-test' };
+export const administrator = { username: 'flotilla-admin', password: 'only-for-this-test' };
 
 /** A real Mosquitto, set up by the example that operators are given. */
 export async function mosquittoBroker(): Promise<TestBroker> {
@@ -84,12 +84,18 @@ export async function startMosquitto(dir: string, edit: (config: string) => stri
   const child = spawn('mosquitto', ['-c', path], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (text: Buffer) => (said += text.toString()));
-  await until(() => isListening(adminPort), `mosquitto listens (it said: ${said})`);
+  const listens = until(() => isListening(adminPort), 'mosquitto listens');
+  await listens.catch(async (error: unknown) => {
+    await stopProcess(child);
+    throw new Error(`mosquitto did not start; it said: ${said}`, { cause: error });
+  });
   return { process: child, devicePort, adminPort };
 }
 
 async function exampleConfig(dir: string, devicePort: number, adminPort: number): Promise<string> {
-  const example = await readFile(fileURLToPath(new URL('../../deploy/mosquitto/mosquitto.conf', import.meta.url)), 'utf8');
+  // From the package's folder: this runs from its sources and built.
+  const checkout = dirname(dirname(findPackageJSON(import.meta.url)!));
+  const example = await readFile(join(checkout, 'deploy/mosquitto/mosquitto.conf'), 'utf8');
   const placed = example
     .replaceAll(/\/(?:etc|var\/lib)\/mosquitto\/flotilla/g, dir)
     .replace('listener 8883', `listener ${devicePort} 127.0.0.1`)

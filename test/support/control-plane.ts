@@ -23,14 +23,14 @@ export interface Answer {
 
 export type Settings = z.input<typeof ControlPlaneConfig>;
 
-/** A whole control plane in this process, on free ports, with a database and a data folder of its own. */
+/** A whole control plane in this process, on free ports, with a database and a data folder of its own, which go with it. */
 export async function aControlPlane(
   settings: Settings = {},
   options: Partial<ControlPlaneOptions> = {},
 ): Promise<TestControlPlane> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-'));
+  const dataDir = settings.dataDir ?? (await mkdtemp(join(tmpdir(), 'flotilla-')));
   const free = { port: 0 };
-  const config = ControlPlaneConfig.parse({ dataDir, http: free, deviceApi: free, mqtt: free, ...settings });
+  const config = ControlPlaneConfig.parse({ http: free, deviceApi: free, mqtt: free, ...settings, dataDir });
   const forget = () => rm(dataDir, { recursive: true, force: true });
   const log = createLogger(process.env['FLOTILLA_TEST_LOG'] ?? 'silent');
   const running = await startControlPlane(config, { log, ...options }).catch(async (error: unknown) => {

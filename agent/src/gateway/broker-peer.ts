@@ -17,13 +17,18 @@ export type BrokerPeerOptions = {
   /** Of one connection: will, client id; made anew for each. */
   session: () => Partial<IClientOptions>;
   onUp: (client: MqttClient) => void;
-  /** Once for each connection that was up, and for each that could not be made. */
-  onDown: (reason: string) => void;
+  /** Once for each connection that was up, and for each that could not be made; `isRefused`: no patience mends it. */
+  onDown: (reason: string, isRefused: boolean) => void;
   onMessage?: (topic: string, payload: Buffer, retained: boolean) => void;
   random?: () => number;
 };
 
+/** What is said on a connection that ends, if there is one, in place of the will. Within two seconds. */
+export type Goodbye = (client: MqttClient) => Promise<unknown>;
+
 const restarts = { baseMs: 500, capMs: 30_000 };
+/** CONNACK's codes for a bad name, password or permission. */
+const refusals: readonly unknown[] = [1, 2, 4, 5];
 const usual: IClientOptions = {
   protocolVersion: 4,
   clean: true,
@@ -54,17 +59,21 @@ export class BrokerPeer {
   }
 
   /** Ends the connection and reaches the broker anew, as after any end. */
-  restart(): void {
-    this.#client?.end(true);
+  restart(goodbye?: Goodbye): Promise<void> {
+    return this.#part(goodbye);
   }
 
-  /** `goodbye`: what is said on the connection that ends, if there is one. Within two seconds. */
-  async stop(goodbye?: (client: MqttClient) => Promise<unknown>): Promise<void> {
+  async stop(goodbye?: Goodbye): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#again);
+    await this.#part(goodbye);
+  }
+
+  async #part(goodbye: Goodbye | undefined): Promise<void> {
+    const parting = this.#client;
     const client = this.client;
-    if (client && goodbye) await Promise.race([goodbye(client).catch(() => {}), lapse(partingMs)]);
-    this.#client?.end(true);
+    if (client && goodbye) await Promise.race([leave(client, goodbye).catch(() => {}), lapse(partingMs)]);
+    parting?.end(true);
   }
 
   async #connect(): Promise<void> {
@@ -74,31 +83,45 @@ export class BrokerPeer {
       if (this.#closed) return;
       client = connect(this.options.address.url, options);
     } catch (error) {
-      return this.#lost(messageOf(error));
+      return this.#lost(messageOf(error), true);
     }
     this.#client = client;
     let reason = 'the broker ended the connection';
+    let isRefused = false;
     client.on('connect', () => {
       this.#attempts = 0;
       this.options.onUp(client);
     });
     client.on('message', (topic, payload, { retain }) => this.options.onMessage?.(topic, payload, retain));
-    client.on('error', (error) => (reason = messageOf(error)));
+    client.on('error', (error) => {
+      const code = 'code' in error ? error.code : undefined;
+      isRefused = refusals.includes(code);
+      // Of several addresses for a name that all fail, Node says nothing but the code.
+      reason = messageOf(error) || String(code);
+      // MQTT.js leaves a refused connection open.
+      client.end(true);
+    });
     client.once('close', () => {
       client.end(true);
-      this.#lost(reason);
+      this.#lost(reason, isRefused);
     });
   }
 
-  #lost(reason: string): void {
+  #lost(reason: string, isRefused: boolean): void {
     if (this.#closed) return;
-    this.options.onDown(reason);
+    this.options.onDown(reason, isRefused);
     clearTimeout(this.#again);
     this.#again = setTimeout(
       () => void this.#connect(),
       backoffMs(++this.#attempts, restarts, (this.options.random ?? Math.random)()),
     );
   }
+}
+
+/** In order, so that the broker does not say the will of one that has said goodbye itself. */
+async function leave(client: MqttClient, goodbye: (client: MqttClient) => Promise<unknown>): Promise<void> {
+  await goodbye(client);
+  await client.endAsync();
 }
 
 const partingMs = 1500;

@@ -21,7 +21,11 @@ const file = () => join(folder, 'gateway-configuration.json');
 const deviceWith = (folders = ['/srv/open']) => ({
   accept: true,
   slots: { label: {}, door: {} },
-  judge: judgeBy({ folder, data: join(folder, 'data'), remoteConfiguration: { accept: true, folders } }),
+  judge: judgeBy({
+    folder,
+    data: join(folder, 'data'),
+    remoteConfiguration: { accept: true, folders, outputs: { listen: [], to: [] } },
+  }),
 });
 const aConfiguration = (device = deviceWith()) =>
   new GatewayConfiguration({

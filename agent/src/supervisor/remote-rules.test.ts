@@ -6,7 +6,11 @@ import { judgeBy } from './remote-rules.js';
 const rules = {
   folder: '/etc/flotilla',
   data: '/srv/open/data',
-  remoteConfiguration: { accept: true, folders: ['/srv/open', '/etc/flotilla/secrets'] },
+  remoteConfiguration: {
+    accept: true,
+    folders: ['/srv/open', '/etc/flotilla/secrets'],
+    outputs: { listen: [{ host: '0.0.0.0', port: 4840 }], to: [{ host: 'broker.line3', port: 1883 }] },
+  },
 };
 const judge = (source: unknown, more: object = {}) => judgeBy(rules)('label', { source, ...more });
 const mqtt = { mqtt: 'mqtts://broker', topic: 't' };
@@ -64,11 +68,35 @@ describe('the control plane may not name', () => {
       refused: expect.stringContaining(nowhere),
     }));
   it('anything in a file where no folder is open', () => {
-    const closed = { ...rules, remoteConfiguration: { accept: true, folders: [] } };
+    const closed = { ...rules, remoteConfiguration: { ...rules.remoteConfiguration, folders: [] } };
     expect(judgeBy(closed)('label', { source: { directory: '/srv/open' } })).toHaveProperty('refused');
   });
   it('what this agent does not know', () =>
     expect(judge({ radar: 'front' })).toEqual({ refused: expect.stringContaining('none of its keys (radar)') }));
+});
+
+describe('the control plane may have outputs', () => {
+  const webhook = { url: 'http://127.0.0.1:9000/a' };
+  it.each<[string, object]>([
+    ['send to a broker on this device', { mqtt: { url: 'mqtt://localhost' } }],
+    ['send to a peer that is open', { mqtt: { url: 'mqtt://BROKER.line3', topic: 't' } }],
+    ['listen on this device', { modbus: {} }],
+    ['listen where it is open', { opcua: { host: '0.0.0.0' } }],
+  ])('%s', (_what, outputs) => expect(judge({ push: {} }, { outputs })).toHaveProperty('pipeline'));
+
+  const closed = 'remoteConfiguration: { outputs: {';
+  it.each<[string, object, string]>([
+    ['send to another broker', { mqtt: { url: 'mqtts://evil.example' } }, `mqtt send to evil.example:8883, which is not open`],
+    ['call what listens on this device', { webhook }, 'webhook send to 127.0.0.1:9000'],
+    ['hide an address in a name', { mqtt: { url: 'mqtt://localhost@evil.example' } }, 'evil.example:1883'],
+    ['send to another port of an open peer', { sparkplug: { url: 'mqtt://broker.line3:1884', group: 'g' } }, 'broker.line3:1884'],
+    ['listen for the network', { modbus: { host: '0.0.0.0' } }, 'modbus listen on 0.0.0.0:502, which is not open'],
+    ['listen on IPv6', { opcua: { host: '::' } }, 'opcua listen on [::]:4840'],
+  ])('not %s', (_what, outputs, why) => {
+    const judged = judge({ push: {} }, { outputs });
+    expect(judged).toEqual({ refused: expect.stringContaining(why) });
+    expect(judged).toEqual({ refused: expect.stringContaining(closed) });
+  });
 });
 
 /** Whoever adds a kind of source finds here that its files, if it has some, must be named in source-paths.ts, and its devices judged. */

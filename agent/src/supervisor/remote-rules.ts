@@ -3,12 +3,13 @@ import { readPipeline, type SlotPipeline } from '@flotilla/protocol';
 import type { AgentConfig } from '../config.js';
 import type { Judge } from '../core/gateway-configuration.js';
 import { pathsIn, pipelineFrom } from '../source-paths.js';
+import { outputComplaint } from './remote-outputs.js';
 
 type Rules = Pick<AgentConfig, 'folder' | 'data' | 'remoteConfiguration'>;
 
 /**
  * What the control plane may have this device do. A stolen one must not read, send away or delete files that nobody meant to
- * open to it, nor reach a program through the name of a device.
+ * open to it, reach a program through the name of a device, nor open the device to its network or send to others what it sees.
  */
 export const judgeBy =
   (rules: Rules): Judge =>
@@ -16,7 +17,8 @@ export const judgeBy =
     const read = readPipeline(written);
     if ('unreadable' in read) return { refused: read.unreadable };
     const pipeline = pipelineFrom(rules.folder, read.pipeline);
-    const complaint = deviceComplaint(pipeline) ?? fileComplaint(pipeline, rules);
+    const { outputs } = rules.remoteConfiguration;
+    const complaint = deviceComplaint(pipeline) ?? fileComplaint(pipeline, rules) ?? outputComplaint(pipeline.outputs, outputs);
     return complaint === undefined ? { pipeline } : { refused: complaint };
   };
 

@@ -26,9 +26,9 @@ export type AboutDevice = Pick<Birth, 'boot' | 'agent' | 'profile' | 'hardwareCl
 
 export interface SessionOptions {
   readonly link: Pick<MqttLink, 'publish' | 'isUp'>;
-  readonly outbox: Outbox;
-  readonly trust: Trust;
-  readonly uplink: Uplink;
+  readonly outbox: Pick<Outbox, 'state' | 'ack' | 'startNewStream'>;
+  readonly trust: Pick<Trust, 'epoch' | 'hash' | 'desired' | 'command'>;
+  readonly uplink: Pick<Uplink, 'resume' | 'pause' | 'pump'>;
   readonly about: () => AboutDevice;
   readonly uptime: () => number;
   /** Number of the last session; 0 before the first. */
@@ -224,7 +224,7 @@ export class Session {
   }
 }
 
-const inForce = ({ hash }: Trust) => (hash === undefined ? {} : { desiredHash: hash });
+const inForce = ({ hash }: Pick<Trust, 'hash'>) => (hash === undefined ? {} : { desiredHash: hash });
 
 function read<T extends z.ZodType>(schema: T, payload: Buffer): z.infer<T> {
   const parsed = schema.safeParse(decodePayload(payload));

@@ -11,7 +11,7 @@ const forward = new Set<SlotEffect['type']>(['resolve', 'download', 'preflight',
 export type SlotParts = {
   slot: SlotName;
   state: SlotState;
-  journal: Journal;
+  journal: Pick<Journal, 'save'>;
   log: Log;
   onJournalFailure: (message: string) => void;
   onState?: ((state: SlotState) => void) | undefined;

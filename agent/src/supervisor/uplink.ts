@@ -6,7 +6,7 @@ import type { OutboxBatch, RecordClass } from './outbox-schema.js';
 
 export interface UplinkOptions {
   readonly link: Pick<MqttLink, 'publish' | 'room'>;
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, 'state' | 'nextBatch' | 'sendAgain'>;
   readonly boot: BootId;
   readonly uptime: () => number;
   readonly log: Logger;
@@ -37,7 +37,7 @@ export class Uplink {
     await this.#options.outbox.sendAgain();
     this.#open = true;
     this.#setTimers();
-    this.#upload();
+    this.uploadNow();
   }
 
   pause(): void {
@@ -52,6 +52,12 @@ export class Uplink {
     if (this.#open) this.#setTimers();
   }
 
+  /** Windows too, without waiting for their time. */
+  uploadNow(): void {
+    this.#uploading = true;
+    this.pump();
+  }
+
   /** Something may be there to send, or room for it. */
   pump(): void {
     this.#again = true;
@@ -61,12 +67,10 @@ export class Uplink {
 
   #setTimers(): void {
     for (const timer of this.#timers) clearInterval(timer);
-    this.#timers = [setInterval(() => this.#upload(), this.#uploadS * 1000), setInterval(() => this.pump(), resendTickS * 1000)];
-  }
-
-  #upload(): void {
-    this.#uploading = true;
-    this.pump();
+    this.#timers = [
+      setInterval(() => this.uploadNow(), this.#uploadS * 1000),
+      setInterval(() => this.pump(), resendTickS * 1000),
+    ];
   }
 
   async #run(): Promise<void> {

@@ -14,7 +14,7 @@ export type Allowance = Readonly<{ most: number; each?: Readonly<Record<string, 
 const minute = 60_000;
 
 /** Devices that may have been offered by now: a full minute's share at once at its beginning, each minute's share `growth` times the last. */
-export function shareBy(pace: PlanPace, from: PaceFrom, at: number): number {
+export function shareBy(pace: Pick<PlanPace, 'perMinute' | 'growth'>, from: PaceFrom, at: number): number {
   if (pace.perMinute === undefined) return Infinity;
   const minutes = Math.floor(Math.max(0, at - from.since) / minute) + 1;
   const { perMinute, growth } = pace;

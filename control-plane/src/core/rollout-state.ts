@@ -2,6 +2,7 @@ import type { PauseReason } from '@flotilla/protocol';
 import type { Counts } from './counts.js';
 import type { Strata } from './gate.js';
 import type { Budgets, PaceFrom } from './pace.js';
+import type { Returns } from './roll-back.js';
 
 /** Milliseconds since 1970; time comes in events, the reducer has no clock. */
 export type Time = number;
@@ -27,6 +28,9 @@ export type StageProgress = Readonly<{
   accepted?: Accepted;
 }>;
 
+/** `to`: the release that all go back to, where it isn't what each ran before. `toldAt`: when a device was last told to, where there is a pace. */
+type Return = Readonly<{ stage: number; since: Time; detail: string; to?: string; toldAt?: Time }>;
+
 export type Approval = Readonly<{ by: string; at: Time; comment?: string | undefined }>;
 /** `planHash`: what is approved; `author` may not approve it. */
 type Submitted = Readonly<{ planHash: string; author: string }>;
@@ -38,8 +42,8 @@ export type RolloutState = Readonly<{ submitted?: Submitted }> &
     | { phase: 'scheduled'; startAt: Time; detail?: string }
     | ({ phase: 'running' } & StageProgress)
     | ({ phase: 'paused'; reason: PauseReason; detail: string; toAccept?: Accepted } & StageProgress)
-    | { phase: 'rolling-back'; stage: number; since: Time; detail: string }
-    | { phase: 'rolled-back' | 'rollback-incomplete'; stage: number; since: Time; detail: string }
+    | ({ phase: 'rolling-back' } & Return)
+    | ({ phase: 'rolled-back' | 'rollback-incomplete' } & Return)
     | { phase: 'rejected' | 'completed' | 'cancelled' | 'superseded' | 'killed'; detail: string }
   );
 
@@ -52,6 +56,8 @@ export type StageObservation = Readonly<{ counts: Counts; gates: readonly Strata
 export type Observation = Readonly<{
   stages: readonly StageObservation[];
   rollingBack: number;
+  /** While it is taken back. */
+  returns?: Returns;
   alarms: number;
   held?: Held;
   budgets?: Budgets;
@@ -73,7 +79,7 @@ export type RolloutEvent =
   | { type: 'supersede'; at: Time; detail: string }
   /** Its release was blocked on every device. */
   | { type: 'kill'; at: Time; detail: string }
-  | { type: 'roll-back'; at: Time; detail: string }
+  | { type: 'roll-back'; at: Time; detail: string; to?: string | undefined }
   | { type: 'observed'; at: Time; observation: Observation };
 
 /**
@@ -85,7 +91,8 @@ export type RolloutEffect =
   | { type: 'offer-stage'; stage: number; most?: number; each?: Readonly<Record<string, number>> }
   | { type: 'hold' | 'let-go' | 'withdraw' }
   | { type: 'retry-failed'; upTo: number }
-  | { type: 'roll-back' };
+  /** `most` absent: all that hold the release; `to` absent: each to what it ran before. */
+  | { type: 'roll-back'; most?: number; to?: string };
 export type Step = { state: RolloutState; effects: RolloutEffect[] } | { refused: string };
 export type StateOf<P extends RolloutState['phase']> = Extract<RolloutState, { phase: P }>;
 

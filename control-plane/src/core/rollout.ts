@@ -1,6 +1,7 @@
 import type { PauseReason, RolloutPlan } from '@flotilla/protocol';
 import { ask, hear, needsApproval } from './approval.js';
 import { allowance, offeredOf } from './pace.js';
+import { rollBack, watchRollBack, watchStragglers } from './roll-back.js';
 import { clocked, judgeStage } from './stage.js';
 import {
   refuse,
@@ -56,7 +57,7 @@ export function reduceRollout(plan: RolloutPlan, state: RolloutState, event: Rol
       return mayEnd(state) ? end(plan, state, 'killed', event.detail) : refuse(state, event);
     case 'roll-back':
       return isUnderWay(state) || state.phase === 'completed' || (state.phase === 'awaiting-approval' && state.stage > 0)
-        ? rollBack(state, stageOf(plan, state), event.at, event.detail)
+        ? rollBack(plan, state, { stage: stageOf(plan, state), at: event.at, detail: event.detail, release: event.to })
         : refuse(state, event);
     case 'observed':
       return observe(plan, state, event.at, event.observation);
@@ -93,10 +94,9 @@ function observe(plan: RolloutPlan, state: RolloutState, at: Time, observation: 
     case 'running':
       return judge(plan, state, at, observation);
     case 'rolling-back':
-      return watchRollBack(plan, state, at, observation.rollingBack);
+      return watchRollBack(plan, state, at, observation);
     case 'rollback-incomplete':
-      // A device that was offline came back and returned after all.
-      return observation.rollingBack === 0 ? to({ ...state, phase: 'rolled-back' }) : to(state);
+      return watchStragglers(state, observation);
     case 'draft':
     case 'awaiting-approval':
     case 'paused':
@@ -115,7 +115,7 @@ function judge(plan: RolloutPlan, seen: StateOf<'running'>, at: Time, observatio
   const verdict = judgeStage(plan, state, at, observation);
   switch (verdict.type) {
     case 'breach':
-      if (plan.onBreach === 'roll-back') return rollBack(state, state.stage, at, verdict.detail);
+      if (plan.onBreach === 'roll-back') return rollBack(plan, state, { stage: state.stage, at, detail: verdict.detail });
       return pause(plan, state, 'breach', verdict.detail, verdict.toAccept);
     case 'place-breach':
       return pause(plan, state, 'breach', verdict.detail, verdict.toAccept);
@@ -176,14 +176,6 @@ function goOn(plan: RolloutPlan, state: StateOf<'paused'>, at: Time, accepted: A
   return to(running, ...(plan.inFlight === 'hold' ? [{ type: 'let-go' as const }] : []));
 }
 
-function watchRollBack(plan: RolloutPlan, state: StateOf<'rolling-back'>, at: Time, rollingBack: number): Step {
-  if (rollingBack === 0) return to({ ...state, phase: 'rolled-back' });
-  const late = at - state.since > plan.success.deviceDeadline * 1000;
-  return late
-    ? to({ ...state, phase: 'rollback-incomplete', detail: `${state.detail}; ${rollingBack} devices have not confirmed` })
-    : to(state);
-}
-
 type Kept = Pick<RolloutState, 'submitted'> & Pick<StageProgress, 'accepted'>;
 
 /** With a pace or windows the first devices are offered at the next look, which knows how many there are. */
@@ -199,10 +191,6 @@ function openStage(plan: RolloutPlan, { submitted, accepted }: Kept, stage: numb
     ...(submitted ? { submitted } : {}),
   };
   return to(state, ...(paced ? [] : [{ type: 'offer-stage' as const, stage }]));
-}
-
-function rollBack(state: RolloutState, stage: number, at: Time, detail: string): Step {
-  return to({ phase: 'rolling-back', stage, since: at, detail, ...submittedOf(state) }, { type: 'roll-back' });
 }
 
 function pause(plan: RolloutPlan, state: StateOf<'running'>, reason: PauseReason, detail: string, toAccept?: Accepted): Step {

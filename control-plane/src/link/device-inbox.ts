@@ -99,12 +99,16 @@ export class DeviceInbox {
   }
 
   async #birth(sender: Sender, birth: Birth): Promise<void> {
-    const { sessions, publish, alarms, counters, clock } = this.#parts;
+    const { sessions, publish, alarms, counters, log, clock } = this.#parts;
     const welcomed = await sessions.born(sender, birth, clock.now());
     if (!welcomed) return this.#drop(sender, 'birth', 'link.unknown-device', 'not enrolled, or revoked');
     counters.count('link.births');
     if (welcomed.foreign) await alarms.raise({ ...sender, stream: birth.stream });
-    await publish(downTopic(sender.tenant, sender.device, 'welcome'), encodePayload(welcomed.welcome));
+    // Not waited for: the broker's receipt comes behind the births that wait for their turn. A birth is repeated until welcomed.
+    publish(downTopic(sender.tenant, sender.device, 'welcome'), encodePayload(welcomed.welcome)).catch((error: unknown) => {
+      counters.count('link.welcomes-failed');
+      log.debug({ err: error, device: sender.device }, 'a welcome was not sent');
+    });
   }
 
   async #heartbeat(sender: Sender, heartbeat: Heartbeat): Promise<void> {

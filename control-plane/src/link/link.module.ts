@@ -58,7 +58,8 @@ const ingest = ({ link }: LinkParts): FactoryProvider<Ingest> => ({
   provide: Ingest,
   inject: [RecordStore, StreamAlarms, Counters, LOGGER],
   useFactory: (store: RecordStore, alarms: StreamAlarms, counters: Counters, log: Logger) =>
-    new Ingest({ store, alarms, publish: (topic, payload) => link.publish(topic, payload), counters, log }),
+    // An acknowledgement that is lost is given again; a receipt for each would be half of what the broker carries.
+    new Ingest({ store, alarms, publish: (topic, payload) => link.publish(topic, payload, 0), counters, log }),
 });
 
 const inbox = ({ link, broker }: LinkParts): FactoryProvider<DeviceInbox> => ({

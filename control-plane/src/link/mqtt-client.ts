@@ -57,8 +57,8 @@ export class MqttLink {
     this.#connects.add(listener);
   }
 
-  /** Resolves on the broker's acknowledgement; rejects at once while there is no connection. */
-  publish(topic: string, payload: string | Buffer): Promise<void> {
+  /** Resolves on the broker's acknowledgement (QoS 0: when it is written); rejects at once while there is no connection. */
+  publish(topic: string, payload: string | Buffer, qos: 0 | 1 = 1): Promise<void> {
     const client = this.#client;
     if (!client || !this.#connected) return Promise.reject(new Error('not connected to the broker'));
     return new Promise((resolve, reject) => {
@@ -70,7 +70,7 @@ export class MqttLink {
       };
       const timer = setTimeout(() => this.#stalled(client, settle), publishTimeoutMs);
       this.#pending.add(settle);
-      client.publish(topic, payload as Buffer, { qos: 1 }, settle);
+      client.publish(topic, payload as Buffer, { qos }, settle);
     });
   }
 

@@ -5,11 +5,14 @@ import { slowLimits } from '../core/baseline.js';
 import type { RolloutEffect } from '../core/rollout.js';
 import { gatesOf } from '../core/stage.js';
 import { type Assigned, AssignmentsService, type AssignmentTerms } from '../fleet/assignments.service.js';
+import { ReleasesService } from '../models/releases.service.js';
 import { OfferEvidence } from './offer-evidence.js';
 import { RolloutPace } from './rollout-pace.js';
 import type { RolloutRow } from './rollout.entity.js';
-import { TargetRepository, type Held, type Offer, type Waiting } from './target.repository.js';
+import { ReturnRepository, type Held } from './return.repository.js';
+import { TargetRepository, type Offer, type Waiting } from './target.repository.js';
 
+type RollingBack = Extract<RolloutEffect, { type: 'roll-back' }>;
 type Offering = Extract<RolloutEffect, { type: 'offer-stage' }>;
 
 /** Carries out what the machine decided, in the transaction that stores the decision. */
@@ -20,6 +23,8 @@ export class RolloutEffects {
     @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
     @Inject(OfferEvidence) private readonly evidence: OfferEvidence,
     @Inject(RolloutPace) private readonly pace: RolloutPace,
+    @Inject(ReturnRepository) private readonly returning: ReturnRepository,
+    @Inject(ReleasesService) private readonly releases: ReleasesService,
   ) {}
 
   async perform(tx: EntityManager, rollout: RolloutRow, effect: RolloutEffect, at: Date): Promise<void> {
@@ -30,11 +35,11 @@ export class RolloutEffects {
       case 'let-go':
         return this.pace.retime(tx, rollout, effect.type, at);
       case 'withdraw':
-        return this.giveBack(tx, rollout, await this.targets.notBegun(tx, rollout.id, rollout.slot));
+        return this.giveBack(tx, rollout, await this.returning.notBegun(tx, rollout.id, rollout.slot), at);
       case 'retry-failed':
         return this.targets.retry(tx, rollout.id, effect.upTo);
       case 'roll-back':
-        return this.rollBack(tx, rollout);
+        return this.rollBack(tx, rollout, effect, at);
     }
   }
 
@@ -75,18 +80,27 @@ export class RolloutEffects {
   }
 
   /** Every device that holds the release goes back to its own previous one: those that committed, and those that gave it up themselves. */
-  private async rollBack(tx: EntityManager, rollout: RolloutRow): Promise<void> {
-    await this.giveBack(tx, rollout, await this.targets.held(tx, rollout.id, rollout.slot));
+  private async rollBack(tx: EntityManager, rollout: RolloutRow, { most, to }: RollingBack, at: Date): Promise<void> {
+    const held = await this.returning.held(tx, rollout, most);
+    if (to === undefined) return this.giveBack(tx, rollout, held, at);
+    const { digest } = await this.releases.byName(to);
+    await this.giveBack(
+      tx,
+      rollout,
+      held.map((its) => ({ ...its, previousDigest: digest })),
+      at,
+    );
   }
 
-  private async giveBack(tx: EntityManager, rollout: RolloutRow, held: readonly Held[]): Promise<void> {
+  private async giveBack(tx: EntityManager, rollout: RolloutRow, held: readonly Held[], at: Date): Promise<void> {
     const items = held.map(({ device, previousDigest }) => ({ device, digest: previousDigest as Digest | null }));
     const taken = { digest: rollout.digest as Digest, since: rollout.createdAt };
     const assigned = await this.assignments.takeBack(tx, taken, items, termsOf(rollout));
-    await this.targets.returned(
+    await this.returning.returned(
       tx,
       rollout.id,
       assigned.filter(({ refused }) => !refused),
+      at,
     );
     await this.targets.leftOut(tx, rollout.id, refusedOf(assigned));
   }

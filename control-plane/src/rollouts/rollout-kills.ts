@@ -62,7 +62,7 @@ export class RolloutKills {
          state = CASE WHEN t.deployment IS NULL THEN 'rolled-back' ELSE 'rolling-back' END
        FROM kill_target t, rollout r
        WHERE t.block = $1 AND rt.deployment = t.before AND rt.device = t.device AND r.id = rt.rollout
-         AND (rt.state = 'rolling-back' OR r.digest = ANY($2))`,
+         AND (rt.state IN ('rolling-back', 'return-failed') OR r.digest = ANY($2))`,
       [block, digests],
     );
   }

@@ -6,6 +6,7 @@ import { EventsService } from '../events/events.service.js';
 import { EvidenceRepository } from './evidence.repository.js';
 import { RolloutPace } from './rollout-pace.js';
 import type { RolloutRow } from './rollout.entity.js';
+import { ReturnRepository } from './return.repository.js';
 import { TargetRepository } from './target.repository.js';
 
 /** What the machine is shown: silence is swept first, then everything is counted as it is committed at this moment. */
@@ -15,6 +16,7 @@ export class RolloutObserver {
     @Inject(TargetRepository) private readonly targets: TargetRepository,
     @Inject(EvidenceRepository) private readonly evidence: EvidenceRepository,
     @Inject(RolloutPace) private readonly pace: RolloutPace,
+    @Inject(ReturnRepository) private readonly returning: ReturnRepository,
     @Inject(EventsService) private readonly events: EventsService,
   ) {}
 
@@ -26,7 +28,10 @@ export class RolloutObserver {
   }
 
   async again(tx: EntityManager, row: RolloutRow, at: Date): Promise<Observation> {
-    return { ...(await this.targets.observe(tx, row)), ...(await this.pace.observe(tx, row, at)) };
+    const seen = { ...(await this.targets.observe(tx, row)), ...(await this.pace.observe(tx, row, at)) };
+    if (!isTakenBack(row)) return seen;
+    const toldAfter = new Date(at.getTime() - row.plan.success.deviceDeadline * 1000);
+    return { ...seen, returns: await this.returning.returns(tx, row, toldAfter) };
   }
 
   private async sweep(tx: EntityManager, row: RolloutRow, at: Date): Promise<void> {
@@ -43,3 +48,5 @@ export class RolloutObserver {
     await this.events.append(tx, { kind: 'rollout-passed-by', actor: 'flotilla', rollout: row.id, message, data });
   }
 }
+
+const isTakenBack = ({ state }: RolloutRow) => state.phase === 'rolling-back' || state.phase === 'rollback-incomplete';

@@ -84,6 +84,7 @@ export class RolloutPlanner {
       ...(blocked === undefined ? [] : [`${plan.release} cannot be offered: ${blocked}`]),
       ...planProblems(plan, sizes, bytesPerDevice(release)),
       ...(await this.afterProblems(tx, plan)),
+      ...(await this.returnProblems(tx, plan, targets)),
       ...(await this.rivals(tx, plan, targets)),
     ];
     return { release, members, targets, keptOut, problems };
@@ -116,6 +117,17 @@ export class RolloutPlanner {
     return [
       `rollout "${rival.name}" still moves ${rival.device} in slot "${plan.slot}": finish, cancel or roll it back first, give one of them another priority, or say supersede: true`,
     ];
+  }
+
+  /** What all would go back to must be another release, and one that may run. */
+  private async returnProblems(tx: EntityManager, plan: RolloutPlan, targets: readonly NewTarget[]): Promise<string[]> {
+    const to = plan.rollBack?.to;
+    if (to === undefined) return [];
+    if (to === plan.release) return [`it could not be taken back to ${to}, which it brings`];
+    const { digest } = await this.releases.byName(to);
+    const devices = targets.map((t) => t.device);
+    const { blocked } = await this.assignments.obstacles(tx, digest, plan.slot, devices);
+    return blocked === undefined ? [] : [`it could not be taken back to ${to}: ${blocked}`];
   }
 
   /** What it comes after must be there, and must not itself wait for this one. */

@@ -61,13 +61,17 @@ function nextMove(target: Known, event: UpdateEvent): Move | undefined {
   return { rollout: target.rollout, device: target.device, state, failure: event.failure ?? null, reason: event.reason ?? null };
 }
 
+function returnedState({ state }: UpdateEvent): TargetState | undefined {
+  if (state === 'committed' || state === 'committed-unproven') return 'rolled-back';
+  return state === 'failed' || state === 'rolled-back' || state === 'rejected' ? 'return-failed' : undefined;
+}
+
 /** Whatever the device does now, this rollout has no part in it. */
 const isOver = new Set<TargetState>(['rolled-back', 'already', 'left-out', 'superseded']);
 
 function nextState(target: Known, event: UpdateEvent): TargetState | undefined {
   if (isOver.has(target.state)) return undefined;
-  if (target.state === 'rolling-back')
-    return event.state === 'committed' || event.state === 'committed-unproven' ? 'rolled-back' : undefined;
+  if (target.state === 'rolling-back' || target.state === 'return-failed') return returnedState(event);
   const reported = targetStateOf(target.digest, event);
   return reported === 'open' && !undecided.includes(target.state) ? undefined : reported;
 }

@@ -58,6 +58,8 @@ export type TargetState =
   | 'left-out'
   | 'rolling-back'
   | 'rolled-back'
+  /** It failed on what it was to go back to. */
+  | 'return-failed'
   /** A rollout of higher priority has taken the device over. */
   | 'superseded';
 

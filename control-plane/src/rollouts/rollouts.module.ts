@@ -25,6 +25,7 @@ import { RolloutsController } from './rollouts.controller.js';
 import { RolloutsService } from './rollouts.service.js';
 import { SlotWhyController } from './slot-why.controller.js';
 import { SlotWhy } from './slot-why.js';
+import { ReturnRepository } from './return.repository.js';
 import { TargetRepository } from './target.repository.js';
 import { WindowEvidence } from './window-evidence.js';
 
@@ -50,6 +51,7 @@ import { WindowEvidence } from './window-evidence.js';
     RolloutRepository,
     RolloutsService,
     SlotWhy,
+    ReturnRepository,
     TargetRepository,
     WindowEvidence,
   ],

@@ -76,6 +76,6 @@ function eventOf(command: RolloutCommand, actor: string, at: number): RolloutEve
     case 'cancel':
       return { type: 'cancel', at };
     case 'roll-back':
-      return { type: 'roll-back', at, detail: `asked for by ${actor}` };
+      return { type: 'roll-back', at, detail: `asked for by ${actor}`, ...(command.to && { to: command.to }) };
   }
 }

@@ -13,7 +13,6 @@ import { inGroups, valueOf } from './pace.repository.js';
 import type { RolloutRow, TargetState } from './rollout.entity.js';
 
 export type Offer = { device: DeviceId; deployment: string; previousDigest: string | null; baseline: Baseline | undefined };
-export type Held = { device: DeviceId; previousDigest: string | null };
 export type Waiting = {
   device: DeviceId;
   hardwareClass: string;
@@ -45,8 +44,11 @@ const countOf: Record<Exclude<TargetState, 'left-out'>, keyof StageCounts> = {
   deferred: 'deferred',
   'rolling-back': 'rolledBack',
   'rolled-back': 'rolledBack',
+  'return-failed': 'rolledBack',
   superseded: 'superseded',
 };
+/** Told to go back, and not known to have. */
+const unconfirmed = new Set<TargetState>(['rolling-back', 'return-failed']);
 type Sum = { stage: number; state: TargetState; n: string };
 
 /** The devices of rollouts: rows moved in sets, never one by one. */
@@ -66,7 +68,7 @@ export class TargetRepository {
         counts: countsOf(rows.filter((row) => row.stage === stage)),
         gates: gatesOf(plan, stage).map((__, gate) => strataOf(evidence.filter((e) => e.stage === stage && e.gate === gate))),
       })),
-      rollingBack: rows.filter((row) => row.state === 'rolling-back').reduce((sum, row) => sum + Number(row.n), 0),
+      rollingBack: rows.filter(({ state }) => unconfirmed.has(state)).reduce((sum, row) => sum + Number(row.n), 0),
       alarms,
     };
   }
@@ -132,40 +134,6 @@ export class TargetRepository {
       `UPDATE rollout_target t SET state = 'left-out', reason = o.reason FROM unnest($2::text[], $3::text[]) o(device, reason)
        WHERE t.rollout = $1 AND t.device = o.device`,
       [rollout, items.map((i) => i.device), items.map((i) => i.reason)],
-    );
-  }
-
-  /** Devices that still hold this rollout's deployment: a slot that somebody else has assigned since is left alone. */
-  async held(tx: EntityManager, rollout: RolloutId, slot: string): Promise<Held[]> {
-    return tx.query(
-      `SELECT t.device, t.previous_digest "previousDigest" FROM rollout_target t
-       JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.state NOT IN ('already', 'left-out', 'rolling-back', 'rolled-back') ORDER BY t.device FOR UPDATE OF t`,
-      [rollout, slot],
-    );
-  }
-
-  /** Of those, the ones that do not run it yet, for all that is known. */
-  async notBegun(tx: EntityManager, rollout: RolloutId, slot: string): Promise<Held[]> {
-    return tx.query(
-      `SELECT t.device, t.previous_digest "previousDigest" FROM rollout_target t
-       JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
-       LEFT JOIN slot_report s ON s.device = t.device AND s.slot = $2 AND s.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.state = 'open' AND s.state IS DISTINCT FROM 'probation' ORDER BY t.device FOR UPDATE OF t`,
-      [rollout, slot],
-    );
-  }
-
-  /** `deployment` null: the slot was empty before and is empty again, nothing is left to confirm. */
-  async returned(
-    tx: EntityManager,
-    rollout: RolloutId,
-    items: readonly { device: DeviceId; deployment: string | null }[],
-  ): Promise<void> {
-    await tx.query(
-      `UPDATE rollout_target t SET deployment = o.deployment, state = CASE WHEN o.deployment IS NULL THEN 'rolled-back' ELSE 'rolling-back' END
-       FROM unnest($2::text[], $3::uuid[]) o(device, deployment) WHERE t.rollout = $1 AND t.device = o.device`,
-      [rollout, items.map((i) => i.device), items.map((i) => i.deployment)],
     );
   }
 

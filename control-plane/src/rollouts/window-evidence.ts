@@ -51,7 +51,7 @@ export class WindowEvidence {
     return tx.query<Target[]>(
       `SELECT t.rollout, t.device, t.deployment, t.stage, t.hardware_class "hardwareClass", t.baseline, t.kept
        FROM rollout_target t JOIN rollout r ON r.id = t.rollout
-       WHERE t.deployment = ANY($1::uuid[]) AND t.state NOT IN ('rolling-back', 'rolled-back')
+       WHERE t.deployment = ANY($1::uuid[]) AND t.state NOT IN ('rolling-back', 'return-failed', 'rolled-back')
          AND r.phase IN ('running', 'paused', 'awaiting-approval') ORDER BY t.rollout, t.device FOR UPDATE OF t`,
       [[...new Set(windows.map((w) => w.window.deployment))]],
     );

@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Placement } from './device-time.js';
 import { TelemetryWindowRow, VitalsRow } from './telemetry.entity.js';
+import { insertInto, type Column } from './unnest.js';
 
 export type StoredWindow = Readonly<{ device: DeviceId; window: InferenceWindow; at: Placement }>;
 export type StoredVitals = Readonly<{ device: DeviceId; vitals: Vitals; at: Placement }>;
@@ -26,10 +27,6 @@ export type BaselineFigures = {
   rssBytes: number | null;
 };
 
-type Column<T> = readonly [name: string, type: string, value: (row: T) => unknown];
-
-/** Arrays and JSON travel as text literals: `unnest` would flatten an array of arrays. */
-const literal = (counts: readonly number[]) => `{${counts.join(',')}}`;
 const windowColumns: readonly Column<StoredWindow>[] = [
   ['device', 'text', (w) => w.device],
   ['slot', 'text', (w) => w.window.slot],
@@ -45,15 +42,15 @@ const windowColumns: readonly Column<StoredWindow>[] = [
   ['sheds', 'int', (w) => w.window.sheds],
   ['compute_cpu_us', 'int8', (w) => w.window.computeCpuUs],
   ['queue_first', 'smallint', (w) => w.window.queue.first],
-  ['queue', 'int[]', (w) => literal(w.window.queue.counts)],
+  ['queue', 'int[]', (w) => w.window.queue.counts],
   ['compute_first', 'smallint', (w) => w.window.compute.first],
-  ['compute', 'int[]', (w) => literal(w.window.compute.counts)],
+  ['compute', 'int[]', (w) => w.window.compute.counts],
   ['total_first', 'smallint', (w) => w.window.total.first],
-  ['total', 'int[]', (w) => literal(w.window.total.counts)],
-  ['slow', 'jsonb', (w) => JSON.stringify(w.window.slow)],
-  ['classes', 'jsonb', (w) => JSON.stringify(w.window.classes)],
+  ['total', 'int[]', (w) => w.window.total.counts],
+  ['slow', 'jsonb', (w) => w.window.slow],
+  ['classes', 'jsonb', (w) => w.window.classes],
   ['other_classes', 'int', (w) => w.window.otherClasses],
-  ['scores', 'int[]', (w) => literal(w.window.scores)],
+  ['scores', 'int[]', (w) => w.window.scores],
   ['queue_depth_max', 'int', (w) => w.window.queueDepthMax],
   ['rss_bytes', 'int8', (w) => w.window.rssBytes ?? null],
   ['restarts', 'int', (w) => w.window.restarts ?? null],
@@ -63,22 +60,8 @@ const vitalsColumns: readonly Column<StoredVitals>[] = [
   ['started_at', 'timestamptz', (v) => v.at.startedAt],
   ['ended_at', 'timestamptz', (v) => v.at.endedAt],
   ['received_at', 'timestamptz', (v) => v.at.receivedAt],
-  ['vitals', 'jsonb', (v) => JSON.stringify(v.vitals)],
+  ['vitals', 'jsonb', (v) => v.vitals],
 ];
-
-/** One statement however many rows; prepared forms differ only by table. */
-function insertInto<T>(table: string, columns: readonly Column<T>[]) {
-  const travelsAs = (type: string) => (type === 'int[]' || type === 'jsonb' ? 'text' : type);
-  const names = columns.map(([name]) => name).join(', ');
-  const values = columns.map(([name, type]) => (travelsAs(type) === type ? name : `${name}::${type}`)).join(', ');
-  const arrays = columns.map(([, type], i) => `$${i + 1}::${travelsAs(type)}[]`).join(', ');
-  const sql = `INSERT INTO ${table} (${names}) SELECT ${values} FROM unnest(${arrays}) rows(${names})`;
-  return (tx: EntityManager, rows: readonly T[]): Promise<unknown> =>
-    tx.query(
-      sql,
-      columns.map(([, , value]) => rows.map(value)),
-    );
-}
 
 const insertWindows = insertInto('telemetry_window', windowColumns);
 const insertVitals = insertInto('vitals', vitalsColumns);

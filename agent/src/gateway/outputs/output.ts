@@ -24,8 +24,10 @@ export interface Output {
   /** Never waits for a peer, and never throws because of one. */
   start(): void;
   /** Says goodbye where the protocol has one, within two seconds. */
-  stop(): Promise<void>;
+  stop(why: StopReason): Promise<void>;
 }
+/** `removed`: it is not configured any more, or differently. `shutdown`: the gateway ends, and may begin again. */
+export type StopReason = 'removed' | 'shutdown';
 
 /** A slot that speaks to the peer, with its own settings. */
 export type OutputSlot<K extends OutputKind> = { port: SlotPort; settings: SettingsOf<K> };

@@ -33,14 +33,14 @@ export class Outputs {
     const wanted = peersOf(configuration.slots);
     const leaving = this.#open.filter(({ peer }) => !wanted.some((its) => isDeepStrictEqual(its, peer)));
     // A port is free for its successor only when the old one has let go of it.
-    await Promise.all(leaving.map(async ({ output }) => output?.stop()));
+    await Promise.all(leaving.map(async ({ output }) => output?.stop('removed')));
     const staying = this.#open.filter((open) => !leaving.includes(open));
     const coming = wanted.filter((peer) => !staying.some((open) => isDeepStrictEqual(open.peer, peer)));
     this.#open = [...staying, ...(await Promise.all(coming.map((peer) => this.#begin(peer, configuration))))];
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#open.map(async ({ output }) => output?.stop()));
+    await Promise.all(this.#open.map(async ({ output }) => output?.stop('shutdown')));
     this.#open = [];
   }
 

@@ -10,12 +10,28 @@ const configured = (slot: string, outputs?: object) => ({
 it('gives slots that describe the same peer one, and others their own', () => {
   const peers = peersOf([
     configured('left', { opcua: { anonymous: 'read' }, webhook: { url: 'http://127.0.0.1/a' } }),
-    configured('right', { opcua: { port: 4840, anonymous: 'read' }, webhook: { url: 'http://127.0.0.1/b' } }),
+    configured('right', { opcua: { port: 4840, anonymous: 'read' }, webhook: { url: 'http://127.0.0.1/a' } }),
     configured('none'),
   ]);
   expect(peers.map(({ kind, slots }) => [kind, slots.map(({ slot }) => slot)])).toEqual([
     ['opcua', ['left', 'right']],
     ['webhook', ['left']],
     ['webhook', ['right']],
+  ]);
+});
+
+it('lets no two slots publish on one topic', () => {
+  const mqtt = (topic: string) => ({ mqtt: { url: 'mqtt://127.0.0.1', topic } });
+  const peers = peersOf([
+    configured('left', mqtt('line')),
+    configured('right', mqtt('line')),
+    configured('back', mqtt('{slot}')),
+    configured('front', mqtt('{slot}')),
+  ]);
+  expect(peers.map(({ conflict }) => conflict)).toEqual([
+    undefined,
+    'the slot "right" has the topic line at mqtt://127.0.0.1, as "left" has: each slot needs its own',
+    undefined,
+    undefined,
   ]);
 });

@@ -13,7 +13,7 @@ export type Peer<K extends OutputKind = OutputKind> = {
 };
 type Configured = { slot: SlotName; outputs?: OutputsConfig | undefined };
 
-/** Slots that describe the same peer share it. */
+/** Slots that describe the same peer share it, but for kinds that keep them apart. */
 export function peersOf(slots: readonly Configured[]): Peer[] {
   const peers = new Map<string, Peer & { slots: { slot: SlotName; settings: SettingsOf<OutputKind> }[] }>();
   const taken = new Map<string, Peer>();
@@ -21,7 +21,7 @@ export function peersOf(slots: readonly Configured[]): Peer[] {
     for (const [name, settings] of Object.entries(outputs)) {
       if (!settings) continue;
       const kind = name as OutputKind;
-      const key = `${kind} ${canonicalJson(describes(kind, settings))}`;
+      const key = `${kind} ${isApart(kind) ? `${slot} ` : ''}${canonicalJson(describes(kind, settings))}`;
       const peer = peers.get(key) ?? { kind, key, slots: [], conflict: conflict(kind, settings, slot, taken) };
       peer.slots.push({ slot, settings });
       peers.set(key, peer);
@@ -31,6 +31,8 @@ export function peersOf(slots: readonly Configured[]): Peer[] {
   }
   return [...peers.values()];
 }
+
+const isApart = (kind: OutputKind) => outputKinds[kind]?.apart ?? false;
 
 const describes = (kind: OutputKind, settings: object) => {
   const own: readonly string[] = outputKinds[kind]?.slotKeys ?? [];
@@ -44,5 +46,6 @@ function conflict(kind: OutputKind, settings: SettingsOf<OutputKind>, slot: stri
   const other = exclusive === undefined ? undefined : taken.get(exclusive);
   if (!other) return undefined;
   const others = other.slots.map((its) => `"${its.slot}"`).join(', ');
+  if (isApart(kind)) return `the slot "${slot}" has ${exclusive}, as ${others} has: each slot needs its own`;
   return `the slot "${slot}" has ${exclusive}, as ${others} ${other.slots.length > 1 ? 'have' : 'has'}, with other settings: they must be the same, or ${exclusive} another`;
 }

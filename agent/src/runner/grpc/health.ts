@@ -1,7 +1,7 @@
 import { inferenceService } from './answers.js';
 import { type Schema, encode } from './encode.js';
 import type { Method, Pieces } from './methods.js';
-import { fields, textIn } from './protobuf.js';
+import { fields, textIn } from '../../protobuf.js';
 import { CallError, codes } from './status.js';
 
 export const healthService = 'grpc.health.v1.Health';

@@ -14,7 +14,7 @@ import {
   signedIn,
   textIn,
   unsignedIn,
-} from './protobuf.js';
+} from '../../protobuf.js';
 import { typedContents } from './typed-contents.js';
 
 const refuse = (message: string) => new RequestError(400, message);

@@ -18,7 +18,7 @@ import { type Schema, encode } from './encode.js';
 import { type AskedInference, idOf, readInferRequest } from './infer-request.js';
 import { inferResponsePieces, streamedAnswer, streamedFailure } from './infer-response.js';
 import type { CallTime, Method, Pieces, Unary } from './methods.js';
-import { fields, textIn } from './protobuf.js';
+import { fields, textIn } from '../../protobuf.js';
 import { CallError, codes, statusOf } from './status.js';
 
 export type Served = {

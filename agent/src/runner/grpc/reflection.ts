@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { type Schema, bytesField, encode, lengthPrefix } from './encode.js';
 import type { Method, Pieces } from './methods.js';
-import { fields, textIn } from './protobuf.js';
+import { fields, textIn } from '../../protobuf.js';
 import { codes } from './status.js';
 
 const services = ['grpc.reflection.v1.ServerReflection', 'grpc.reflection.v1alpha.ServerReflection'];

@@ -1,7 +1,7 @@
 import { RequestError } from '../../http/http.js';
 import { messageOf } from '../../errors.js';
 import { Overloaded, Withdrawn } from '../queue/queue.js';
-import { Malformed } from './protobuf.js';
+import { Malformed } from '../../protobuf.js';
 
 export const codes = {
   ok: 0,

@@ -3,7 +3,7 @@ import { RequestError } from '../../http/http.js';
 import type { TypedContents } from '../oip/request.js';
 import { textOf } from '../oip/tensor-binary.js';
 import { type TensorData, elementsOf, emptyData } from '../tensor.js';
-import { Malformed, countPacked, fields, mistyped, packed, signed } from './protobuf.js';
+import { Malformed, countPacked, fields, mistyped, packed, signed } from '../../protobuf.js';
 
 const refuse = (message: string) => new RequestError(400, message);
 

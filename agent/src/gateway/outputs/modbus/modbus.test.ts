@@ -21,7 +21,7 @@ async function serve(settings: object = {}) {
   const output = openModbus({ settings: parsed, slots: [{ port: press.port, settings: parsed }], device: 'd', folder: '', log });
   closing.push(
     () => press.port.close(),
-    () => output.stop(),
+    () => output.stop('shutdown'),
   );
   output.start();
   return { press, port, output };

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-// As much of Protocol Buffers' wire format as the service's messages need. Reading copies nothing: what is bytes is a view of the message.
+// As much of reading Protocol Buffers' wire format as our messages need. It copies nothing: what is bytes is a view of the message.
 
 /** The bytes are no message of the expected kind. */
 export class Malformed extends Error {

@@ -1,0 +1,105 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { check, total } from '../fleet-sim/checker.js';
+import type { FloodReport } from '../fleet-sim/fleet-main.js';
+import { FleetProcess } from '../fleet-sim/fleet-process.js';
+import { ServerProcess } from '../fleet-sim/server-process.js';
+import type { BrokerKind } from '../fleet-sim/simulation-server.js';
+import type { BareUnnestQuestion, BareUnnestRun } from './bare-unnest-main.js';
+import { Child } from './child.js';
+import type { Flags } from './flags.js';
+import type { Bench, Figure } from './main.js';
+import { quantile } from './statistics.js';
+
+const slot = 'inspection';
+const joinPerS = 150;
+/** What a real agent sends at once: an upload each minute, a window each ten seconds, and vitals with each. */
+const upload = { windows: 6, windowS: 10 };
+const bareMs = 5000;
+
+/** Devices over mTLS, a broker, the control plane and PostgreSQL, all on this machine; and a loop that only inserts. */
+export const ingest: Bench = {
+  about: 'points a second from device to database to acknowledgement (--seconds, --rounds, --devices, --broker aedes|mosquitto)',
+  async run(log, flags) {
+    const broker = brokerOf(flags);
+    const devices = flags.count('devices', 300);
+    const server = new ServerProcess();
+    const fleet = new FleetProcess();
+    const bare = new Child(new URL('bare-unnest-main.js', import.meta.url));
+    try {
+      const settings = { device: { windowS: 3600, uploadS: 3600, heartbeatS: 60 } };
+      const identity = await server.start(broker, devices, settings);
+      const digest = await server.release('1.0.0');
+      await fleet.make(identity);
+      await fleet.join(joinPerS, 60_000);
+      await server.assign('product-classifier@1.0.0', slot);
+      await fleet.reported(digest, 60_000);
+      const names = identity.devices.map((each) => each.device);
+      await bare.ask({ open: await server.databaseUrl(), devices: names } satisfies BareUnnestQuestion);
+      log(`${devices} devices over ${broker}; their records come as fast as they are acknowledged`);
+      return await measured(log, flags, { server, fleet, bare });
+    } finally {
+      await bare.end();
+      await fleet.end();
+      await server.stop();
+    }
+  },
+};
+
+type Parts = { server: ServerProcess; fleet: FleetProcess; bare: Child };
+type Round = { pointsPerS: number; windowsPerS: number; latenciesMs: readonly number[] };
+
+async function measured(log: (line: string) => void, flags: Flags, parts: Parts): Promise<Record<string, Figure>> {
+  const { server, fleet, bare } = parts;
+  const rounds = flags.count('rounds', 3);
+  const roundMs = (1000 * flags.count('seconds', 60)) / rounds;
+  const bareRun = () => bare.ask<BareUnnestRun>({ runForMs: bareMs } satisfies BareUnnestQuestion);
+  await bareRun();
+  await path(parts, Math.min(5000, roundMs));
+  const rssBefore = (await server.use()).rssMb;
+  const paths: Round[] = [];
+  const bares: BareUnnestRun[] = [await bareRun()];
+  for (let round = 0; round < rounds; round++) {
+    paths.push(await path(parts, roundMs));
+    bares.push(await bareRun());
+    const { pointsPerS, windowsPerS } = paths.at(-1)!;
+    const alone = bares.at(-1)!.windowsPerS;
+    log(
+      `  round ${round + 1}: ${fixed(pointsPerS)} points/s, ${fixed(windowsPerS)} windows/s; unnest alone ${fixed(alone)} windows/s`,
+    );
+  }
+  const rssAfter = (await server.use()).rssMb;
+  const found = total(await check(await fleet.ledger(), server.query));
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const ratio = mean(paths.map((each) => each.windowsPerS)) / mean(bares.map((each) => each.windowsPerS));
+  const latencies = paths.flatMap((each) => each.latenciesMs);
+  return {
+    points_per_s: { value: mean(paths.map((each) => each.pointsPerS)), unit: '1/s', reach: '>= 40000' },
+    unnest_ratio: { value: ratio, unit: 'ratio', reach: '>= 0.5' },
+    lost: { value: found.lost, unit: 'count', reach: '0' },
+    duplicated: { value: found.doubled + found.strange, unit: 'count', reach: '0' },
+    p50_queryable_ms: { value: quantile(latencies, 0.5), unit: 'ms' },
+    p99_queryable_ms: { value: quantile(latencies, 0.99), unit: 'ms', reach: '< 3000' },
+    rss_before_mb: { value: rssBefore, unit: 'MB' },
+    rss_after_mb: { value: rssAfter, unit: 'MB' },
+  };
+}
+
+/** Sending to acknowledgement, which follows the commit: a window can be asked for no later than that. */
+async function path({ fleet }: Parts, ms: number): Promise<Round> {
+  await fleet.flood(upload);
+  const begun = performance.now();
+  await delay(ms);
+  const report: FloodReport = await fleet.flooded();
+  const seconds = (performance.now() - begun) / 1000;
+  await fleet.dry();
+  await fleet.drain(30_000);
+  return { pointsPerS: report.points / seconds, windowsPerS: report.windows / seconds, latenciesMs: report.latenciesMs };
+}
+
+function brokerOf(flags: Flags): BrokerKind {
+  const given = flags.value('broker') ?? 'aedes';
+  if (given === 'aedes' || given === 'mosquitto') return given;
+  throw new Error(`--broker is "${given}", expected aedes or mosquitto`);
+}
+
+const fixed = (value: number) => value.toFixed(0);

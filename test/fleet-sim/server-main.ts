@@ -1,0 +1,48 @@
+import { Counters } from '@flotilla/control-plane/platform/counters';
+import { DataSource } from 'typeorm';
+import { answerParent } from '../bench/child.js';
+import type { Settings } from '../support/control-plane.js';
+import { pushed, aRelease, digestOfRelease } from '../support/releases.js';
+import { deviceNames, enrolInBulk } from './bulk-enrolment.js';
+import { startServer, type BrokerKind, type SimulationServer } from './simulation-server.js';
+
+/** What a bench asks of the control plane's process. */
+export type ServerQuestion =
+  | { start: { broker: BrokerKind; settings: Settings; prefix: string; devices: number } }
+  | { release: string }
+  | { api: { method: string; path: string; body?: unknown } }
+  | { sql: string; values?: unknown[] }
+  | { look: 'use' | 'database' }
+  | { stop: true };
+export type ServerUse = {
+  pid: number;
+  brokerPid: number | undefined;
+  rssMb: number;
+  cpuS: number;
+  counters: Readonly<Record<string, number>>;
+};
+
+let server: SimulationServer | undefined;
+
+answerParent<ServerQuestion>(async (question) => {
+  if ('start' in question) return start(question.start);
+  if ('stop' in question) return server?.stop();
+  const { controlPlane, brokerPid } = server!;
+  const db = controlPlane.app.get(DataSource);
+  if ('release' in question) return digestOfRelease(await pushed(controlPlane, aRelease(question.release)));
+  if ('api' in question) return controlPlane.api(question.api.method, question.api.path, question.api.body);
+  if ('sql' in question) return db.query(question.sql, question.values);
+  return question.look === 'use' ? use(brokerPid) : (db.options as { url: string }).url;
+});
+
+async function start({ broker, settings, prefix, devices }: Extract<ServerQuestion, { start: object }>['start']) {
+  server = await startServer(broker, settings, deviceNames(prefix, devices));
+  return enrolInBulk(server.controlPlane, prefix, devices);
+}
+
+function use(brokerPid: number | undefined): ServerUse {
+  const { user, system } = process.cpuUsage();
+  const counters = server!.controlPlane.app.get(Counters).snapshot();
+  const rssMb = process.memoryUsage.rss() / 2 ** 20;
+  return { pid: process.pid, brokerPid, rssMb, cpuS: (user + system) / 1e6, counters };
+}

@@ -1,0 +1,226 @@
+import { randomUUID } from 'node:crypto';
+import { createLogging } from '@flotilla/agent/supervisor/logger';
+import { MqttLink } from '@flotilla/agent/supervisor/mqtt-link';
+import { Session } from '@flotilla/agent/supervisor/session';
+import { Uplink } from '@flotilla/agent/supervisor/uplink';
+import {
+  BootId,
+  DeviceConfig,
+  type DesiredState,
+  DeviceId,
+  type Digest,
+  KeyThumbprint,
+  type SlotName,
+  TenantId,
+} from '@flotilla/protocol';
+import { DeviceOutbox } from './device-outbox.js';
+import { DeviceTrust } from './device-trust.js';
+import type { DeviceIdentity, FleetIdentity } from './identities.js';
+import { enter, newDeviceLedger } from './ledger.js';
+import { MemoryStore, type RecordStore } from './memory-store.js';
+import { seeded } from './random.js';
+import { Recorder } from './recorder.js';
+import type { SimulatedModel } from './simulated-model.js';
+import { SimulatedSlot, type Pace } from './simulated-slot.js';
+
+export interface DeviceParts {
+  readonly identity: DeviceIdentity;
+  readonly fleet: Pick<FleetIdentity, 'mqttUrl' | 'tenant' | 'ca' | 'directorKey'>;
+  readonly seed: number;
+  readonly pace: Pace;
+  readonly modelOf: (digest: Digest) => SimulatedModel;
+  readonly maxRecords: number;
+  /** The agent's own outbox, or another one; in memory where absent. */
+  readonly openStore?: ((identity: DeviceIdentity, now: () => number) => RecordStore) | undefined;
+  /** The device's clock is so far from the right time, and so much too fast or slow. */
+  readonly clock?: { readonly aheadMs: number; readonly rate: number } | undefined;
+  readonly backoff?: { readonly baseMs: number; readonly capMs: number } | undefined;
+  readonly onChange?: ((device: SimulatedDevice) => void) | undefined;
+}
+
+const { log } = createLogging('silent', () => {});
+const hardwareClass = 'generic-x64/1.30.0+avx2';
+
+/** One device: the agent's link, session, uplink, checks and update machine; simulated is what lies below them. */
+export class SimulatedDevice {
+  readonly name: string;
+  readonly ledger = newDeviceLedger();
+  readonly boot = BootId.parse(randomUUID());
+  readonly outbox: DeviceOutbox;
+  readonly uplink: Uplink;
+  readonly recorder: Recorder;
+  readonly #parts: DeviceParts;
+  readonly #random: () => number;
+  readonly #trust: DeviceTrust;
+  readonly #link: MqttLink;
+  readonly #session: Session;
+  readonly #slots = new Map<SlotName, SimulatedSlot>();
+  readonly #bootedAt = performance.now();
+  #acknowledged: () => void = () => {};
+  connects = 0;
+
+  constructor(parts: DeviceParts) {
+    this.#parts = parts;
+    const { identity, fleet, seed } = parts;
+    this.name = identity.device;
+    this.#random = seeded(seed);
+    const device = DeviceId.parse(identity.device);
+    this.#trust = new DeviceTrust(
+      { directorKey: fleet.directorKey, device, keyThumbprint: KeyThumbprint.parse(identity.keyThumbprint) },
+      () => Date.now() + (parts.clock?.aheadMs ?? 0),
+    );
+    this.outbox = new DeviceOutbox(this.#openStore());
+    this.#link = this.#makeLink(device);
+    const { uptime, outbox } = this;
+    const config = DeviceConfig.parse({});
+    this.uplink = new Uplink({ link: this.#link, outbox, boot: this.boot, uptime, log, uploadS: config.uploadS });
+    this.#session = this.#makeSession(config.heartbeatS);
+    this.recorder = new Recorder({
+      boot: this.boot,
+      uptime,
+      random: this.#random,
+      slots: () => [...this.#slots].flatMap(([name, { serving }]) => (serving ? [{ name, serving }] : [])),
+      modelOf: parts.modelOf,
+      keep: (records) => {
+        for (const record of records) enter(this.ledger, record);
+        outbox.appendAll(records);
+      },
+      held: () => outbox.state,
+    });
+    outbox.onChange(() => {
+      this.#session.streamChanged();
+      this.uplink.pump();
+    });
+  }
+
+  readonly uptime = (): number => ((performance.now() - this.#bootedAt) / 1000) * (this.#parts.clock?.rate ?? 1);
+
+  get isWelcomed(): boolean {
+    return this.#session.isWelcomed;
+  }
+  get epoch(): number {
+    return this.#trust.epoch;
+  }
+  get refused(): number {
+    return this.#trust.refused;
+  }
+
+  serves(digest: string): boolean {
+    return [...this.#slots.values()].some(({ serving }) => serving?.digest === digest);
+  }
+
+  /** It serves the digest, and the control plane has acknowledged whatever it has to say about that. */
+  hasReported(digest: string): boolean {
+    return this.serves(digest) && this.outbox.state.records === 0;
+  }
+
+  start(): void {
+    this.#link.start();
+  }
+
+  /** Called after each acknowledgement was taken in. */
+  onAcknowledged(listener: () => void): void {
+    this.#acknowledged = listener;
+  }
+
+  async stop(): Promise<void> {
+    this.recorder.stop();
+    for (const slot of this.#slots.values()) slot.stop();
+    await this.#session.goodbye().catch(() => undefined);
+    await this.#link.stop();
+  }
+
+  #openStore(): RecordStore {
+    const { identity, maxRecords, openStore } = this.#parts;
+    const now = () => performance.now() / 1000;
+    if (openStore) return openStore(identity, now);
+    const onDropped = ({ body }: { body: string }) => {
+      const { computeCpuUs, memoryUsedBytes } = JSON.parse(body) as { computeCpuUs?: number; memoryUsedBytes?: number };
+      this.ledger.dropped.push(computeCpuUs ?? memoryUsedBytes ?? 0);
+    };
+    return new MemoryStore({ maxRecords, now, random: this.#random, onDropped });
+  }
+
+  #makeLink(device: DeviceId): MqttLink {
+    const { identity, fleet, backoff, onChange } = this.#parts;
+    return new MqttLink({
+      url: fleet.mqttUrl,
+      tenant: TenantId.parse(fleet.tenant),
+      device,
+      tls: () => ({ key: identity.key, cert: identity.cert, ca: fleet.ca }),
+      will: () => this.#session.will(),
+      handlers: {
+        up: () => {
+          this.connects++;
+          this.#session.linkUp();
+        },
+        down: () => {
+          this.#session.linkDown();
+          onChange?.(this);
+        },
+        message: (kind, payload) => {
+          this.#session.message(kind, payload);
+          if (kind === 'desired') return;
+          void this.#session.settled().then(() => {
+            if (kind === 'ack') this.#acknowledged();
+            onChange?.(this);
+          });
+        },
+      },
+      random: this.#random,
+      ...(backoff && { backoff }),
+    });
+  }
+
+  #makeSession(heartbeatS: number): Session {
+    return new Session({
+      link: this.#link,
+      outbox: this.outbox,
+      trust: this.#trust,
+      uplink: this.uplink,
+      uptime: this.uptime,
+      log,
+      heartbeatS,
+      random: this.#random,
+      session: 0,
+      saveSession: () => {},
+      about: () => ({
+        boot: this.boot,
+        agent: '0.1.0',
+        profile: 'generic-x64',
+        hardwareClass,
+        notes: [],
+        slots: [...this.#slots.values()].map((slot) => slot.reported()),
+      }),
+      onServerTime: () => {},
+      onDesired: (desired) => this.#obey(desired),
+      onCommand: ({ nonce }) => this.recorder.reply(nonce),
+      onAlarm: () => {},
+    });
+  }
+
+  #obey({ slots, config }: DesiredState): void {
+    for (const desired of slots) this.#slotNamed(desired.slot).want(desired);
+    for (const [name, slot] of this.#slots) if (!slots.some((desired) => desired.slot === name)) slot.want(undefined);
+    this.recorder.every(config.windowS);
+    this.uplink.uploadEvery(config.uploadS);
+    this.#session.heartbeatEvery(config.heartbeatS);
+  }
+
+  #slotNamed(name: SlotName): SimulatedSlot {
+    const known = this.#slots.get(name);
+    if (known) return known;
+    const { pace, modelOf, seed } = this.#parts;
+    const slot = new SimulatedSlot({
+      name,
+      pace,
+      behaviourOf: (digest) => modelOf(digest).behaviour,
+      report: (report) => this.recorder.update(name, report),
+      now: () => performance.now() / 1000,
+      log,
+      seed: seed + this.#slots.size,
+    });
+    this.#slots.set(name, slot);
+    return slot;
+  }
+}

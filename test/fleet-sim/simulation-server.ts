@@ -1,0 +1,86 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ControlPlaneConfig } from '@flotilla/control-plane/config';
+import { openDataFolder } from '@flotilla/control-plane/platform/data-folder';
+import { serverHosts } from '@flotilla/control-plane/trust/server-hosts';
+import { TrustService } from '@flotilla/control-plane/trust/trust.service';
+import { downKinds, downTopic, TenantId, DeviceId, upKinds, upTopic } from '@flotilla/protocol';
+import { administrator, startMosquitto, stopProcess, type Mosquitto } from '../support/broker.js';
+import { aControlPlane, type Settings, type TestControlPlane } from '../support/control-plane.js';
+
+export type BrokerKind = 'aedes' | 'mosquitto';
+export interface SimulationServer {
+  readonly controlPlane: TestControlPlane;
+  /** The broker's process, where it is not a child of the control plane. */
+  readonly brokerPid: number | undefined;
+  stop(): Promise<void>;
+}
+
+/** A control plane with a broker of the wanted kind. Mosquitto is told of the devices before it starts: one by one takes it an hour. */
+export async function startServer(kind: BrokerKind, settings: Settings, devices: readonly string[]): Promise<SimulationServer> {
+  if (kind === 'aedes') {
+    const controlPlane = await aControlPlane(settings);
+    return { controlPlane, brokerPid: undefined, stop: () => controlPlane.stop() };
+  }
+  const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-'));
+  await makeSecrets(dataDir);
+  const mosquitto = await startMosquitto(dataDir, (config) => {
+    admitAll(join(dataDir, 'dynamic-security.json'), devices);
+    return config;
+  });
+  const mqtt = {
+    url: `mqtts://localhost:${mosquitto.adminPort}`,
+    publicUrl: `mqtts://localhost:${mosquitto.devicePort}`,
+    dynsec: administrator,
+  };
+  return withMosquitto(mosquitto, { ...settings, dataDir, mqtt });
+}
+
+async function withMosquitto(mosquitto: Mosquitto, settings: Settings): Promise<SimulationServer> {
+  const end = async () => {
+    await stopProcess(mosquitto.process);
+    await rm(settings.dataDir!, { recursive: true, force: true });
+  };
+  try {
+    const controlPlane = await aControlPlane(settings);
+    const stop = async () => {
+      await controlPlane.stop();
+      await end();
+    };
+    return { controlPlane, brokerPid: mosquitto.process.pid, stop };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** Mosquitto's certificate is the control plane's, which is made at its first start. */
+async function makeSecrets(dataDir: string): Promise<void> {
+  const folder = await openDataFolder(dataDir);
+  const trust = await TrustService.open(folder, serverHosts(ControlPlaneConfig.parse({ dataDir })));
+  trust.stop();
+  folder.close();
+}
+
+type Rule = { acltype: string; topic: string; priority: number; allow: boolean };
+type DynamicSecurity = { clients: object[]; roles: { rolename: string; acls: Rule[] }[] };
+
+function admitAll(path: string, devices: readonly string[]): void {
+  const config = JSON.parse(readFileSync(path, 'utf8')) as DynamicSecurity;
+  for (const name of devices) {
+    const device = DeviceId.parse(name);
+    const rolename = `device-${device}`;
+    config.roles.push({ rolename, acls: rulesOf(device) });
+    config.clients.push({ username: device, roles: [{ rolename }] });
+  }
+  writeFileSync(path, JSON.stringify(config));
+}
+
+const tenant = TenantId.parse('default');
+const rulesOf = (device: DeviceId): Rule[] => [
+  ...upKinds.map((kind) => rule('publishClientSend', upTopic(tenant, device, kind))),
+  ...downKinds.map((kind) => rule('subscribeLiteral', downTopic(tenant, device, kind))),
+];
+const rule = (acltype: string, topic: string): Rule => ({ acltype, topic, priority: 0, allow: true });
