@@ -35,7 +35,7 @@ describeWith('peers', 'asyncua', () => {
     await eventually(() => output.status.state === 'running');
   });
   afterAll(async () => {
-    await output.stop();
+    await output.stop('shutdown');
     press.port.close();
     await folders.clear();
   });

@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager';
@@ -12,6 +13,8 @@ const mostRejected = 32;
 /** The library writes it when it has answered. */
 const writtenMs = 500;
 const againMs = 60_000;
+/** A certificate that ends stops a line; whoever wants shorter ones brings their own. */
+const years = 20;
 
 /** The certificates of one server: its own, made at the first start and kept, and those of clients that are trusted. */
 export class Certificates {
@@ -62,13 +65,28 @@ export class Certificates {
     return join(this.#folder, 'trusted', 'certs');
   }
 
-  /** As it stands in the server's own certificate, where there is one: clients hold it to that. */
-  async applicationUri(): Promise<string> {
+  /** Makes the server's own certificate, where there is none. What it is called by, as clients hold it to what stands in its certificate. */
+  async own({ name, hosts }: { name: string; hosts: readonly string[] }): Promise<string> {
     const written = await readFile(this.ownFile).catch((error: unknown) => {
       if (isErrno(error, 'ENOENT')) return undefined;
       throw error;
     });
-    if (!written) return `urn:${hostname()}:Flotilla`;
+    if (written) return this.#uriIn(written);
+    const applicationUri = `urn:${hostname()}:Flotilla`;
+    const all = [...new Set([hostname(), 'localhost', '127.0.0.1', ...hosts])];
+    await this.manager.createSelfSignedCertificate({
+      applicationUri,
+      subject: { commonName: name, organization: 'Flotilla' },
+      dns: all.filter((host) => isIP(host) === 0),
+      ip: all.filter((host) => isIP(host) !== 0),
+      outputFile: this.ownFile,
+      startDate: new Date(),
+      validity: years * 365,
+    });
+    return applicationUri;
+  }
+
+  #uriIn(written: Buffer): string {
     const uri = /URI:([^,\s]+)/.exec(parsed(written, this.ownFile).subjectAltName ?? '')?.[1];
     if (uri === undefined) throw new Error(`${this.ownFile} has no application URI, which OPC UA asks for`);
     return uri;

@@ -109,6 +109,9 @@ it('takes its certificate and its start for what they are after a restart', asyn
   const file = join(folder, 'pki', 'own', 'certs', 'certificate.pem');
   const certificate = await readFile(file, 'utf8');
   expect((await stat(join(folder, 'pki'))).mode & 0o777).toBe(0o700);
+  const { subject, subjectAltName } = new X509Certificate(certificate);
+  expect(subject).toContain('CN=Flotilla d');
+  expect(subjectAltName).toContain('IP Address:127.0.0.1');
   const startOf = async (url: string) => (await read(await client(url), 'GatewayStart'))[0]!.value.value as Date;
   expect(await startOf(first.url)).toEqual(new Date(1000));
   await first.output.stop();
@@ -116,6 +119,32 @@ it('takes its certificate and its start for what they are after a restart', asyn
   await running(second.output);
   expect(await startOf(second.url)).toEqual(new Date(2000));
   expect(await readFile(file, 'utf8')).toBe(certificate);
+});
+
+it('is found again by a client that was connected when it was restarted, whose subscription goes on', async () => {
+  const folder = await folders.make();
+  const port = await freePort();
+  const first = await serve({ port }, { folder, startedAt: 1000 });
+  await running(first.output);
+  const connectionStrategy = { maxRetry: -1, initialDelay: 50, maxDelay: 200 };
+  const opened = OPCUAClient.create({ endpointMustExist: false, connectionStrategy });
+  closing.push(() => opened.disconnect());
+  await opened.connect(first.url);
+  const session = await opened.createSession();
+  const subscription = await session.createSubscription2({ requestedPublishingInterval: 50, publishingEnabled: true });
+  const item = ClientMonitoredItem.create(
+    subscription,
+    { nodeId: 'ns=2;s=GatewayStart', attributeId: AttributeIds.Value },
+    { samplingInterval: 50, queueSize: 1, discardOldest: true },
+    TimestampsToReturn.Both,
+  );
+  const starts: number[] = [];
+  item.on('changed', ({ value }) => starts.push((value.value as Date | null)?.getTime() ?? 0));
+  await eventually(() => starts.includes(1000));
+  await first.output.stop();
+  const second = await serve({ port }, { folder, startedAt: 2000 });
+  await running(second.output);
+  await eventually(() => starts.at(-1) === 2000);
 });
 
 it('offers no endpoint without encryption unless it is said, and none of what is broken', async () => {
@@ -126,6 +155,8 @@ it('offers no endpoint without encryption unless it is said, and none of what is
     closing.push(() => asking.disconnect());
     await asking.connect(url);
     const endpoints = await asking.getEndpoints();
+    const ways = endpoints.flatMap(({ userIdentityTokens }) => userIdentityTokens ?? []).map(({ tokenType }) => tokenType);
+    expect(new Set(ways)).toEqual(new Set([UserTokenType.Anonymous]));
     expect(endpoints.every(({ endpointUrl }) => endpointUrl === url)).toBe(true);
     return endpoints
       .map(({ securityMode, securityPolicyUri }) => `${securityMode} ${securityPolicyUri?.split('#')[1]}`)
@@ -143,7 +174,9 @@ it('lets nobody in by a certificate alone, and the unnamed only where it is said
   const pki = join(folder, 'pki', 'own');
   const certificateData = new X509Certificate(await readFile(join(pki, 'certs', 'certificate.pem'))).raw;
   const privateKey = await readFile(join(pki, 'private', 'private_key.pem'), 'utf8');
-  await expect(client(url, { type: UserTokenType.Certificate, certificateData, privateKey })).rejects.toThrow(/Bad/);
+  await expect(client(url, { type: UserTokenType.Certificate, certificateData, privateKey })).rejects.toThrow(
+    /Bad|Cannot find Certificate/,
+  );
   const session = await client(url, { type: UserTokenType.UserName, userName: 'line', password: 'right' });
   expect((await read(session, 'Device'))[0]!.value.value).toBe('d');
 });

@@ -1,6 +1,13 @@
 import { networkInterfaces, hostname as hostName } from 'node:os';
 import type { OpcUaOutput } from '@flotilla/protocol';
-import { MessageSecurityMode, SecurityPolicy, setDebugLogger, setErrorLogger, setWarningLogger } from 'node-opcua-client';
+import {
+  MessageSecurityMode,
+  SecurityPolicy,
+  setDebugLogger,
+  setErrorLogger,
+  setWarningLogger,
+  UserTokenType,
+} from 'node-opcua-client';
 import { OPCUAServer, type OPCUAServerOptions, RegisterServerMethod } from 'node-opcua-server';
 import type { Certificates } from './certificates.js';
 import { mendMonitoredItems } from './monitored-items.js';
@@ -31,13 +38,17 @@ type Parts = { settings: OpcUaOutput; device: string; certificates: Certificates
 /** Throws where it can't be made; it listens only when it is started. */
 export async function opcuaServer({ settings, device, certificates, users }: Parts): Promise<OPCUAServer> {
   mendMonitoredItems();
+  const name = `Flotilla ${device}`;
+  const { hostname, alternateHostname, ...where } = endpoint(settings);
   const server = new OPCUAServer({
-    ...endpoint(settings),
+    ...where,
+    hostname,
+    alternateHostname,
     ...capabilities(settings),
     serverInfo: {
-      applicationUri: await certificates.applicationUri(),
+      applicationUri: await certificates.own({ name, hosts: [hostname, ...alternateHostname] }),
       productUri: 'urn:flotilla',
-      applicationName: { text: `Flotilla ${device}` },
+      applicationName: { text: name },
     },
     buildInfo: { productName: 'Flotilla', productUri: 'urn:flotilla', manufacturerName: 'Flotilla' },
     serverCertificateManager: certificates.manager,
@@ -52,10 +63,18 @@ export async function opcuaServer({ settings, device, certificates, users }: Par
     isAuditing: false,
   });
   await server.initialize();
+  offerOnly(server, settings);
   return server;
 }
 
-function endpoint({ host, port, security, anonymous }: OpcUaOutput): OPCUAServerOptions {
+/** The library offers logins by certificate, and by name where there are none, too. */
+function offerOnly(server: OPCUAServer, { users }: OpcUaOutput): void {
+  const ways = [UserTokenType.Anonymous, ...(users.length > 0 ? [UserTokenType.UserName] : [])];
+  for (const description of server.endpoints.flatMap((its) => its.endpointDescriptions()))
+    description.userIdentityTokens = (description.userIdentityTokens ?? []).filter(({ tokenType }) => ways.includes(tokenType));
+}
+
+function endpoint({ host, port, security, anonymous }: OpcUaOutput) {
   const isEverywhere = host === '0.0.0.0' || host === '::';
   return {
     host,
