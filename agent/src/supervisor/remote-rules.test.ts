@@ -86,7 +86,7 @@ describe('the control plane may have outputs', () => {
     ['send to a broker on this device', { mqtt: { url: 'mqtt://localhost' } }],
     ['send to a peer that is open', { mqtt: { url: 'mqtt://BROKER.line3', topic: 't' } }],
     ['listen on this device', { modbus: {} }],
-    ['listen where it is open', { opcua: { host: '0.0.0.0' } }],
+    ['listen where it is open', { opcua: { host: '0.0.0.0', anonymous: 'read' } }],
   ])('%s', (_what, outputs) => expect(judge({ push: {} }, { outputs })).toHaveProperty('pipeline'));
 
   const closed = 'remoteConfiguration: { outputs: {';
@@ -95,7 +95,7 @@ describe('the control plane may have outputs', () => {
     ['call what listens on this device', { webhook }, 'webhook send to 127.0.0.1:9000'],
     ['send to another port of an open peer', { sparkplug: { url: 'mqtt://broker.line3:1884', group: 'g' } }, 'broker.line3:1884'],
     ['listen for the network', { modbus: { host: '0.0.0.0' } }, 'modbus listen on 0.0.0.0:502, which is not open'],
-    ['listen on IPv6', { opcua: { host: '::' } }, 'opcua listen on [::]:4840'],
+    ['listen on IPv6', { opcua: { host: '::', anonymous: 'read' } }, 'opcua listen on [::]:4840'],
   ])('not %s', (_what, outputs, why) => {
     const judged = judge({ push: {} }, { outputs });
     expect(judged).toEqual({ refused: expect.stringContaining(why) });
