@@ -178,7 +178,7 @@ export class Slots {
       onState: (next) => options.onState?.(name, next),
     });
     const expose = options.slots[name]?.expose;
-    const credentials = expose && new CredentialFiles(name, expose, program.log);
+    const credentials = expose && new CredentialFiles({ slot: name }, expose, program.log);
     const runners = new SlotRunners({
       ...this.#runnersOptions(name, choice),
       credentials,
