@@ -38,14 +38,16 @@ export class BlocksService {
     return this.rows.lastGood(tx, slots, forbidden(await this.inForce(tx, devices)));
   }
 
-  /** What a device is told never to go back to by itself: of what it has run, what is blocked for it. */
-  async of(tx: EntityManager, device: DeviceId): Promise<BlockedRelease[]> {
-    const blocks = await this.inForce(tx, [device]);
-    if (blocks.length === 0) return [];
-    return (await this.rows.run(tx, device)).flatMap(({ slot, digest }) => {
+  /** What devices are told never to go back to by themselves: of what each has run, what is blocked for it. */
+  async of(tx: EntityManager, devices: readonly DeviceId[]): Promise<Map<DeviceId, BlockedRelease[]>> {
+    const blocks = await this.inForce(tx, devices);
+    if (blocks.length === 0) return new Map();
+    const blocked = (await this.rows.run(tx, devices)).flatMap(({ device, slot, digest }) => {
       const block = blockOn(blocks, device, digest);
-      return block ? [{ slot, digest, reason: blockedInWords(block) }] : [];
+      return block ? [{ device, release: { slot, digest, reason: blockedInWords(block) } }] : [];
     });
+    const byDevice = Map.groupBy(blocked, ({ device }) => device);
+    return new Map([...byDevice].map(([device, own]) => [device, own.map(({ release }) => release)]));
   }
 
   async views(tx: EntityManager, ids: readonly string[]): Promise<BlockView[]> {

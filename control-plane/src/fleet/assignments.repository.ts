@@ -47,8 +47,8 @@ export class AssignmentsRepository {
     return tx.find(AssignmentRow, { where: { slot, device: In(devices) } });
   }
 
-  ofDevice(tx: EntityManager, device: DeviceId): Promise<AssignmentRow[]> {
-    return tx.find(AssignmentRow, { where: { device }, order: { slot: 'ASC' } });
+  ofDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<AssignmentRow[]> {
+    return tx.find(AssignmentRow, { where: { device: In(devices) }, order: { device: 'ASC', slot: 'ASC' } });
   }
 
   /** Deployments that their devices have given up. */
@@ -112,12 +112,18 @@ export class AssignmentsRepository {
     );
   }
 
-  device(tx: EntityManager, device: DeviceId): Promise<DeviceRow | null> {
-    return tx.findOne(DeviceRow, { where: { id: device }, lock: { mode: 'pessimistic_write' } });
+  /** Whatever their status; in id order. */
+  lockedRows(tx: EntityManager, devices: readonly DeviceId[]): Promise<DeviceRow[]> {
+    return tx.find(DeviceRow, { where: { id: In(devices) }, order: { id: 'ASC' }, lock: { mode: 'pessimistic_write' } });
   }
 
-  async issued(tx: EntityManager, device: DeviceId, epoch: number, desiredHash: Digest): Promise<void> {
-    await tx.update(DeviceRow, { id: device }, { epoch, desiredHash });
+  async issued(tx: EntityManager, rows: readonly Pick<DeviceRow, 'id' | 'epoch' | 'desiredHash'>[]): Promise<void> {
+    if (rows.length === 0) return;
+    await tx.query(
+      `UPDATE device SET epoch = i.epoch, desired_hash = i.hash FROM unnest($1::text[], $2::int[], $3::text[]) i(id, epoch, hash)
+       WHERE device.id = i.id`,
+      [rows.map((row) => row.id), rows.map((row) => row.epoch), rows.map((row) => row.desiredHash)],
+    );
   }
 
   async adoptEpoch(tx: EntityManager, device: DeviceId, epoch: number): Promise<void> {

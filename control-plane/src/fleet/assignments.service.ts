@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { DesiredState, DeviceId, Digest, Probation, SlotName } from '@flotilla/protocol';
+import type { DeviceId, Digest, Probation, SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { BlocksService } from '../blocks/blocks.service.js';
 import { blockedInWords, blockOn, decide, type Decision, priorities, type Refusal } from '../core/assignment.js';
 import { AssignmentsRepository, type NewAssignment, type Ownership } from './assignments.repository.js';
-import type { DeviceRow } from './device.entity.js';
-import { DesiredStates } from './desired-states.js';
+import { DesiredStates, type Issued } from './desired-states.js';
 import { SlotCommits } from './slot-commits.js';
 
 export interface AssignmentItem {
@@ -156,8 +155,13 @@ export class AssignmentsService {
   }
 
   /** The unsigned desired state, to be signed and sent. */
-  desiredFor(tx: EntityManager, device: DeviceId): Promise<{ state: DesiredState; row: DeviceRow }> {
+  desiredFor(tx: EntityManager, device: DeviceId): Promise<Issued> {
     return this.desired.issue(tx, device);
+  }
+
+  /** The same of many; those that are to be told nothing are left out. */
+  desiredForAll(tx: EntityManager, devices: readonly DeviceId[]): Promise<Issued[]> {
+    return this.desired.issueAll(tx, devices);
   }
 
   /** What a device runs already becomes what it should run: by its own deployment, where that still stands for it. */

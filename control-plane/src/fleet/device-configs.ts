@@ -18,12 +18,20 @@ export class DeviceConfigs {
     @Inject(BlocksService) private readonly blocks: BlocksService,
   ) {}
 
-  /** `config` of the desired state. Without a configuration it is as it always was. */
-  async of(tx: EntityManager, device: DeviceRow): Promise<DeviceConfig> {
-    const effective = (await this.effective(tx, [device])).get(device.id)!;
-    const gateway = gatewayOf(effective);
-    const blocked = await this.blocks.of(tx, device.id);
-    return { ...this.config.device, ...(gateway && { gateway }), ...(blocked.length > 0 && { blocked }) };
+  /** `config` of the desired states. Without a configuration it is as it always was. */
+  async all(tx: EntityManager, devices: readonly DeviceRow[]): Promise<Map<DeviceId, DeviceConfig>> {
+    const effective = await this.effective(tx, devices);
+    const blocked = await this.blocks.of(
+      tx,
+      devices.map(({ id }) => id),
+    );
+    return new Map(
+      devices.map(({ id }) => {
+        const gateway = gatewayOf(effective.get(id)!);
+        const own = blocked.get(id);
+        return [id, { ...this.config.device, ...(gateway && { gateway }), ...(own && { blocked: own }) }];
+      }),
+    );
   }
 
   /** Of each device what configurations say; a few queries, however many devices. */

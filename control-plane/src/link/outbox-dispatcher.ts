@@ -6,10 +6,10 @@ import type { OutboxEffects } from './outbox-effects.js';
 import type { OutboxEffect } from './outbox.entity.js';
 
 type Row = { id: number; effect: OutboxEffect };
-type Parts = { db: DataSource; effects: Pick<OutboxEffects, 'perform'>; counters: Counters; log: Logger };
+type Parts = { db: DataSource; effects: Pick<OutboxEffects, 'performAll'>; counters: Counters; log: Logger };
 
-const atOnce = 64;
-const parallel = 4;
+/** Also what may be lost to a crash, and done again. */
+const atOnce = 100;
 const pollMs = 250;
 const retryMs = 1000;
 
@@ -68,7 +68,7 @@ export class OutboxDispatcher {
   dispatch(): Promise<number> {
     return this.#parts.db.transaction(async (tx) => {
       const rows = await this.#take(tx);
-      const done = (await inParallel(effectsOf(rows), (each) => this.#perform(each))).flat();
+      const done = await this.#perform(effectsOf(rows));
       if (done.length > 0) await tx.query('DELETE FROM outbox WHERE id = ANY($1::int[])', [done]);
       return rows.length;
     });
@@ -84,18 +84,17 @@ export class OutboxDispatcher {
   }
 
   /** The rows that are done with. */
-  async #perform({ effect, ids }: { effect: OutboxEffect; ids: number[] }): Promise<number[]> {
+  async #perform(all: readonly { effect: OutboxEffect; ids: number[] }[]): Promise<number[]> {
     const { effects, counters, log } = this.#parts;
-    try {
-      await effects.perform(effect);
-      counters.count(`outbox.${effect.type}`);
-      return ids;
-    } catch (error) {
-      counters.count('outbox.failed');
+    const errors = await effects.performAll(all.map(({ effect }) => effect));
+    return all.flatMap(({ effect, ids }, i) => {
+      const error = errors[i];
+      counters.count(error === undefined ? `outbox.${effect.type}` : 'outbox.failed');
+      if (error === undefined) return ids;
       this.#failedUntil.set(effect.device, performance.now() + retryMs);
       log.debug({ err: error, ...effect }, 'an effect of the outbox failed; it is tried again');
       return [];
-    }
+    });
   }
 }
 
@@ -103,14 +102,4 @@ export class OutboxDispatcher {
 function effectsOf(rows: readonly Row[]): { effect: OutboxEffect; ids: number[] }[] {
   const byEffect = Map.groupBy(rows, ({ effect }) => `${effect.type} ${effect.device}`);
   return [...byEffect.values()].map((same) => ({ effect: same[0]!.effect, ids: same.map((row) => row.id) }));
-}
-
-async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const queue = items.values();
-  const results: R[] = [];
-  const worker = async () => {
-    for (const item of queue) results.push(await work(item));
-  };
-  await Promise.all(Array.from({ length: parallel }, worker));
-  return results;
 }
