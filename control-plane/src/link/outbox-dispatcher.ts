@@ -10,6 +10,8 @@ type Parts = { db: DataSource; effects: Pick<OutboxEffects, 'performAll'>; count
 
 /** Also what may be lost to a crash, and done again. */
 const atOnce = 100;
+/** One asks the database while the other waits for the broker. */
+const loops = 2;
 const pollMs = 250;
 const retryMs = 1000;
 
@@ -22,18 +24,22 @@ export class OutboxDispatcher {
   readonly #failedUntil = new Map<DeviceId, number>();
   #stopped = false;
   #wake = Promise.withResolvers<void>();
-  #running: Promise<void> | undefined;
+  #running: Promise<unknown> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    this.#running ??= Promise.all(Array.from({ length: loops }, () => this.#run()));
   }
 
   /** There may be something to do: no need to wait for the next look. */
-  wake = (): void => this.#wake.resolve();
+  wake = (): void => {
+    const waiting = this.#wake;
+    this.#wake = Promise.withResolvers();
+    waiting.resolve();
+  };
 
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -43,16 +49,11 @@ export class OutboxDispatcher {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      this.#wake = Promise.withResolvers();
+      // Taken before the look: what comes during it is not missed.
+      const woken = this.#wake.promise;
       const more = await this.#dispatchLogged();
-      if (!more && !this.#stopped) await this.#wokenOrLater();
+      if (!more && !this.#stopped) await sooner(woken, pollMs);
     }
-  }
-
-  async #wokenOrLater(): Promise<void> {
-    const timer = setTimeout(this.wake, pollMs);
-    await this.#wake.promise;
-    clearTimeout(timer);
   }
 
   async #dispatchLogged(): Promise<boolean> {
@@ -102,4 +103,11 @@ export class OutboxDispatcher {
 function effectsOf(rows: readonly Row[]): { effect: OutboxEffect; ids: number[] }[] {
   const byEffect = Map.groupBy(rows, ({ effect }) => `${effect.type} ${effect.device}`);
   return [...byEffect.values()].map((same) => ({ effect: same[0]!.effect, ids: same.map((row) => row.id) }));
+}
+
+async function sooner(woken: Promise<void>, withinMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, withinMs);
+  await Promise.race([woken, promise]);
+  clearTimeout(timer);
 }
