@@ -131,6 +131,8 @@ const shape = {
   inFlight: z.enum(['finish', 'hold']).optional(),
   /** Ends what other rollouts still do to these devices in this slot, instead of being refused. */
   supersede: z.boolean().default(false),
+  /** Goes on after it is complete: devices that come to belong to its target later are offered the release, too. */
+  continuous: z.boolean().optional(),
   onBreach: z.enum(['pause', 'roll-back']).default('roll-back'),
   rollBack: PlanRollBack.optional(),
 };

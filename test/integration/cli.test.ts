@@ -48,8 +48,14 @@ const inPhase = async (...phases: RolloutView['phase'][]) => (await rollouts()).
 async function quiet(): Promise<void> {
   for (const { id } of await inPhase('running', 'paused', 'awaiting-approval')) await command(id, 'cancel');
   await until(async () => (await inPhase('rolling-back')).length === 0, 'no rollout is taken back any more');
+  for (const { id } of (await cp.api('GET', 'blocks')).body.items) await cp.api('POST', `blocks/${id}/lift`, { reason: 'over' });
+  await cp.api('DELETE', pinned);
   fleet.inferOnceCommitted(250);
-  await cp.api('POST', 'assignments', { release: 'product-classifier@1.0.0', slot: plan.slot, target: plan.target });
+  await runsEverywhere('product-classifier@1.0.0');
+}
+
+async function runsEverywhere(release: string): Promise<void> {
+  await cp.api('POST', 'assignments', { release, slot: plan.slot, target: plan.target });
   await until(async () => {
     const { items } = (await cp.api('GET', 'devices')).body;
     // An epoch is reported when it is heard of, which is before it is done.
@@ -57,7 +63,7 @@ async function quiet(): Promise<void> {
       ({ epoch, reportedEpoch, slots }: DeviceView) =>
         reportedEpoch === epoch && slots.every((s) => s.reported?.committed === s.assignment?.digest),
     );
-  }, 'every device is on the old release');
+  }, `every device is on ${release}`);
 }
 
 /** A rollout whose first stage waits for its evidence: it would go on waiting until the stage's deadline. */
@@ -84,6 +90,14 @@ async function asked(): Promise<void> {
   expect(await response.json()).toMatchObject({ phase: 'awaiting-approval' });
 }
 
+const pinned = 'devices/lyon-2/slots/inspection/pin';
+const pin = () => cp.api('PUT', pinned, { release: 'product-classifier@1.0.0', reason: 'certified' });
+const onTheNewRelease = () => quiet().then(() => runsEverywhere('product-classifier@1.2.0'));
+const killed = async () => {
+  await onTheNewRelease();
+  await cp.api('POST', 'kills', { model: 'product-classifier', version: '1.2.0', reason: 'it bites' });
+};
+
 const someRollout = async () => (await rollouts()).length > 0 || underWay();
 
 const inShell = (name: string) => join(shell.dir, name);
@@ -98,6 +112,14 @@ const aConfiguration = async (minScore = 0.5) => {
 
 /** What must be so before a command is typed. */
 const before: Readonly<Record<string, () => Promise<unknown>>> = {
+  'devices pin': quiet,
+  'devices unpin': () => quiet().then(pin),
+  'devices why': killed,
+  kill: onTheNewRelease,
+  'kills list': killed,
+  'kills show': killed,
+  'blocks list': killed,
+  'blocks lift': killed,
   'groups create': () => cp.api('DELETE', 'groups/upper-cameras'),
   'groups remove': () => cp.api('POST', 'groups', { name: 'turin', selector: 'site=turin' }),
   'rollouts list': someRollout,

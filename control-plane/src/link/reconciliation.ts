@@ -51,5 +51,6 @@ const changedFacts = (row: DeviceRow, birth: Birth) =>
   (['agent', 'profile', 'hardwareClass'] as const).filter((fact) => row[fact] !== birth[fact]);
 
 async function sendDesired(tx: EntityManager, { id }: DeviceRow): Promise<void> {
-  await tx.insert(OutboxRow, { effect: { type: 'send-desired', device: id } });
+  // It has just been heard, and what it was told is old: it comes before what is sent to all.
+  await tx.insert(OutboxRow, { effect: { type: 'send-desired', device: id }, priority: 0 });
 }
