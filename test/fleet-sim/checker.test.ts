@@ -16,7 +16,10 @@ beforeAll(async () => {
   // Nothing is recorded but what the test asks for.
   controlPlane = await aControlPlane({ device: { windowS: 3600, uploadS: 3600, heartbeatS: 60 } });
   const release = await pushed(controlPlane, aRelease('1.0.0'));
-  fleet = new SimulatedFleet(await enrolInBulk(controlPlane, 'sim', devices), { records: false, backoff: { baseMs: 50, capMs: 500 } });
+  fleet = new SimulatedFleet(await enrolInBulk(controlPlane, 'sim', devices), {
+    records: false,
+    backoff: { baseMs: 50, capMs: 500 },
+  });
   await fleet.join(Infinity, withinMs);
   const order = { release: 'product-classifier@1.0.0', slot: 'inspection', target: '*' };
   expect((await controlPlane.api('POST', 'assignments', order)).status).toBeLessThan(300);

@@ -34,13 +34,15 @@ export class PaceRepository {
   }
 
   private async held(tx: EntityManager, { id, slot }: Paced, stage: number, closed: Closed, at: Date): Promise<Held | undefined> {
+    // Those that wait are many, and none of them is held while no window is closed.
+    const states = closed.all || closed.groups.length > 0 ? ['waiting', 'open'] : ['open'];
     const [sum] = await tx.query<{ waiting: number; open: number; until: Date | null }[]>(
       `SELECT (count(*) FILTER (WHERE t.state = 'waiting' AND ($4 OR ${inGroups('$5')})))::int waiting,
               (count(*) FILTER (WHERE t.state = 'open' AND (x.hold OR x.after > $6 OR x.before <= $6)))::int "open", min(x.after) until
        FROM rollout_target t
        LEFT JOIN activation x ON t.state = 'open' AND x.device = t.device AND x.slot = $3 AND x.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.stage = $2 AND t.state IN ('waiting', 'open')`,
-      [id, stage, slot, closed.all, closed.groups, at],
+       WHERE t.rollout = $1 AND t.stage = $2 AND t.state = ANY($7)`,
+      [id, stage, slot, closed.all, closed.groups, at, states],
     );
     const { waiting, open, until } = sum!;
     if (waiting + open === 0) return undefined;
