@@ -5,6 +5,7 @@ import { AdoptionService } from '../fleet/adoption.service.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
+import { CountRepository } from './count.repository.js';
 import { EvidenceRepository } from './evidence.repository.js';
 import { HoldsRepository } from './holds.repository.js';
 import { OfferEvidence } from './offer-evidence.js';
@@ -36,6 +37,7 @@ import { WindowEvidence } from './window-evidence.js';
   imports: [BlocksModule, EventsModule, FleetModule, ModelsModule, TelemetryModule],
   controllers: [RolloutsController, SlotWhyController],
   providers: [
+    CountRepository,
     EvidenceRepository,
     HoldsRepository,
     OfferEvidence,
