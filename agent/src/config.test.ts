@@ -92,6 +92,13 @@ describe('agent.yaml', () => {
     expect(Object.values(slots)[0]?.expose).toEqual({ certificate: join(folder, 'c'), key: '/k', tokens: join(folder, 't') });
   });
 
+  it('finds the files of a gateway that is exposed beside it', () => {
+    const { gateway } = load(
+      'data: x\ngateway: { listen: { http: 0.0.0.0:1 }, expose: { certificate: c, key: /k, clientCa: a } }',
+    );
+    expect(gateway?.expose).toEqual({ certificate: join(folder, 'c'), key: '/k', clientCa: join(folder, 'a') });
+  });
+
   it('cannot be changed once it is read', () => {
     const [slot] = Object.values(load(whole).slots);
     expect(Object.isFrozen(slot?.listen.http)).toBe(true);
@@ -168,6 +175,13 @@ describe('agent.yaml', () => {
       'data: x\nslots: { a: { listen: { http: 0.0.0.0:1 } } }',
       [
         'slots.a.listen.http: 0.0.0.0:1 can be reached from the network; give the slot "expose" with a certificate, its key, and clientCa or tokens, or listen on 127.0.0.1.',
+      ],
+    ],
+    [
+      'a gateway that others reach',
+      'data: x\ngateway: { listen: { http: 0.0.0.0:1 } }',
+      [
+        'gateway.listen.http: 0.0.0.0:1 can be reached from the network; give the gateway "expose" with a certificate, its key, and clientCa or tokens, or listen on 127.0.0.1.',
       ],
     ],
     [

@@ -73,8 +73,8 @@ export const AgentFile = z.strictObject({
       maxRunS: z.number().min(0.5).max(3600).default(30),
     })
     .prefault({}),
-  /** Of the process that owns sources and triggers; it is reached on this device only. */
-  gateway: z.strictObject({ listen: z.strictObject({ http: Address }) }).optional(),
+  /** Of the process that owns sources and triggers. */
+  gateway: z.strictObject({ listen: z.strictObject({ http: Address }), expose: Exposure.optional() }).optional(),
   remoteConfiguration: RemoteConfiguration.prefault('accept'),
   engines: z
     .array(EngineFile)
@@ -115,11 +115,19 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   const slots = Object.entries(result.data.slots).map(([name, slot]) => [name, withPathsFrom(folder, slot)] as const);
   const resolved = Object.fromEntries(slots);
   checkAddresses(file, resolved);
-  const exposed = exposureComplaint(resolved) ?? gatewayComplaint(result.data.gateway?.listen.http);
+  const exposed = exposureComplaint(resolved) ?? gatewayComplaint(result.data.gateway);
   if (exposed) throw new ConfigError(`${file}: ${exposed}`);
   const { folders, ...remote } = result.data.remoteConfiguration;
   const remoteConfiguration = { ...remote, folders: folders.map((each) => resolve(folder, each)) };
-  return deepFreeze({ ...result.data, folder, data: resolve(folder, result.data.data), slots: resolved, remoteConfiguration });
+  const gateway = result.data.gateway && gatewayFrom(folder, result.data.gateway);
+  return deepFreeze({
+    ...result.data,
+    gateway,
+    folder,
+    data: resolve(folder, result.data.data),
+    slots: resolved,
+    remoteConfiguration,
+  });
 }
 
 function readYaml(file: string): unknown {
@@ -159,6 +167,11 @@ function withPathsFrom(folder: string, { listen, expose, ...slot }: Slot): Slot 
     ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
   };
 }
+
+const gatewayFrom = (folder: string, { listen, expose }: NonNullable<z.output<typeof AgentFile>['gateway']>) => ({
+  listen,
+  ...(expose ? { expose: exposureFrom(folder, expose) } : {}),
+});
 
 /** Of sockaddr_un, less the byte that ends it; what is longer, some systems would cut off silently. */
 const longestSocketPath = 107;

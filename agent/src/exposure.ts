@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 
-/** How a slot may be reached from the network: TLS always, and who asks shows a client certificate or a token. Paths of PEM files. */
+/** How a slot, or the gateway, may be reached from the network: TLS always, and who asks shows a client certificate or a token. Paths of PEM files. */
 export const Exposure = z
   .strictObject({
     /** The slot's own, with what lies between it and the CA that clients trust. */
@@ -36,11 +36,13 @@ export function exposureComplaint(slots: Readonly<Record<string, Slot>>): string
   return undefined;
 }
 
-/** The gateway asks nobody who they are: others than this device must not reach it. */
-export const gatewayComplaint = (http: Address | undefined): string | undefined =>
-  http && !isLoopback(http.host)
-    ? `gateway.listen.http: ${http.host}:${http.port} can be reached from the network, and the gateway asks nobody who they are; listen on 127.0.0.1.`
-    : undefined;
+type Gateway = { listen: { http: Address }; expose?: Exposure | undefined };
+/** The same of the gateway. */
+export function gatewayComplaint(gateway: Gateway | undefined): string | undefined {
+  if (!gateway || gateway.expose || isLoopback(gateway.listen.http.host)) return undefined;
+  const { host, port } = gateway.listen.http;
+  return `gateway.listen.http: ${host}:${port} can be reached from the network; give the gateway "expose" with a certificate, its key, and clientCa or tokens, or listen on 127.0.0.1.`;
+}
 
 export const exposureFrom = (folder: string, { certificate, key, clientCa, tokens }: Exposure): Exposure => ({
   certificate: resolve(folder, certificate),

@@ -1,5 +1,6 @@
 import { DeploymentId, Digest, SlotName, SlotPipeline } from '@flotilla/protocol';
 import { z } from 'zod';
+import { Credentials } from './credentials.js';
 
 /** What supervisor and gateway say to each other over the child's IPC channel; both sides parse what they receive. */
 
@@ -48,6 +49,8 @@ export const ToGateway = z.discriminatedUnion('type', [
     slots: z.array(GatewaySlot),
     /** Inherited descriptor of its own HTTP listener. */
     http: z.int().optional(),
+    /** Where others than this device reach it. */
+    credentials: Credentials.optional(),
     /** Folder for what sources and outputs keep: certificates, places in files. */
     dataDir: z.string(),
     /** Name of this device. */

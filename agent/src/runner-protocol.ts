@@ -8,6 +8,7 @@ import {
   SlotName,
 } from '@flotilla/protocol';
 import { z } from 'zod';
+import { Credentials } from './credentials.js';
 
 /** What supervisor and runner say to each other over the child's IPC channel; both sides parse what they receive. */
 
@@ -59,14 +60,6 @@ export const SlotAddress = z.object({
 });
 export type SlotAddress = z.infer<typeof SlotAddress>;
 
-/** What a slot that others reach shows them, and takes from them: PEM texts, and the sha256 of each token in hex. */
-export const Credentials = z.object({
-  certificate: z.string(),
-  key: z.string(),
-  clientCa: z.string().optional(),
-  tokens: z.array(z.string()),
-});
-export type Credentials = z.infer<typeof Credentials>;
 const credentials = Credentials.optional();
 /** Limits of the gates, microseconds by name: windows count what is slower. */
 const slow = z.record(z.string(), z.number().gt(0)).optional();

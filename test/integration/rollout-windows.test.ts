@@ -117,6 +117,19 @@ describe('a calendar of a group', () => {
     expect(await rig.offered(devices)).toEqual(lyon);
   });
 
+  it('Given a group by selector, When a device is labelled into it, Then its calendar holds for that device at once', async () => {
+    const { name, devices } = await rig.aFleet(2);
+    expect((await cp.api('POST', 'groups', { name, selector: `fleet=${name},line=night` })).status).toBe(201);
+    await cp.api('PUT', `groups/${name}/calendar`, { windows: { download: nights } });
+    await cp.api('PUT', `devices/${devices[0]}/labels`, { labels: { fleet: name, line: 'night' } });
+    const { id } = await rig.started(rig.plan(name, { stages: all, pace: { maxInFlight: 9 } }));
+    await look(id, at(12));
+    expect(await rig.offered(devices)).toEqual([devices[1]]);
+    await cp.api('PUT', `devices/${devices[0]}/labels`, { labels: { fleet: name } });
+    await look(id, at(13));
+    expect(await rig.offered(devices)).toEqual(devices);
+  });
+
   it('Given a blackout, When an emergency overrides it, Then its devices are offered the release all the same', async () => {
     const { name, devices } = await rig.aFleet(1);
     await group(name, devices, {

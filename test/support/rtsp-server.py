@@ -1,6 +1,9 @@
-"""GStreamer's RTSP server with one video at /stream: rtsp-server.py PORT FILE [USER PASSWORD]. Says its port once it listens."""
+"""GStreamer's RTSP server with one video at /stream: rtsp-server.py PORT FILE [USER PASSWORD]. Says its port once it listens,
+and ends when its parent does."""
 
+import os
 import sys
+import threading
 
 import gi
 
@@ -37,4 +40,5 @@ if credentials:
 server.get_mount_points().add_factory("/stream", factory)
 server.attach(None)
 print(server.get_bound_port(), flush=True)
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 GLib.MainLoop().run()

@@ -20,7 +20,7 @@ export class RtspServer {
   /** At the same port again, once it had one. */
   async start(): Promise<string> {
     const child = spawn(systemPython, [script, String(this.#port), this.file, ...this.credentials], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#process = child;
     const ended = once(child, 'exit').then(() => Promise.reject(new Error('the RTSP server ended before it listened')));

@@ -2,8 +2,11 @@ import { pino } from 'pino';
 import { z } from 'zod';
 import { messageOf } from '../errors.js';
 import { type FromGateway, ToGateway } from '../gateway-protocol.js';
+import type { Credentials } from '../credentials.js';
 import { httpHandler } from '../http/http.js';
 import { Listener } from '../http/listener.js';
+import { openSecurity } from '../http/open-security.js';
+import type { Security } from '../http/security.js';
 import { gatewayRoutes } from './api/routes.js';
 import { Gateway } from './gateway.js';
 
@@ -21,7 +24,7 @@ export function startProgram(logLevel: string | undefined): void {
       send({ type: 'source', slot, state, reason });
     },
   });
-  let listening: Promise<unknown> | undefined;
+  let door: Promise<Security | undefined> | undefined;
 
   process.on('uncaughtException', (error) => {
     log.fatal({ reason: messageOf(error), stack: error.stack }, 'a bug');
@@ -36,11 +39,23 @@ export function startProgram(logLevel: string | undefined): void {
     const order = ToGateway.safeParse(message);
     if (!order.success) throw new Error(`not an order: ${z.prettifyError(order.error)}`);
     if (order.data.type === 'status') return gateway.told(order.data.status);
-    const { http, slots } = order.data;
-    if (http !== undefined) listening ??= new Listener(httpHandler(gatewayRoutes(gateway), log)).listen({ fd: http });
-    await listening;
+    const { http, slots, credentials } = order.data;
+    if (http !== undefined) door ??= openDoor(http, credentials);
+    const security = await door;
+    if (credentials) security?.renew(credentials);
     await gateway.configure(order.data);
     send({ type: 'configured', slots: slots.map(({ slot }) => slot) });
+  }
+
+  /** Its own interface; whoever is not on this device has to show who they are. */
+  async function openDoor(fd: number, credentials: Credentials | undefined): Promise<Security | undefined> {
+    const security = await openSecurity(credentials, 'gateway');
+    const handler = httpHandler(gatewayRoutes(gateway), log);
+    const listener = security
+      ? new Listener(security.guard(handler), undefined, security.accepting('http/1.1'))
+      : new Listener(handler);
+    await listener.listen({ fd });
+    return security;
   }
 
   function send(message: FromGateway): void {

@@ -31,8 +31,6 @@ export type Surface = {
   parameters: Readonly<Record<string, string>>;
   /** What an operation may be refused with wherever it is. */
   everywhere: (operation: Operation) => readonly number[];
-  /** Others than this device may reach it, with a token or a client certificate. */
-  exposable?: true;
 };
 
 /** OpenAPI 3.1 of what the schemas are that requests are parsed with and answers are typed by. */
@@ -43,11 +41,11 @@ export function openApi(surface: Surface): Json {
     openapi: '3.1.0',
     info: surface.info,
     servers: [{ url: '/' }],
-    ...(surface.exposable ? { security } : {}),
+    security,
     paths,
     components: {
       schemas: written(surface.named),
-      ...(surface.exposable ? { securitySchemes } : {}),
+      securitySchemes,
     },
   };
 }

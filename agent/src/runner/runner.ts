@@ -4,9 +4,9 @@ import { ReleaseFault } from './fault.js';
 import { type LoadOrder, type LoadedRelease, loadRelease } from './loading.js';
 import type { Logger } from '../log.js';
 import { heldBytes, peakBytes } from './memory.js';
-import { openSecurity } from './http/open-security.js';
+import { openSecurity } from '../http/open-security.js';
 import { preflight, prove } from './preflight.js';
-import type { Security } from './http/security.js';
+import type { Security } from '../http/security.js';
 import { type ServeOrder, Serving } from './serving.js';
 import { inherited } from './http/slot-listeners.js';
 

@@ -24,7 +24,7 @@ import { feedbackFile, findPrediction } from './slot-api/past-predictions.js';
 import { openApiRoute } from './openapi/route.js';
 import { PredictionStreams } from '../http/prediction-stream.js';
 import { InferenceQueue, type QueueLimits } from './queue/queue.js';
-import type { Security } from './http/security.js';
+import type { Security } from '../http/security.js';
 import { type ListenWhere, type Ports, SlotListeners } from './http/slot-listeners.js';
 import { slotRoutes } from './slot-api/slot-api.js';
 import { slotsRoute } from './slot-api/slot-list.js';

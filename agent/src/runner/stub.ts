@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { type FromRunner, ToStub } from '../runner-protocol.js';
-import { openSecurity } from './http/open-security.js';
+import { openSecurity } from '../http/open-security.js';
 import { SlotListeners, inherited } from './http/slot-listeners.js';
 import type { Quality } from '../prediction.js';
 

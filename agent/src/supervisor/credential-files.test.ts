@@ -40,7 +40,7 @@ const log = () => {
   const line = (_fields: object, message: string) => void lines.push(message);
   return { debug: line, info: line, warn: line, error: line };
 };
-const open = (now?: () => number) => new CredentialFiles(slot, files(), log(), now);
+const open = (now?: () => number) => new CredentialFiles({ slot }, files(), log(), now);
 
 it('reads what the runner needs, and no token in plain', () => {
   expect(open().current).toEqual({
@@ -49,12 +49,12 @@ it('reads what the runner needs, and no token in plain', () => {
     clientCa: other.ca.toString('pem'),
     tokens: [sha256(token), sha256('the-second-token')],
   });
-  expect(lines).toEqual(["the slot's certificate expires soon"]);
+  expect(lines).toEqual(['the certificate of slot "inspection" expires soon']);
 });
 
 it('says when the certificate has expired', () => {
   open(() => Date.now() + 86_400_000);
-  expect(lines).toEqual(["the slot's certificate has expired"]);
+  expect(lines).toEqual(['the certificate of slot "inspection" has expired']);
 });
 
 describe('refuses at the start', () => {
@@ -84,6 +84,11 @@ describe('refuses at the start', () => {
   });
 });
 
+it('speaks of the gateway where they are its own', () => {
+  rmSync(join(folder, 'slot.crt'));
+  expect(() => new CredentialFiles({}, files(), log())).toThrow(/^the gateway cannot be exposed: .*slot\.crt cannot be read/);
+});
+
 it('lets hashes be read by all', () => {
   put('tokens', `sha256:${sha256(token)}\n`, 0o644);
   expect(open().current.tokens).toEqual([sha256(token)]);
@@ -95,7 +100,7 @@ it('takes new files when they change, and stays with the last good ones while th
   put('slot.crt', other.tls.cert);
   expect([credentials.refresh(), credentials.refresh()]).toEqual([false, false]);
   expect(credentials.current.certificate).toBe(one.tls.cert);
-  expect(lines.filter((line) => line.startsWith('the slot stays with its old'))).toHaveLength(1);
+  expect(lines.filter((line) => line.startsWith('slot "inspection" stays with its old'))).toHaveLength(1);
   put('slot.key', other.tls.key);
   expect(credentials.refresh()).toBe(true);
   expect(credentials.current).toMatchObject({ certificate: other.tls.cert, key: other.tls.key });

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import type { SlotName } from '@flotilla/protocol';
 import type { Exposure } from '../exposure.js';
-import type { Credentials } from '../runner-protocol.js';
+import type { Credentials } from '../credentials.js';
 import type { Log } from './runner-process.js';
 import { StartError } from './start-error.js';
 import { messageOf } from '../errors.js';
@@ -11,7 +11,10 @@ const dayMs = 86_400_000;
 const warnDays = 14;
 const shortestToken = 16;
 
-/** The certificate, key, client CA and tokens of one exposed slot. Read here, so that no runner fails for a file that is being written. */
+/** Whose they are: a slot's, or without one the gateway's. */
+type Owner = { slot?: SlotName };
+
+/** The certificate, key, client CA and tokens of one exposed slot, or of the gateway. Read here, so that no runner fails for a file that is being written. */
 export class CredentialFiles {
   #current: Credentials;
   #versions: string;
@@ -19,7 +22,7 @@ export class CredentialFiles {
 
   /** Throws a StartError that names the file that can't be used. */
   constructor(
-    private readonly slot: SlotName,
+    private readonly owner: Owner,
     private readonly files: Exposure,
     private readonly log: Log,
     private readonly now: () => number = Date.now,
@@ -28,8 +31,12 @@ export class CredentialFiles {
     try {
       this.#current = this.#read();
     } catch (error) {
-      throw new StartError('config', `slot "${slot}" cannot be exposed: ${messageOf(error)}`, { cause: error });
+      throw new StartError('config', `${this.#whose} cannot be exposed: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  get #whose(): string {
+    return this.owner.slot === undefined ? 'the gateway' : `slot "${this.owner.slot}"`;
   }
 
   get current(): Credentials {
@@ -44,12 +51,12 @@ export class CredentialFiles {
       this.#current = this.#read();
       this.#versions = versions;
       this.#complaint = '';
-      this.log.info({ slot: this.slot }, 'new certificate, client CA or tokens are taken');
+      this.log.info(this.owner, 'new certificate, client CA or tokens are taken');
       return true;
     } catch (error) {
       const complaint = messageOf(error);
       if (complaint !== this.#complaint)
-        this.log.error({ slot: this.slot }, `the slot stays with its old certificate and tokens: ${complaint}`);
+        this.log.error(this.owner, `${this.#whose} stays with its old certificate and tokens: ${complaint}`);
       this.#complaint = complaint;
       return false;
     }
@@ -83,8 +90,8 @@ export class CredentialFiles {
     const until = own.validToDate.toISOString();
     if (days < warnDays)
       this.log.warn(
-        { slot: this.slot, until, days },
-        days < 0 ? "the slot's certificate has expired" : "the slot's certificate expires soon",
+        { ...this.owner, until, days },
+        `the certificate of ${this.#whose} ${days < 0 ? 'has expired' : 'expires soon'}`,
       );
   }
 }

@@ -4,6 +4,7 @@ import type { SlotName } from '@flotilla/protocol';
 import { backoffMs } from '../core/backoff.js';
 import { isErrno, messageOf } from '../errors.js';
 import { FromGateway, type GatewaySlot, type SlotStatus, type ToGateway } from '../gateway-protocol.js';
+import type { CredentialFiles } from './credential-files.js';
 import type { ListeningSocket } from './listening-socket.js';
 import type { Log } from './runner-process.js';
 
@@ -15,6 +16,8 @@ export type GatewayOptions = {
   device: string;
   /** Where the gateway's own interface listens; bound here, so that a gateway that restarts refuses nobody. */
   http?: ListeningSocket | undefined;
+  /** Where others than this device reach it. */
+  credentials?: Pick<CredentialFiles, 'current' | 'refresh'> | undefined;
   /** Of resident memory, before it is ended and begun anew. */
   maxRssBytes: number;
   onSource?: (slot: SlotName, state: string, reason: string | undefined) => void;
@@ -28,6 +31,7 @@ const restarts = { baseMs: 500, capMs: 30_000 };
 const provenMs = 60_000;
 const heartbeatMs = 15_000;
 const partingMs = 3000;
+const lookAtCredentialsMs = 60_000;
 
 /** The gateway as a child process: begun when there is something for it to do, and again whenever it ends. Inference goes on without it. */
 export class GatewayProcess {
@@ -41,7 +45,11 @@ export class GatewayProcess {
   #closed = false;
   #endedFor = '';
 
-  constructor(private readonly options: GatewayOptions) {}
+  readonly #credentials: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: GatewayOptions) {
+    if (options.credentials) this.#credentials = setInterval(() => this.refreshCredentials(), lookAtCredentialsMs).unref();
+  }
 
   get pid(): number | undefined {
     return this.#child?.pid;
@@ -61,8 +69,14 @@ export class GatewayProcess {
     this.#send({ type: 'status', status });
   }
 
+  /** Certificates are renewed while it serves. */
+  refreshCredentials(): void {
+    if (this.options.credentials?.refresh()) this.#sendConfiguration();
+  }
+
   async stop(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#credentials);
     clearTimeout(this.#restart);
     clearTimeout(this.#watchdog);
     const child = this.#child;
@@ -103,7 +117,7 @@ export class GatewayProcess {
   }
 
   #sendConfiguration(): void {
-    const { dataDir, device, http } = this.options;
+    const { dataDir, device, http, credentials } = this.options;
     for (const status of this.#statuses.values()) this.#send({ type: 'status', status });
     this.#send({
       type: 'configure',
@@ -111,6 +125,7 @@ export class GatewayProcess {
       dataDir,
       device,
       ...(http ? { http: httpInChild } : {}),
+      ...(credentials ? { credentials: credentials.current } : {}),
     });
   }
 

@@ -7,6 +7,7 @@ import { satisfies } from 'semver';
 import type { AgentConfig } from '../config.js';
 import { Alarms, type Alarm } from './alarms.js';
 import { answer } from './commands.js';
+import { CredentialFiles } from './credential-files.js';
 import { CurrentIdentity } from './current-identity.js';
 import { Downloads } from './downloads.js';
 import type { Hardware, Versions } from './hardware.js';
@@ -159,9 +160,11 @@ function buildSlots(
 }
 
 function makeGateway({ config, gateway: { path, http }, program, current, onAlarm }: Base): GatewayProcess {
+  const expose = config.gateway?.expose;
   return new GatewayProcess({
     path,
     http,
+    credentials: expose && new CredentialFiles({}, expose, program.log),
     env: program.env,
     log: program.log,
     dataDir: config.data,

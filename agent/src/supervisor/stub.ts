@@ -1,4 +1,4 @@
-import type { Credentials } from '../runner-protocol.js';
+import type { Credentials } from '../credentials.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
 import type { SlotSockets } from './slot-sockets.js';
 

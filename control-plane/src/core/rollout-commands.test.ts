@@ -79,6 +79,16 @@ describe('a rollout that needs the word of others', () => {
     expect(phase([asked], stageOnly)).toEqual(['running', 'activating', 'offer 0']);
     expect(play([asked, ...passes(2, 0)], stageOnly).state).toMatchObject({ phase: 'awaiting-approval', stage: 1 });
   });
+  it('is the word of people with a role, where the plan says so', () => {
+    const byApprover = RolloutPlan.parse({ ...written, approval: { from: 'approver' } });
+    const as = (by: string, role?: string): RolloutEvent =>
+      ({ ...say('approve', by), ...(role ? { role } : {}) }) as RolloutEvent;
+    expect(play([asked, as('bob', 'operator')], byApprover).did).toEqual([
+      'bob is operator: this plan asks for the word of somebody who is approver',
+    ]);
+    expect(play([asked, as('bob')], byApprover).did).toEqual([expect.stringContaining('nobody in particular')]);
+    expect(play([asked, as('bob', 'approver')], byApprover).did).toEqual(['offer 0']);
+  });
   it('made by nobody in particular can be approved by nobody', () =>
     expect(play([start, say('approve', 'bob')], asking).did).toEqual([expect.stringContaining('another plan')]));
   it('keeps what was accepted before while it asks', () => {

@@ -1,7 +1,8 @@
 import type { DeviceId, SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import type { RolloutEffect } from '../core/rollout.js';
+import { noCounts } from '../core/counts.js';
+import type { Observation, RolloutEffect } from '../core/rollout.js';
 import type { Timed, Timing } from '../fleet/calendars.repository.js';
 import { HoldsRepository } from './holds.repository.js';
 import { PaceRepository, type PaceObservation } from './pace.repository.js';
@@ -23,11 +24,13 @@ export class RolloutPace {
   ) {}
 
   /** Only of a rollout that could make use of it. */
-  async observe(tx: EntityManager, row: RolloutRow, at: Date): Promise<PaceObservation> {
+  async observe(tx: EntityManager, row: RolloutRow, stages: Observation['stages'], at: Date): Promise<PaceObservation> {
     const { state, plan } = row;
     if (state.phase === 'scheduled') return plan.after ? { after: await this.pace.after(tx, plan.after) } : {};
     if (state.phase !== 'running') return {};
-    return this.pace.observe(tx, row, state.stage, await this.windows.closed(tx, plan, at), at);
+    const { stage } = state;
+    const counts = stages[stage]?.counts ?? noCounts;
+    return this.pace.observe(tx, row, { stage, counts }, await this.windows.closed(tx, plan, at), at);
   }
 
   /** Undefined: nothing may be offered now. The core has counted, the offer itself looks again. */

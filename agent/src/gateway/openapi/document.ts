@@ -36,6 +36,7 @@ const reasons: Readonly<Record<number, string>> = {
   200: 'OK',
   202: 'Taken; the result is not there yet (`"wait": false`)',
   400: 'The request is wrong; the sentence says how',
+  401: 'Neither a token nor a client certificate that this address takes',
   403: 'This trigger takes no commands by HTTP',
   404: 'No such slot or inspection, or nothing there yet',
   409: 'Not now, or not as this slot is configured; the sentence says why',
@@ -62,5 +63,5 @@ export const gatewayOpenApi = (): Record<string, unknown> =>
     error: GatewayError,
     reasons,
     parameters,
-    everywhere: () => [],
+    everywhere: ({ path }) => (path === '/healthz' ? [] : [401]),
   });

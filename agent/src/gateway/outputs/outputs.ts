@@ -5,7 +5,7 @@ import type { SlotName } from '@flotilla/protocol';
 import { messageOf } from '../../errors.js';
 import type { GatewaySlot } from '../../gateway-protocol.js';
 import type { Logger } from '../../log.js';
-import { openOutput } from './open.js';
+import { keptAs, openOutput } from './open.js';
 import type { Output, OutputKind, OutputStatus } from './output.js';
 import { type Peer, peersOf } from './peers.js';
 import type { SlotPort } from './slot-port.js';
@@ -80,4 +80,5 @@ export class Outputs {
 }
 
 /** The same peer finds what it kept, whatever else changes. */
-const folderOf = ({ kind, key }: Peer) => `${kind}-${createHash('sha256').update(key).digest('hex').slice(0, 12)}`;
+const folderOf = ({ kind, key, slots }: Peer) =>
+  `${kind}-${keptAs(kind, slots[0]!.settings) ?? createHash('sha256').update(key).digest('hex').slice(0, 12)}`;

@@ -5,7 +5,7 @@ import { type FleetCa, aClient, aFleetCa } from '../../fixtures/fleet-ca.js';
 import { GrpcClient, inferImages, refusal } from '../fixtures/grpc-client.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, anywhere, serve } from '../fixtures/served.js';
-import { Security } from '../http/security.js';
+import { Security } from '../../http/security.js';
 import { codes } from './status.js';
 
 const workshop = new Workshop();

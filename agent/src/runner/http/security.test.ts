@@ -4,11 +4,11 @@ import { type Socket, connect as connectPlain } from 'node:net';
 import { type TLSSocket, connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FleetCa, aClient, aFleetCa } from '../../fixtures/fleet-ca.js';
-import type { Credentials } from '../../runner-protocol.js';
+import type { Credentials } from '../../credentials.js';
 import { eventually } from '../../fixtures/eventually.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Served, images, serve } from '../fixtures/served.js';
-import { Security } from './security.js';
+import { Security } from '../../http/security.js';
 
 const workshop = new Workshop();
 const token = 'correct-horse-battery';

@@ -3,7 +3,7 @@ import type { ListenOptions, Server, Socket } from 'node:net';
 import type { Listen } from '../../runner-protocol.js';
 import type { GrpcServer } from '../grpc/server.js';
 import { Listener, plainly, portOf } from '../../http/listener.js';
-import type { Security } from './security.js';
+import type { Security } from '../../http/security.js';
 import { sniff } from './sniff.js';
 
 type Where = ListenOptions | { fd: number };

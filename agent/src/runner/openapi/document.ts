@@ -85,5 +85,4 @@ export const slotOpenApi = (): Record<string, unknown> =>
     reasons,
     parameters: parameterTexts,
     everywhere: ({ path }) => (path === '/healthz' ? [] : [401, 503]),
-    exposable: true,
   });

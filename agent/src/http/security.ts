@@ -2,20 +2,23 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type SecureContextOptions, type Server, type TLSSocket, createServer } from 'node:tls';
-import type { Credentials } from '../../runner-protocol.js';
-import type { Accept } from '../../http/listener.js';
+import type { Credentials } from '../credentials.js';
+import type { Accept } from './listener.js';
 
 /** How long a client may take over its handshake. */
 const handshakeTimeout = 10_000;
 const bearer = /^Bearer +(\S+)$/i;
 
-/** TLS for a slot that others reach, and who may ask it: whoever shows a client certificate of its CA, or one of its tokens. */
+/** TLS for a slot or gateway that others reach, and who may ask it: whoever shows a client certificate of its CA, or one of its tokens. */
 export class Security {
   #credentials: Credentials;
   #tokens: readonly Buffer[] = [];
   readonly #servers = new Set<Server>();
 
-  constructor(credentials: Credentials) {
+  constructor(
+    credentials: Credentials,
+    private readonly what: 'slot' | 'gateway' = 'slot',
+  ) {
     this.#credentials = credentials;
     this.#tokens = tokensOf(credentials);
   }
@@ -82,15 +85,15 @@ export class Security {
   #refusal(authorization: string | undefined, socket: TLSSocket): string {
     const ways = [
       ...(this.#tokens.length > 0 ? ['a token ("authorization: Bearer …")'] : []),
-      ...(this.#credentials.clientCa === undefined ? [] : ["a client certificate of this slot's CA"]),
+      ...(this.#credentials.clientCa === undefined ? [] : [`a client certificate of this ${this.what}'s CA`]),
     ].join(' or ');
     const shown =
       authorization !== undefined
-        ? 'the token is none of those that this slot takes; '
+        ? `the token is none of those that this ${this.what} takes; `
         : socket.getPeerX509Certificate()
           ? `the client certificate is not taken (${String(socket.authorizationError)}); `
           : '';
-    return `${shown}this slot asks for ${ways}`;
+    return `${shown}this ${this.what} asks for ${ways}`;
   }
 }
 
