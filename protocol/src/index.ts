@@ -44,3 +44,4 @@ export * from './configuration.js';
 export * from './configuration-api.js';
 export * from './kill.js';
 export * from './api.js';
+export * from './telemetry-api.js';
