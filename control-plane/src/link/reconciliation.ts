@@ -58,8 +58,9 @@ const changedFacts = (row: DeviceRow, birth: Birth) =>
 
 async function sendDesired(tx: EntityManager, devices: readonly DeviceId[]): Promise<void> {
   if (devices.length === 0) return;
+  // They have just been heard, and what they were told is old: it comes before what is sent to all.
   await tx.insert(
     OutboxRow,
-    devices.map((device) => ({ effect: { type: 'send-desired' as const, device } })),
+    devices.map((device) => ({ effect: { type: 'send-desired' as const, device }, priority: 0 })),
   );
 }

@@ -26,6 +26,9 @@ import { RolloutsController } from './rollouts.controller.js';
 import { RolloutsService } from './rollouts.service.js';
 import { SlotWhyController } from './slot-why.controller.js';
 import { SlotWhy } from './slot-why.js';
+import { Latecomers } from './latecomers.js';
+import { LatecomersRepository } from './latecomers.repository.js';
+import { RolloutPlaces } from './rollout-places.js';
 import { ReturnRepository } from './return.repository.js';
 import { TargetRepository } from './target.repository.js';
 import { WindowEvidence } from './window-evidence.js';
@@ -53,6 +56,9 @@ import { WindowEvidence } from './window-evidence.js';
     RolloutRepository,
     RolloutsService,
     SlotWhy,
+    Latecomers,
+    LatecomersRepository,
+    RolloutPlaces,
     ReturnRepository,
     TargetRepository,
     WindowEvidence,
