@@ -5,11 +5,14 @@ import { program } from '@flotilla/control-plane/cli/program';
 import { pushRelease } from '@flotilla/control-plane/cli/push-release';
 import { ApiClient } from '@flotilla/control-plane/cli/client';
 import { version } from '@flotilla/control-plane/cli/settings';
+import { DevicesService } from '@flotilla/control-plane/fleet/devices.service';
 import { type DeviceView, RolloutPlan, RolloutView } from '@flotilla/protocol';
+import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { aShell, checkout, examplesOf, leaves } from '../support/command-line.js';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import { aNewDevice } from '../support/fleet.js';
 import { ObedientFleet } from '../support/obedient-fleet.js';
 import { until } from '../support/until.js';
 
@@ -120,6 +123,12 @@ const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'kills show': killed,
   'blocks list': killed,
   'blocks lift': killed,
+  'devices approve': async () => {
+    const waiting = aNewDevice('lyon-7');
+    if ((await cp.api('GET', 'devices/lyon-7')).status !== 200)
+      await cp.app.get(DataSource).transaction((tx) => cp.app.get(DevicesService).enrol(tx, waiting, { approval: true }));
+  },
+  'groups change': () => cp.api('POST', 'groups', { name: 'upper-cameras', selector: 'camera=upper' }),
   'groups create': () => cp.api('DELETE', 'groups/upper-cameras'),
   'groups remove': () => cp.api('POST', 'groups', { name: 'turin', selector: 'site=turin' }),
   'rollouts list': someRollout,
@@ -148,7 +157,7 @@ const before: Readonly<Record<string, () => Promise<unknown>>> = {
 };
 
 const commands = [...leaves()];
-const last = ['devices replace', 'devices remove', 'groups remove'];
+const last = ['devices approve', 'devices replace', 'devices remove', 'groups remove'];
 const inOrder = commands.toSorted(([a], [b]) => last.indexOf(a) - last.indexOf(b));
 
 describe('the command line', () => {

@@ -160,6 +160,11 @@ export class AssignmentsService {
     return this.desired.issue(tx, device);
   }
 
+  /** Of many at once; devices that are to be told nothing are left out. */
+  desiredForAll(tx: EntityManager, devices: readonly DeviceId[]): Promise<{ state: DesiredState; row: DeviceRow }[]> {
+    return this.desired.issueAll(tx, devices);
+  }
+
   /** What a device runs already becomes what it should run: by its own deployment, where that still stands for it. */
   async adopt(tx: EntityManager, item: Adopted): Promise<void> {
     const { device, slot, deployment, committed } = item;

@@ -59,6 +59,8 @@ const tones = {
     'awaiting-approval',
     'rolling-back',
     'not-applicable',
+    'maintenance',
+    'pending',
   ],
   bad: ['failed', 'breach', 'rolled-back', 'rollback-incomplete', 'rejected', 'revoked', 'offline'],
 };
@@ -136,10 +138,18 @@ function slotLine({ slot, assignment, reported }) {
   return element('p', {}, `${slot}: ${running}${wanted} `, reported ? badge(reported.state) : '', why && faint(why));
 }
 
+/** Silence in maintenance is no alarm. */
+const deviceState = ({ status, online, maintenance }) => {
+  if (status !== 'active') return [badge(status), status === 'pending' ? faint('waits for flotilla devices approve') : ''];
+  if (!maintenance) return badge(online ? 'online' : 'offline');
+  const until = maintenance.until ? [', until ', time(maintenance.until)] : '';
+  return [badge('maintenance'), faint(online ? 'online: ' : 'offline: ', maintenance.reason, until)];
+};
+
 const deviceRow = (device) =>
   row([
     [element('strong', {}, device.id), device.notes.map((note) => faint(note))],
-    badge(device.status === 'revoked' ? 'revoked' : device.online ? 'online' : 'offline'),
+    deviceState(device),
     device.slots.length > 0 ? device.slots.map(slotLine) : 'no slot',
     Object.entries(device.labels)
       .map(([key, value]) => `${key}=${value}`)
@@ -209,10 +219,18 @@ function draw({ id, draw: make }, { items, next }) {
   at(id).replaceChildren(make(items), next ? faint(`The newest ${items.length}; more by flotilla ${id} list.`) : '');
 }
 
+const attention = ({ pending, maintenance }) =>
+  [
+    [pending, 'to be approved'],
+    [maintenance, 'in maintenance'],
+  ]
+    .flatMap(([count, what]) => (count > 0 ? [`${count} ${what} · `] : []))
+    .join('');
+
 const drawSummary = (status) => {
   const { devices, releases, rollouts, broker, leader, version, database } = status;
   at('summary').textContent =
-    `${devices.online} of ${devices.total} devices online · ${releases} releases · ${rollouts.running} rollouts running, ` +
+    `${devices.online} of ${devices.total} devices online · ${attention(devices)}${releases} releases · ${rollouts.running} rollouts running, ` +
     `${rollouts.paused} paused · broker ${broker.kind}, ${broker.connected ? 'connected' : 'not connected'} · database ${database} · ` +
     `${leader ? 'leading' : 'not leading'} · version ${version}`;
 };

@@ -81,7 +81,7 @@ export class TargetRepository {
     { most, label, each, notIn = [] }: Choice,
   ): Promise<Waiting[]> {
     const free = `FROM rollout_target t JOIN device d ON d.id = t.device
-         WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' ${notIn.length > 0 ? `AND NOT ${inGroups('$5')}` : 'AND $5::text[] IS NOT NULL'}`;
+         WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' AND NOT ${inMaintenance('d')} ${notIn.length > 0 ? `AND NOT ${inGroups('$5')}` : 'AND $5::text[] IS NOT NULL'}`;
     // Only a bound by label has to number all that wait.
     const chosen = each
       ? `SELECT device FROM (SELECT t.device, ${valueOf('$6')} value, row_number() OVER (PARTITION BY ${valueOf('$6')} ORDER BY t.device) nth ${free}) ready

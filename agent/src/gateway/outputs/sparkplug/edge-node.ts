@@ -75,7 +75,7 @@ export class EdgeNode {
   take(device: DeviceSession, metrics: readonly MetricValue[], result?: OfResult): void {
     const all = result ? [...metrics, ...device.lacking(metrics, result.at)] : metrics;
     // What waits still needs the names that it was made with.
-    const isOthers = result !== undefined && this.#isDirect && device.serves(result.digest, metrics);
+    const isOthers = result !== undefined && device.serves({ digest: result.digest, metrics, canForget: this.#isDirect });
     const { changed, isNew } = device.take(isOthers ? metrics : all);
     if (changed.length === 0 && !isOthers) return;
     const isDirect = this.#isDirect;
