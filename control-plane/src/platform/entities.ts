@@ -13,6 +13,7 @@ import { ReleaseRow } from '../models/release.entity.js';
 import {
   RolloutEventRow,
   RolloutEvidenceRow,
+  RolloutCheckRow,
   RolloutOfferRow,
   RolloutRow,
   RolloutTargetRow,
@@ -44,6 +45,7 @@ export const entities = [
   ReleaseRow,
   RolloutEventRow,
   RolloutEvidenceRow,
+  RolloutCheckRow,
   RolloutOfferRow,
   RolloutRow,
   RolloutTargetRow,

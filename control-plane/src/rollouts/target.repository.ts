@@ -8,6 +8,7 @@ import type { VariantTally } from '../core/quarantine.js';
 import type { Observation } from '../core/rollout.js';
 import { gatesOf } from '../core/stage.js';
 import { inMaintenance } from '../fleet/maintenance.js';
+import { CheckRepository } from './check.repository.js';
 import { EvidenceRepository, type EvidenceOf } from './evidence.repository.js';
 import { inGroups, valueOf } from './pace.repository.js';
 import type { RolloutRow, TargetState } from './rollout.entity.js';
@@ -54,7 +55,10 @@ type Sum = { stage: number; state: TargetState; n: string };
 /** The devices of rollouts: rows moved in sets, never one by one. */
 @Injectable()
 export class TargetRepository {
-  constructor(@Inject(EvidenceRepository) private readonly evidence: EvidenceRepository) {}
+  constructor(
+    @Inject(EvidenceRepository) private readonly evidence: EvidenceRepository,
+    @Inject(CheckRepository) private readonly checks: CheckRepository,
+  ) {}
 
   /** Counts and evidence of each stage, as committed at this moment. */
   async observe(tx: EntityManager, { id, plan, alarms }: Pick<RolloutRow, 'id' | 'plan' | 'alarms'>): Promise<Observation> {
@@ -63,6 +67,7 @@ export class TargetRepository {
       [id],
     );
     const evidence = await this.evidence.of(tx, id);
+    const answers = plan.checks ? { answers: await this.checks.of(id, tx) } : {};
     return {
       stages: plan.stages.map((_, stage) => ({
         counts: countsOf(rows.filter((row) => row.stage === stage)),
@@ -70,6 +75,7 @@ export class TargetRepository {
       })),
       rollingBack: rows.filter(({ state }) => unconfirmed.has(state)).reduce((sum, row) => sum + Number(row.n), 0),
       alarms,
+      ...answers,
     };
   }
 
