@@ -40,8 +40,8 @@ describe('a device that is removed while its stage runs', () => {
     expect((await cp.api('DELETE', `devices/${gone}`)).status).toBe(204);
     await its.commit(rest);
     const view = await looks(1);
-    expect(view.phase).toBe('completed');
-    expect(Object.values(view.stages[0]!.counts).reduce((a, b) => a + b, 0)).toBe(2);
+    const counts = { committed: 2, waiting: 0, open: 0, timedOut: 0, deferred: 0 };
+    expect(view).toMatchObject({ phase: 'completed', stages: [{ counts }] });
   });
 
   it('Given one, When it is removed, Then an empty stage passes nothing', async () => {

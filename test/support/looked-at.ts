@@ -1,3 +1,4 @@
+import { RolloutChecks } from '@flotilla/control-plane/rollouts/rollout-checks';
 import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
 import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
 import { type DeviceId, type Digest, RolloutId, type RolloutPlanInput, type UpdateEvent } from '@flotilla/protocol';
@@ -24,13 +25,18 @@ export async function lookedAt(cp: TestControlPlane, rig: Rig) {
     const began = Date.now();
     const look = (second: number) =>
       cp.app.get(RolloutMachine).tick(RolloutId.parse(id), async () => undefined, new Date(began + second * 1000));
+    /** Those outside who are due are asked, and have answered. */
+    const ask = async (second: number) => {
+      await cp.app.get(RolloutChecks).look(async () => undefined, new Date(began + second * 1000));
+      await cp.app.get(RolloutChecks).settled();
+    };
     /** As many looks as a stage needs that has everything: covered, soaked, passed. */
     const looks = async (from: number, n = 3) => {
       for (let i = 0; i < n; i++) await look(from + i);
       return rig.view(id);
     };
     const command = (body: object) => cp.api('POST', `rollouts/${id}/commands`, body);
-    return { look, looks, command };
+    return { look, looks, ask, command };
   }
   const areOnline = (devices: readonly DeviceId[], online = true) =>
     rig.db.query(`UPDATE device SET online = $2 WHERE id = ANY($1)`, [devices, online]);

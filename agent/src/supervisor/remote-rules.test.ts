@@ -120,3 +120,9 @@ it('each kind of source is known to who judges them', () => {
   for (const [written, paths] of Object.values(one))
     expect(pathsIn(SlotPipeline.parse({ source: written })).toSorted()).toEqual(paths);
 });
+
+it('finds the files of an output wherever they stand in it', () => {
+  const users = [{ name: 'a', passwordFile: 'p' }];
+  const outputs = { opcua: { users, clientCertificateFiles: ['q', 'r'] } };
+  expect(pathsIn(SlotPipeline.parse({ outputs })).toSorted()).toEqual(['p', 'q', 'r']);
+});

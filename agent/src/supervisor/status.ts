@@ -28,7 +28,8 @@ export async function printStatus(config: AgentConfig): Promise<void> {
       ([name, slot]) => [`slot ${name}`, `${addressOf(slot)}, ${slotLine(config.data, name)}`] as [string, string],
     ),
     ...configurationLines(config),
-    ...(await outputLines(config.gateway?.listen.http)),
+    // One that others reach asks who they are; this command has nothing to show it.
+    ...(config.gateway?.expose ? [] : await outputLines(config.gateway?.listen.http)),
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   for (const [label, value] of lines) console.log(`${label.padEnd(width)}  ${value}`);

@@ -133,6 +133,23 @@ describe('a pause that ends by itself', () => {
   });
 });
 
+describe('a rollout whose release is killed', () => {
+  const killed: RolloutEvent = { type: 'kill', at: 1, detail: 'it bites' };
+  it.each([
+    ['before it starts', []],
+    ['while it runs', [start]],
+    ['while it is paused', [start, pause(1)]],
+  ])('is over %s', (_, before) => {
+    const { state, did } = play([...before, killed, resume(2), look(3, [[done]])]);
+    expect(state).toMatchObject({ phase: 'killed', detail: 'it bites' });
+    expect(did.filter((word) => word === 'offer 0').length).toBe(before.length > 0 ? 1 : 0);
+  });
+  it('goes on where it is taken back anyway', () => {
+    const back: RolloutEvent = { type: 'roll-back', at: 1, detail: 'asked for' };
+    expect(play([start, back, killed]).state).toMatchObject({ phase: 'rolling-back' });
+  });
+});
+
 describe('a rollout that another takes over from', () => {
   it('is superseded, and its devices keep what they have', () => {
     const over: RolloutEvent = { type: 'supersede', at: 1, detail: 'superseded by 1.2.0' };

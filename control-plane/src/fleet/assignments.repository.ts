@@ -83,10 +83,23 @@ export class AssignmentsRepository {
     return new Map(rows.map(({ device, reason }) => [device, reason]));
   }
 
-  /** Another owner for what is assigned already; the devices notice nothing. */
-  async own(tx: EntityManager, devices: readonly DeviceId[], { slot, owner, priority, actor, reason }: Ownership): Promise<void> {
-    if (devices.length === 0) return;
+  /**
+   * Another owner for what is assigned already: the devices notice nothing, but those which the owner before held back until a time
+   * of its choice. These are given.
+   */
+  async own(
+    tx: EntityManager,
+    devices: readonly DeviceId[],
+    { slot, owner, priority, actor, reason }: Ownership,
+  ): Promise<DeviceId[]> {
+    if (devices.length === 0) return [];
     await tx.update(AssignmentRow, { slot, device: In(devices) }, { owner, priority, actor, reason });
+    const [freed] = await tx.query<[{ device: DeviceId }[], number]>(
+      `DELETE FROM activation x USING assignment a WHERE x.slot = $1 AND x.device = ANY($2::text[])
+         AND a.device = x.device AND a.slot = x.slot AND a.deployment = x.deployment RETURNING x.device`,
+      [slot, devices],
+    );
+    return freed.map(({ device }) => device);
   }
 
   async remove(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<void> {

@@ -68,13 +68,13 @@ export class AssignmentsService {
     });
     const [kept, stopped] = [having('keep'), having('stop').map(({ item }) => item.device)];
     await this.assignments.upsert(tx, placed, ownership);
-    await this.assignments.own(
+    const freed = await this.assignments.own(
       tx,
       kept.map(({ item }) => item.device),
       ownership,
     );
     await this.assignments.remove(tx, terms.slot, stopped);
-    await this.assignments.raiseEpochs(tx, [...placed.map((item) => item.device), ...stopped]);
+    await this.assignments.raiseEpochs(tx, [...placed.map((item) => item.device), ...stopped, ...freed]);
     const deployments = new Map([
       ...placed.map(({ device, deployment }) => [device, deployment] as const),
       ...kept.map(({ item, decision }) => [item.device, decision.deployment] as const),

@@ -62,7 +62,7 @@ const tones = {
     'maintenance',
     'pending',
   ],
-  bad: ['failed', 'breach', 'rolled-back', 'rollback-incomplete', 'rejected', 'revoked', 'offline'],
+  bad: ['failed', 'breach', 'killed', 'rolled-back', 'rollback-incomplete', 'rejected', 'revoked', 'offline'],
 };
 const toneOf = (word) => Object.keys(tones).find((tone) => tones[tone].includes(word)) ?? '';
 const badge = (word) => element('span', { class: `badge ${toneOf(word)}` }, word);
@@ -169,9 +169,28 @@ const releaseRow = (release) =>
     time(release.pushedAt),
   ]);
 
+const blockRow = (block) =>
+  row([
+    [
+      element('strong', {}, block.version === undefined ? `${block.model}, all versions` : `${block.model}@${block.version}`),
+      faint(block.group === undefined ? 'on every device' : `on group ${block.group}`),
+    ],
+    block.reason,
+    block.actor,
+    time(block.at),
+  ]);
+
 const eventRow = (event) => row([time(event.at), event.kind, event.actor, event.message]);
 
 const sections = [
+  {
+    id: 'blocks',
+    path: 'blocks?limit=50',
+    draw: (items) => {
+      at('blocks-section').hidden = items.length === 0;
+      return table(['Killed', 'Because', 'By', 'Since'], items.map(blockRow), 'No release is blocked.');
+    },
+  },
   {
     id: 'rollouts',
     path: 'rollouts?limit=20',

@@ -1,7 +1,7 @@
 import type { DeviceId, RolloutId } from '@flotilla/protocol';
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { type NewTarget, underWay } from './rollout.repository.js';
+import { underWay } from './rollout.repository.js';
 import type { RolloutRow } from './rollout.entity.js';
 
 type Late = Pick<RolloutRow, 'id' | 'slot' | 'createdAt'>;
@@ -41,20 +41,5 @@ export class LatecomersRepository {
       [id, devices, slot, underWay],
     );
     return new Set(rows.map(({ device }) => device));
-  }
-
-  async add(tx: EntityManager, rollout: RolloutId, targets: readonly NewTarget[]): Promise<void> {
-    await tx.query(
-      `INSERT INTO rollout_target (rollout, device, stage, state, reason, hardware_class)
-       SELECT $1, * FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[]) ON CONFLICT DO NOTHING`,
-      [
-        rollout,
-        targets.map((t) => t.device),
-        targets.map((t) => t.stage),
-        targets.map((t) => t.state),
-        targets.map((t) => t.reason),
-        targets.map((t) => t.hardwareClass),
-      ],
-    );
   }
 }

@@ -60,7 +60,7 @@ export class Latecomers {
       const release = await this.releases.byName(row.plan.release);
       const last = row.plan.stages.length - 1;
       const targets = await this.places.of(tx, { release, slot: row.slot }, newcomers, () => last);
-      await this.late.add(tx, id, targets);
+      await this.rollouts.addTargets(tx, id, targets);
       const who = newcomers
         .slice(0, named)
         .map((device) => device.id)

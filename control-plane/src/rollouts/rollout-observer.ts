@@ -24,6 +24,7 @@ export class RolloutObserver {
     await this.pace.renew(tx, row, at);
     await this.sweep(tx, row, at);
     await this.evidence.fold(tx, row.id);
+    await this.targets.fold(tx, row.id);
     return this.again(tx, row, at);
   }
 

@@ -6,6 +6,7 @@ import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { CheckRepository } from './check.repository.js';
+import { CountRepository } from './count.repository.js';
 import { EvidenceRepository } from './evidence.repository.js';
 import { HoldsRepository } from './holds.repository.js';
 import { OfferEvidence } from './offer-evidence.js';
@@ -40,6 +41,7 @@ import { WindowEvidence } from './window-evidence.js';
   providers: [
     CheckRepository,
     RolloutChecks,
+    CountRepository,
     EvidenceRepository,
     HoldsRepository,
     OfferEvidence,

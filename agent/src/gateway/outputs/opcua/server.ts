@@ -80,17 +80,17 @@ function endpoint({ host, port, security, anonymous }: OpcUaOutput) {
     host,
     port,
     hostname: isEverywhere ? hostName() : host,
-    alternateHostname: isEverywhere ? addresses() : [],
+    alternateHostname: [...(isEverywhere ? addresses() : []), ...(isEverywhere || host === '127.0.0.1' ? ['localhost'] : [])],
     securityModes: modes[security],
     securityPolicies: security === 'none' ? [SecurityPolicy.None, ...policies] : policies,
     allowAnonymous: anonymous !== 'no',
   };
 }
 
-/** Those under which clients on the plant's network may know this device. */
+/** Many clients take no endpoint that has another name than the one they know this device by. */
 const addresses = (): string[] =>
   Object.values(networkInterfaces()).flatMap((all) =>
-    (all ?? []).filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address),
+    (all ?? []).filter(({ family }) => family === 'IPv4').map(({ address }) => address),
   );
 
 function capabilities({ maxSessions }: OpcUaOutput): OPCUAServerOptions {

@@ -55,7 +55,7 @@ export class EdgeNode {
 
   /** Each second. */
   tick(): void {
-    if (this.#isBirthWanted && this.session.isBorn) this.#bear();
+    if (this.#isBirthWanted && this.session.isBorn && this.now() - this.#bornAt >= birthsApartMs) this.#bear();
   }
 
   /** A device that comes while the others are there already. */
