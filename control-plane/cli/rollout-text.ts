@@ -26,7 +26,10 @@ export const describeRollout = (rollout: RolloutView): string =>
       because: rollout.detail,
     }),
     table(stageRows(rollout.stages), 'no stage'),
-    table(rollout.stages.filter((stage) => stage.phase !== 'pending').flatMap(gateRows), 'no gate has evidence yet'),
+    table(
+      rollout.stages.filter((stage) => stage.phase !== 'pending').flatMap((stage) => [...gateRows(stage), ...checkRows(stage)]),
+      'no gate has evidence yet',
+    ),
   ].join('\n\n');
 
 /** Who falls in which stage, and what speaks against the plan. */
@@ -82,4 +85,12 @@ const gateRows = ({ name, gates }: StageView) =>
     gate: gate.metric,
     verdict: gate.dryRun ? `${gate.verdict} (dry run)` : gate.verdict,
     evidence: gate.evidence,
+  }));
+
+const checkRows = ({ name, checks = [] }: StageView) =>
+  checks.map((check) => ({
+    stage: name,
+    gate: check.name,
+    verdict: check.dryRun ? `${check.verdict} (dry run)` : check.verdict,
+    evidence: `${check.detail}${check.times > 1 ? ` (${check.times} times in a row)` : ''}`,
   }));

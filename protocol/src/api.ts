@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Probation } from './desired.js';
 import { DeploymentId, DeviceId, Digest, GroupName, OperatorName, ReleaseName, RolloutId, SlotName } from './ids.js';
+import { CheckView } from './plan-check.js';
 import { RolloutPlan } from './plan.js';
 import { FailureClass, UpdateState } from './update.js';
 
@@ -165,6 +166,8 @@ export const StageView = z
     phase: z.enum(['pending', 'activating', 'soaking', 'analysing', 'passed', 'failed', 'inconclusive']),
     counts: StageCounts,
     gates: z.array(GateVerdict),
+    /** What checks outside said of it last. */
+    checks: z.array(CheckView).optional(),
   })
   .meta({ id: 'StageView' });
 export type StageView = z.infer<typeof StageView>;

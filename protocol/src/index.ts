@@ -38,6 +38,7 @@ export * from './bytes.js';
 export * from './calendar.js';
 export * from './gate.js';
 export * from './presets.js';
+export * from './plan-check.js';
 export * from './plan.js';
 export * from './written.js';
 export * from './configuration.js';

@@ -4,6 +4,7 @@ import { Blackout, Windows } from './calendar.js';
 import { Probation } from './desired.js';
 import { Duration } from './duration.js';
 import { PlanGate } from './gate.js';
+import { PlanChecks } from './plan-check.js';
 import { presets } from './presets.js';
 import { GroupName, ReleaseName, SlotName } from './ids.js';
 
@@ -111,6 +112,8 @@ const shape = {
   group: GroupName.optional(),
   stages: z.array(PlanStage).min(1).max(32),
   gates: z.array(PlanGate).min(1, 'a rollout without a gate would advance on hope').max(16),
+  /** Others who are asked, besides the gates. */
+  checks: PlanChecks.optional(),
   evidence: PlanEvidence.prefault({}),
   success: PlanSuccess.prefault({}),
   pace: PlanPace.prefault({}),

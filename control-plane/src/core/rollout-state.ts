@@ -1,4 +1,5 @@
 import type { PauseReason } from '@flotilla/protocol';
+import type { Answer } from './check.js';
 import type { Counts } from './counts.js';
 import type { Strata } from './gate.js';
 import type { Budgets, PaceFrom } from './pace.js';
@@ -62,6 +63,8 @@ export type Observation = Readonly<{
   alarms: number;
   held?: Held;
   budgets?: Budgets;
+  /** What checks outside said last. */
+  answers?: readonly Answer[];
   /** The rollouts that have to be complete first, as they are. */
   after?: readonly Readonly<{ name: string; phase: string }>[];
 }>;

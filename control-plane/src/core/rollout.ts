@@ -123,6 +123,8 @@ function judge(plan: RolloutPlan, seen: StateOf<'running'>, at: Time, observatio
       return pause(plan, state, 'breach', verdict.detail, verdict.toAccept);
     case 'inconclusive':
       return pause(plan, state, 'inconclusive', verdict.detail, verdict.toAccept);
+    case 'unanswered':
+      return pause(plan, state, 'metrics', verdict.detail, verdict.toAccept);
     case 'passed':
       return advance(plan, state, at, verdict.detail);
     case 'covered':

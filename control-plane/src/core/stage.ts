@@ -1,4 +1,5 @@
 import type { GateVerdict, PlanGate, RolloutPlan } from '@flotilla/protocol';
+import { owed, refusals, unanswered } from './check.js';
 import { addCounts, bestSuccess, coverage, decided, eligible, noCounts, placeFailures, success, type Counts } from './counts.js';
 import { isAbsolute, judgeGate, oddsOf } from './gate.js';
 import { offeredByBytes, shareBy } from './pace.js';
@@ -8,6 +9,7 @@ export type StageVerdict =
   | { type: 'breach'; detail: string; toAccept: Accepted }
   | { type: 'place-breach'; detail: string; toAccept: Accepted }
   | { type: 'inconclusive'; detail: string; toAccept: Accepted }
+  | { type: 'unanswered'; detail: string; toAccept: Accepted }
   | { type: 'passed'; detail: string }
   | { type: 'covered' | 'soaked' | 'waiting' };
 
@@ -36,6 +38,8 @@ export function judgeStage(plan: RolloutPlan, progress: StageProgress, at: Time,
   const counts = observation.stages[progress.stage]?.counts ?? noCounts;
   const breach = breachOf(plan, progress, observation);
   if (breach) return breach;
+  const silent = unanswered(plan, progress, observation);
+  if (silent.length > 0) return { type: 'unanswered', detail: inOne(silent), toAccept: accepting(progress, silent) };
   if (eligible(counts) === 0 && counts.already > 0)
     return { type: 'passed', detail: 'every device of the stage was on the release already' };
   return isCovered(plan, progress, counts)
@@ -52,7 +56,10 @@ function breachOf(plan: RolloutPlan, progress: StageProgress, observation: Obser
   const artifact =
     failureOf(plan, counts, accepted?.failed[stage] ?? 0, 'of the stage') ??
     failureOf(plan, all, sum(accepted?.failed), 'of the rollout so far');
-  const breached = opened.flatMap((_, i) => breachedGates(plan, i, progress, observation));
+  const breached = [
+    ...opened.flatMap((_, i) => breachedGates(plan, i, progress, observation)),
+    ...refusals(plan, progress, observation),
+  ];
   const toAccept: Accepted = {
     failed: opened.map((c) => c.failedArtifact),
     place: opened.map(placeFailures),
@@ -101,17 +108,18 @@ function judgeEvidence(plan: RolloutPlan, progress: StageProgress, at: Time, obs
   if (stagePhase === 'soaking')
     return at - progress.soakingSince! >= plan.stages[stage]!.soak * 1000 ? { type: 'soaked' } : { type: 'waiting' };
   const gates = judgeGates(plan, stage, observation).filter((gate) => !gate.dryRun);
-  const missing = gates.filter((g) => g.verdict === 'insufficient' && !accepted?.metrics.includes(`${stage}/${g.metric}`));
+  const missing = [
+    ...gates
+      .map((gate) => ({ verdict: gate.verdict, key: `${stage}/${gate.metric}`, evidence: `${gate.metric}: ${gate.evidence}` }))
+      .filter((g) => g.verdict === 'insufficient' && !accepted?.metrics.includes(g.key)),
+    ...owed(plan, progress, observation),
+  ];
   if (missing.length === 0) return { type: 'passed', detail: passedInWords(observation.stages[stage]!.counts, gates) };
   if (!isLate(plan, progress, at) && at < evidenceDeadlineOf(plan, progress)) return { type: 'waiting' };
   return {
     type: 'inconclusive',
-    detail: missing.map((gate) => `${gate.metric}: ${gate.evidence}`).join('; '),
-    toAccept: {
-      ...(accepted ?? nothingAccepted),
-      metrics: [...(accepted?.metrics ?? []), ...missing.map((g) => `${stage}/${g.metric}`)],
-      coverage: true,
-    },
+    detail: inOne(missing),
+    toAccept: { ...accepting(progress, missing), coverage: true },
   };
 }
 
@@ -124,6 +132,11 @@ function judgeCoverage(plan: RolloutPlan, progress: StageProgress, at: Time, cou
   };
 }
 
+const inOne = (said: readonly { evidence: string }[]) => said.map(({ evidence }) => evidence).join('; ');
+const accepting = ({ accepted = nothingAccepted }: StageProgress, said: readonly { key: string }[]): Accepted => ({
+  ...accepted,
+  metrics: [...accepted.metrics, ...said.map(({ key }) => key)],
+});
 const nothingAccepted: Accepted = { failed: [], place: [], metrics: [], coverage: false };
 
 /** Past the stage's deadline, which does not run while none of its devices may move. */

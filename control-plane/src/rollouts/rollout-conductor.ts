@@ -4,6 +4,7 @@ import { AppError } from '../platform/errors.js';
 import { Leader } from '../platform/leader.js';
 import { LOGGER } from '../platform/tokens.js';
 import { Latecomers } from './latecomers.js';
+import { RolloutChecks } from './rollout-checks.js';
 import { RolloutMachine } from './rollout-machine.js';
 
 const tickMs = 500;
@@ -16,6 +17,7 @@ export class RolloutConductor implements OnApplicationBootstrap, OnApplicationSh
 
   constructor(
     @Inject(RolloutMachine) private readonly machine: RolloutMachine,
+    @Inject(RolloutChecks) private readonly checks: RolloutChecks,
     @Inject(Latecomers) private readonly latecomers: Latecomers,
     @Inject(Leader) private readonly leader: Leader,
     @Inject(LOGGER) private readonly log: Logger,
@@ -29,6 +31,7 @@ export class RolloutConductor implements OnApplicationBootstrap, OnApplicationSh
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.#ticking;
+    await this.checks.settled();
   }
 
   #schedule(): void {
@@ -40,6 +43,7 @@ export class RolloutConductor implements OnApplicationBootstrap, OnApplicationSh
   async tick(): Promise<void> {
     if (!this.leader.isLeader()) return;
     try {
+      await this.checks.look((tx) => this.leader.check(tx));
       for (const id of await this.machine.underWay()) {
         await this.machine.tick(id, (tx) => this.leader.check(tx));
       }

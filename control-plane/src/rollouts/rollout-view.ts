@@ -1,4 +1,13 @@
-import { Digest, digestOf, ReleaseName, SlotName, type RolloutView, type StageView } from '@flotilla/protocol';
+import {
+  Digest,
+  digestOf,
+  ReleaseName,
+  SlotName,
+  type CheckView,
+  type RolloutPlan,
+  type RolloutView,
+  type StageView,
+} from '@flotilla/protocol';
 import type { Observation, RolloutState } from '../core/rollout.js';
 import { judgeGates } from '../core/stage.js';
 import type { RolloutRow } from './rollout.entity.js';
@@ -21,11 +30,24 @@ export function viewOf(row: RolloutRow, observation: Observation): RolloutView {
       phase: phaseOf(state, index),
       counts: observation.stages[index]!.counts,
       gates: judgeGates(row.plan, index, observation),
+      ...checksOf(row.plan, index, observation),
     })),
     plan: row.plan,
     planHash: digestOf(row.plan),
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
+  };
+}
+
+function checksOf(plan: RolloutPlan, index: number, { answers = [] }: Observation): { checks?: CheckView[] } {
+  if (!plan.checks) return {};
+  const isDry = (name: string) => plan.checks!.some((check) => check.name === name && check.dryRun);
+  const of = answers.filter(({ stage }) => stage === index);
+  return {
+    checks: of.map(({ name, verdict, detail, times, at }) => ({
+      ...{ name, verdict, detail, times, askedAt: new Date(at).toISOString() },
+      ...(isDry(name) ? { dryRun: true } : {}),
+    })),
   };
 }
 

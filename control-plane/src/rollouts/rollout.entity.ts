@@ -188,6 +188,29 @@ export const RolloutEventRow = new EntitySchema<RolloutEventRow>({
   indices: [{ name: 'rollout_event_rollout', columns: ['rollout', 'id'] }],
 });
 
+/** What a check outside said last of a stage, and how often in a row. */
+export interface RolloutCheckRow {
+  rollout: RolloutId;
+  stage: number;
+  name: string;
+  verdict: 'pass' | 'fail' | 'wait' | 'error';
+  detail: string;
+  times: number;
+  at: Date;
+}
+export const RolloutCheckRow = new EntitySchema<RolloutCheckRow>({
+  name: 'rollout_check',
+  columns: {
+    rollout: { type: 'uuid', primary: true },
+    stage: { type: 'int', primary: true },
+    name: { type: 'text', primary: true },
+    verdict: { type: 'text' },
+    detail: { type: 'text' },
+    times: { type: 'int' },
+    at: { type: 'timestamptz' },
+  },
+});
+
 /** How many devices were offered the release when, for as long as its budget of bytes looks back. */
 export interface RolloutOfferRow {
   id: number;

@@ -14,6 +14,11 @@ export const underWay = ['awaiting-approval', 'scheduled', 'running', 'paused', 
 export class RolloutRepository {
   constructor(@Inject(DataSource) private readonly db: DataSource) {}
 
+  /** For reading, outside of a transaction. */
+  get manager(): EntityManager {
+    return this.db.manager;
+  }
+
   /** Runs `work` with the rollout's row locked; everything it writes is stored together, or nothing is. */
   async locked<T>(id: RolloutId, work: (tx: EntityManager, rollout: RolloutRow) => Promise<T>): Promise<T> {
     return this.transaction(async (tx) => {

@@ -5,12 +5,14 @@ import { AdoptionService } from '../fleet/adoption.service.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
+import { CheckRepository } from './check.repository.js';
 import { CountRepository } from './count.repository.js';
 import { EvidenceRepository } from './evidence.repository.js';
 import { HoldsRepository } from './holds.repository.js';
 import { OfferEvidence } from './offer-evidence.js';
 import { PaceRepository } from './pace.repository.js';
 import { PreemptionRepository } from './preemption.repository.js';
+import { RolloutChecks } from './rollout-checks.js';
 import { RolloutConductor } from './rollout-conductor.js';
 import { RolloutEffects } from './rollout-effects.js';
 import { RolloutKills } from './rollout-kills.js';
@@ -37,6 +39,8 @@ import { WindowEvidence } from './window-evidence.js';
   imports: [BlocksModule, EventsModule, FleetModule, ModelsModule, TelemetryModule],
   controllers: [RolloutsController, SlotWhyController],
   providers: [
+    CheckRepository,
+    RolloutChecks,
     CountRepository,
     EvidenceRepository,
     HoldsRepository,

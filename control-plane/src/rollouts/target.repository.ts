@@ -8,6 +8,7 @@ import { leastDevices, type VariantTally } from '../core/quarantine.js';
 import type { Observation } from '../core/rollout.js';
 import { gatesOf } from '../core/stage.js';
 import { inMaintenance } from '../fleet/maintenance.js';
+import { CheckRepository } from './check.repository.js';
 import { CountRepository, type StateCount } from './count.repository.js';
 import { EvidenceRepository, type EvidenceOf } from './evidence.repository.js';
 import { inGroups, valueOf } from './pace.repository.js';
@@ -56,6 +57,7 @@ const unconfirmed = new Set<TargetState>(['rolling-back', 'return-failed']);
 export class TargetRepository {
   constructor(
     @Inject(EvidenceRepository) private readonly evidence: EvidenceRepository,
+    @Inject(CheckRepository) private readonly checks: CheckRepository,
     @Inject(CountRepository) private readonly counts: CountRepository,
   ) {}
 
@@ -63,6 +65,7 @@ export class TargetRepository {
   async observe(tx: EntityManager, { id, plan, alarms }: Pick<RolloutRow, 'id' | 'plan' | 'alarms'>): Promise<Observation> {
     const rows = await this.counts.of(tx, id);
     const evidence = await this.evidence.of(tx, id);
+    const answers = plan.checks ? { answers: await this.checks.of(id, tx) } : {};
     return {
       stages: plan.stages.map((_, stage) => ({
         counts: countsOf(rows.filter((row) => row.stage === stage)),
@@ -70,6 +73,7 @@ export class TargetRepository {
       })),
       rollingBack: rows.filter(({ state }) => unconfirmed.has(state)).reduce((sum, row) => sum + row.n, 0),
       alarms,
+      ...answers,
     };
   }
 
