@@ -3,6 +3,7 @@ import { Flags } from './flags.js';
 import { footprint } from './footprint.js';
 import { ingest } from './ingest.js';
 import { killSwitch } from './kill-switch.js';
+import { outputs } from './outputs.js';
 import { pipeline } from './pipeline.js';
 import { predict } from './predict.js';
 import { swap } from './swap.js';
@@ -14,7 +15,7 @@ export type Skipped = { skipped: string };
 export type Figure = Measured | Skipped;
 export type Bench = { about: string; run: (log: (line: string) => void, flags: Flags) => Promise<Record<string, Figure>> };
 
-const benches: Record<string, Bench> = { footprint, ingest, 'kill-switch': killSwitch, pipeline, predict, swap };
+const benches: Record<string, Bench> = { footprint, ingest, 'kill-switch': killSwitch, outputs, pipeline, predict, swap };
 
 const [name = '', ...given] = process.argv.slice(2);
 const flags = new Flags(given);
