@@ -88,7 +88,9 @@ async function losses(rig: FactoryRig, kinds: readonly PeerKind[], log: (line: s
   for (const kind of kinds) {
     const tally = await rig.tally(kind);
     if (promised.some((its) => its === kind)) lost += tally.missing;
-    log(`  ${kind.padEnd(10)} heard ${tally.heard}, ${tally.first} to ${tally.last}, ${tally.missing} missing, fell ${tally.falls} times`);
+    log(
+      `  ${kind.padEnd(10)} heard ${tally.heard}, ${tally.first} to ${tally.last}, ${tally.missing} missing, fell ${tally.falls} times`,
+    );
   }
   const { dropped } = await rig.frames();
   log(`  ${inferred} results, ${dropped} frames dropped before the model`);

@@ -48,7 +48,16 @@ export class FactoryRig {
   ) {
     const path = agentFile('dist/gateway/main.js');
     const onAlarm = (name: string, message: string) => this.alarms.push(`${name}: ${message}`);
-    this.gateway = new GatewayProcess({ path, env: process.env, log: quiet, dataDir: folder, device: 'press-1', maxRssBytes: 1e9, http, onAlarm });
+    this.gateway = new GatewayProcess({
+      path,
+      env: process.env,
+      log: quiet,
+      dataDir: folder,
+      device: 'press-1',
+      maxRssBytes: 1e9,
+      http,
+      onAlarm,
+    });
   }
 
   static async start(): Promise<FactoryRig> {
@@ -96,6 +105,13 @@ export class FactoryRig {
 
   feed(perSecond: number): Promise<void> {
     return this.#line.ask({ perSecond } satisfies LineQuestion);
+  }
+
+  /** Another runner takes over, and the supervisor tells what it counts. */
+  async swap(counts: { swaps: number; rollBacks: number }): Promise<void> {
+    await this.#line.ask({ swap: true } satisfies LineQuestion);
+    const release = `parts@1.${counts.swaps - counts.rollBacks}.0`;
+    this.gateway.tell({ slot, state: 'serving', update: 'idle', release, drift: 'unknown', ...counts });
   }
 
   fed(): Promise<LineCounts> {
