@@ -38,7 +38,9 @@ export const outputs: FaultSuite = {
       for (const strike of strikes) {
         if (!wanted(strike.name)) continue;
         log(`${strike.name} …`);
-        cases.push(await tried(strike, rig).catch((error: Error) => ({ name: strike.name, ok: false, detail: error.message })));
+        const { ok, detail } = await tried(strike, rig).catch((error: Error) => ({ ok: false, detail: error.message }));
+        log(`  ${ok ? 'ok' : 'FAILED'}: ${detail}`);
+        cases.push({ name: strike.name, ok, detail });
       }
       if (wanted('swapped and rolled back')) cases.push(await swapped(rig));
       if (wanted('gateway killed')) cases.push(await gatewayKilled(rig));

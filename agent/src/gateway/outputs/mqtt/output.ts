@@ -71,6 +71,7 @@ export class MqttSlotOutput implements Output {
       if (why === 'removed') await this.#announcer?.withdraw(client);
       await client.publishAsync(this.#statusTopic, this.#offline(reason), { qos: 1, retain: true });
     });
+    this.#bursts?.stop();
   }
 
   get #port() {
@@ -89,12 +90,13 @@ export class MqttSlotOutput implements Output {
     this.#announcer?.announce(client);
     // What an earlier run left behind is replaced, whether or not there is something new.
     if (this.#delivery.counts.queued === 0) this.#delivery.add(this.#json(this.#port.latest));
-    this.#bursts = new Bursts((json, done) =>
+    this.#bursts = new Bursts((json, done) => {
+      // The connection is over then, and its messages are sent again on the next.
+      if (client !== this.#peer.client) return;
       client.publish(this.#topic, json, { qos: 1, retain: true }, (error) => {
-        // The connection is over then, and its messages are sent again on the next.
         if (!error) done();
-      }),
-    );
+      });
+    });
     this.#delivery.up(this.#bursts.carry);
   }
 
