@@ -15,6 +15,7 @@ import { until } from '../support/until.js';
 
 const Source = z.looseObject({ directory: z.string(), from: z.string() });
 const InForce = z.object({ slots: z.array(z.object({ slot: z.string(), source: Source.optional() })) });
+const Outputs = z.object({ outputs: z.array(z.object({ kind: z.string(), state: z.string() })) });
 const run = promisify(execFile);
 const program = agentFile('bin/flotilla-agent.js');
 
@@ -70,8 +71,8 @@ describe('a device that is configured from afar', { timeout: 120_000 }, () => {
     agent = undefined;
   };
 
-  const push = async (directory: string) => {
-    const slots = { inspection: { source: { directory } } };
+  const push = async (directory: string, outputs?: object) => {
+    const slots = { inspection: { source: { directory }, ...(outputs ? { outputs } : {}) } };
     const file = { apiVersion: 'flotilla/v1', kind: 'Configuration', group: 'lyon', slots };
     expect((await cp.api('POST', 'configurations', file)).body).toMatchObject({ changed: true, devices: 1, notes: [] });
   };
@@ -83,6 +84,7 @@ describe('a device that is configured from afar', { timeout: 120_000 }, () => {
     const response = await fetch(`http://127.0.0.1:${port}/v1/configuration`).catch(() => undefined);
     return response?.ok ? InForce.parse(await response.json()).slots[0]?.source : undefined;
   };
+  const outputs = async () => Outputs.parse(await (await fetch(`http://127.0.0.1:${port}/v1/outputs`)).json()).outputs;
   const reads = (name: string, from: string | RegExp) =>
     until(
       async () => {
@@ -122,6 +124,19 @@ describe('a device that is configured from afar', { timeout: 120_000 }, () => {
     await reads('open/a', /^desired/);
     const { items } = (await cp.api('GET', 'events?kind=configuration-refused&limit=1')).body;
     expect(items[0].message).toContain('press does not do all that its configuration of epoch');
+  });
+
+  it('opens an output on this device, and none beyond it', async () => {
+    const [modbus] = (await freePorts(1)) as [number];
+    await push('open/a', { modbus: { port: modbus } });
+    await inState('applied');
+    await until(async () => (await outputs())[0]?.state === 'running', 'the output serves', 60_000);
+    await push('open/a', { modbus: { port: modbus, host: '0.0.0.0' } });
+    await inState('refused');
+    expect((await shown()).reported!.refused).toEqual([
+      { slot: 'inspection', reason: expect.stringContaining(`listen on 0.0.0.0:${modbus}, which is not open`) },
+    ]);
+    expect(await outputs()).toMatchObject([{ kind: 'modbus', state: 'running' }]);
   });
 
   it('gets what changed while it was away', async () => {

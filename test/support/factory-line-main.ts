@@ -1,17 +1,19 @@
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { encodeAnswer, frameType } from '@flotilla/agent/frame';
 import { answerParent } from '../bench/child.js';
 import { anAnswer } from './factory-answer.js';
 
-/** `listen`: socket of the runner. `perSecond`: lines that the sensor sends from now on; 0 for none. */
-export type LineQuestion = { listen: string; port: number } | { perSecond: number } | { counts: true };
+/** `swap`: another runner takes the socket over. `listen`: socket of the runner. `perSecond`: lines that the sensor sends from now on; 0 for none. */
+export type LineQuestion = { listen: string; port: number } | { perSecond: number } | { swap: true } | { counts: true };
 export type LineCounts = { fed: number; answered: number };
 
 const tickMs = 2;
 const sensors = new Set<Socket>();
 let [fed, answered, owed, perSecond] = [0, 0, 0, 0];
 let last = performance.now();
+let runner: Server | undefined;
+let path = '';
 
 /** A sensor that sends a sample a line, and a runner that answers each at once: what is measured is all that lies between. */
 answerParent<LineQuestion>(async (question) => {
@@ -20,20 +22,35 @@ answerParent<LineQuestion>(async (question) => {
     return undefined;
   }
   if ('counts' in question) return { fed, answered } satisfies LineCounts;
-  const runner = createServer((request, response) => {
-    request.resume();
-    request.once('end', () => answer(response));
-  });
+  if ('swap' in question) return swap();
   const sensor = createTcpServer((socket) => {
     sensors.add(socket);
     socket.on('error', () => {});
     socket.once('close', () => sensors.delete(socket));
   });
-  await new Promise<void>((done) => runner.listen(question.listen, done));
+  path = question.listen;
+  await serve();
   await new Promise<void>((done) => sensor.listen(question.port, '127.0.0.1', done));
   setInterval(feed, tickMs);
   return undefined;
 });
+
+async function serve(): Promise<void> {
+  runner = createServer((request, response) => {
+    request.resume();
+    request.once('end', () => answer(response));
+  });
+  await new Promise<void>((done) => runner!.listen(path, done));
+}
+
+/** What was asked of the one that goes is still answered. */
+async function swap(): Promise<void> {
+  const going = runner!;
+  const gone = new Promise<void>((done) => going.close(() => done()));
+  going.closeIdleConnections();
+  await gone;
+  await serve();
+}
 
 function answer(response: ServerResponse): void {
   const body = encodeAnswer({ predictions: [anAnswer(++answered)] });

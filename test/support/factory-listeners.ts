@@ -25,8 +25,13 @@ function take(seen: Seen, { sequence, gateway, quality, historical }: Reading): 
 
 export const mqttPeer: OpenPeer = async (port, seen, slot) => {
   const client = await subscriber(port, seen, `flotilla/+/${slot}`);
-  client.on('message', (_topic, payload, { retain }) => {
-    if (!retain) take(seen, JSON.parse(payload.toString()) as Reading);
+  await client.subscribeAsync(`flotilla/+/${slot}/status`, { qos: 1 });
+  client.on('message', (topic, payload, { retain }) => {
+    const body = JSON.parse(payload.toString()) as Reading & { swaps?: number; rollBacks?: number };
+    if (topic.endsWith('/status')) {
+      seen.swaps(body.swaps ?? 0);
+      seen.rollBacks(body.rollBacks ?? 0);
+    } else if (!retain) take(seen, body);
   });
   return undefined;
 };
@@ -45,8 +50,11 @@ export const sparkplugPeer: OpenPeer = async (port, seen, slot) => {
     }
     for (const { name, alias, longValue, isHistorical } of metrics) {
       if (name && alias !== undefined) names.set(Number(alias), name);
-      if ((name ?? names.get(Number(alias))) !== 'Sequence' || longValue === undefined) continue;
-      seen.reading(Number(longValue), '', isHistorical ?? false);
+      const known = name ?? names.get(Number(alias));
+      if (longValue === undefined) continue;
+      if (known === 'Swaps') seen.swaps(longValue);
+      if (known === 'Roll Backs') seen.rollBacks(longValue);
+      if (known === 'Sequence') seen.reading(longValue, '', isHistorical ?? false);
     }
   });
   // It came later than the birth.

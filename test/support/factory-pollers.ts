@@ -38,6 +38,8 @@ async function poll(socket: Socket, seen: Seen): Promise<void> {
     if (answer.length < 9 + registers * 2) return;
     seen.run(String(answer.readUInt32BE(9 + 28 * 2)));
     seen.reading(answer.readUInt32BE(9 + 4 * 2), qualities[answer.readUInt16BE(9 + 2 * 2)] ?? '');
+    seen.swaps(answer.readUInt16BE(9 + 26 * 2));
+    seen.rollBacks(answer.readUInt16BE(9 + 27 * 2));
     answer = Buffer.alloc(0);
     setTimeout(() => socket.write(request), pollMs);
   });
@@ -60,7 +62,7 @@ async function flood(port: number, ms: number): Promise<void> {
   socket.destroy();
 }
 
-const names = ['Sequence', 'Quality'];
+const names = ['Sequence', 'Quality', 'Swaps', 'RollBacks'];
 
 /** A SCADA system with a subscription. */
 export const opcUaPeer: OpenPeer = async (port, seen, slot) => {
@@ -74,13 +76,15 @@ export const opcUaPeer: OpenPeer = async (port, seen, slot) => {
   await client.connect(`opc.tcp://127.0.0.1:${port}`);
   const session = await client.createSession();
   const subscription = await session.createSubscription2({ requestedPublishingInterval: 100, publishingEnabled: true });
-  const latest = new Map<string, unknown>();
+  let quality = '';
   for (const name of names) {
     const node = { nodeId: `ns=2;s=${slot}/${name}`, attributeId: AttributeIds.Value };
     const item = ClientMonitoredItem.create(subscription, node, { samplingInterval: 50, queueSize: 10 }, TimestampsToReturn.Both);
     item.on('changed', ({ value }) => {
-      latest.set(name, value.value);
-      if (name === 'Sequence') seen.reading(Number(value.value), String(latest.get('Quality') ?? ''));
+      if (name === 'Quality') quality = value.value as string;
+      if (name === 'Swaps') seen.swaps(Number(value.value));
+      if (name === 'RollBacks') seen.rollBacks(Number(value.value));
+      if (name === 'Sequence') seen.reading(Number(value.value), quality);
     });
   }
   seen.run('the first');

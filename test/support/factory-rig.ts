@@ -107,6 +107,13 @@ export class FactoryRig {
     return this.#line.ask({ perSecond } satisfies LineQuestion);
   }
 
+  /** Another runner takes over, and the supervisor tells what it counts. */
+  async swap(counts: { swaps: number; rollBacks: number }): Promise<void> {
+    await this.#line.ask({ swap: true } satisfies LineQuestion);
+    const release = `parts@1.${counts.swaps - counts.rollBacks}.0`;
+    this.gateway.tell({ slot, state: 'serving', update: 'idle', release, drift: 'unknown', ...counts });
+  }
+
   fed(): Promise<LineCounts> {
     return this.#line.ask<LineCounts>({ counts: true } satisfies LineQuestion);
   }

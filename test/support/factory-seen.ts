@@ -13,12 +13,14 @@ export type Tally = {
   /** The peer's own connections that fell. */
   falls: number;
   quality: string;
+  swaps: number;
+  rollBacks: number;
 };
 
 export class Seen {
   #sequences = new Set<number>();
   #run: string | undefined;
-  #tally = { heard: 0, historical: 0, runs: 0, falls: 0, quality: '' };
+  #tally = { heard: 0, historical: 0, runs: 0, falls: 0, quality: '', swaps: 0, rollBacks: 0 };
   #last = -1;
 
   run(id: string): void {
@@ -36,6 +38,14 @@ export class Seen {
     if (sequence < this.#last) return;
     this.#last = sequence;
     this.#tally.quality = quality;
+  }
+
+  swaps(count: number): void {
+    this.#tally.swaps = count;
+  }
+
+  rollBacks(count: number): void {
+    this.#tally.rollBacks = count;
   }
 
   fell(): void {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { backoffMs } from '../core/backoff.js';
 import { messageOf } from '../errors.js';
+import { InboundPace } from './inbound-pace.js';
 
 /** How a broker is reached; files are read anew for each connection, since certificates and passwords are renewed. */
 export type BrokerAddress = {
@@ -88,6 +89,8 @@ export class BrokerPeer {
     this.#client = client;
     let reason = 'the broker ended the connection';
     let isRefused = false;
+    const pace = new InboundPace();
+    client.handleMessage = (_packet, done) => pace.take(done);
     client.on('connect', () => {
       this.#attempts = 0;
       this.options.onUp(client);

@@ -6,6 +6,7 @@ import { farewell, gatewayRun, readingJson } from '../reading-json.js';
 import type { Reading } from '../reading.js';
 import type { Cause } from '../slot-port.js';
 import { Announcer } from './announcer.js';
+import { Bursts } from './bursts.js';
 import { Delivery } from './delivery.js';
 
 export const openMqtt: OpenOutput<'mqtt'> = (parts) => new MqttSlotOutput(parts);
@@ -20,6 +21,7 @@ export class MqttSlotOutput implements Output {
   readonly #delivery = new Delivery();
   readonly #announcer: Announcer | undefined;
   readonly #peer: BrokerPeer;
+  #bursts: Bursts | undefined;
   #unsubscribe: (() => void) | undefined;
   #watch: NodeJS.Timeout | undefined;
   #state: Pick<OutputStatus, 'state' | 'reason'> = { state: 'starting' };
@@ -36,6 +38,7 @@ export class MqttSlotOutput implements Output {
       }),
       onUp: (client) => this.#begin(client),
       onDown: (reason, isRefused) => {
+        this.#bursts?.stop();
         this.#delivery.down();
         const is = { state: isRefused ? ('failed' as const) : ('waiting' as const), reason: `${settings.url}: ${reason}` };
         if (is.state !== this.#state.state || is.reason !== this.#state.reason)
@@ -68,6 +71,7 @@ export class MqttSlotOutput implements Output {
       if (why === 'removed') await this.#announcer?.withdraw(client);
       await client.publishAsync(this.#statusTopic, this.#offline(reason), { qos: 1, retain: true });
     });
+    this.#bursts?.stop();
   }
 
   get #port() {
@@ -86,12 +90,14 @@ export class MqttSlotOutput implements Output {
     this.#announcer?.announce(client);
     // What an earlier run left behind is replaced, whether or not there is something new.
     if (this.#delivery.counts.queued === 0) this.#delivery.add(this.#json(this.#port.latest));
-    this.#delivery.up((json, done) =>
+    this.#bursts = new Bursts((json, done) => {
+      // The connection is over then, and its messages are sent again on the next.
+      if (client !== this.#peer.client) return;
       client.publish(this.#topic, json, { qos: 1, retain: true }, (error) => {
-        // The connection is over then, and its messages are sent again on the next.
         if (!error) done();
-      }),
-    );
+      });
+    });
+    this.#delivery.up(this.#bursts.carry);
   }
 
   #take(reading: Reading, cause: Cause): void {

@@ -4,7 +4,7 @@ import { FedPort } from '../../fixtures/ports.js';
 import type { Reading } from '../reading.js';
 import { fields, statusOf } from './fields.js';
 import { History } from './history.js';
-import { Pace } from './pace.js';
+import { Pace } from '../pace.js';
 import { engineeringUnitsOf } from './units.js';
 
 it('gives each quality its status: only a good one is Good', () => {

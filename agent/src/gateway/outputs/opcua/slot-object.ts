@@ -8,7 +8,7 @@ import { ClassEvents } from './class-events.js';
 import { emptyOf, type Field, fields, isBad, type Moment, statusOf } from './fields.js';
 import { addHistory } from './historian.js';
 import { History, type Kept } from './history.js';
-import { Pace } from './pace.js';
+import { Pace } from '../pace.js';
 import { addTriggerMethods } from './trigger-methods.js';
 import { Values } from './values.js';
 
