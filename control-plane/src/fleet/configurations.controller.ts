@@ -10,10 +10,12 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } f
 import { ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
 import { ListQuery } from '../listing.js';
-import { ConfigurationsService } from './configurations.service.js';
+import { IfMatch, type Precondition, Tagged } from '../platform/preconditions.js';
+import { configurationTag, ConfigurationsService } from './configurations.service.js';
 
 /** A group's or a device's name. */
 const Name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
+const changeTag = ({ configuration }: ConfigurationChange) => configurationTag(configuration);
 const VersionQuery = z.object({ version: z.coerce.number().int().min(1).optional() });
 type VersionQuery = z.infer<typeof VersionQuery>;
 
@@ -22,10 +24,11 @@ export class ConfigurationsController {
   constructor(@Inject(ConfigurationsService) private readonly configurations: ConfigurationsService) {}
 
   @Post()
+  @Tagged(changeTag)
   @HttpCode(200)
   @ApiResponse({ status: 200, standardSchema: ConfigurationChange })
-  push(@Body({ schema: ConfigurationFile }) file: ConfigurationFile) {
-    return this.configurations.push(file);
+  push(@Body({ schema: ConfigurationFile }) file: ConfigurationFile, @IfMatch() precondition: Precondition) {
+    return this.configurations.push(file, precondition);
   }
 
   @Get()
@@ -35,6 +38,7 @@ export class ConfigurationsController {
   }
 
   @Get(':scope/:name')
+  @Tagged(configurationTag)
   @ApiResponse({ status: 200, standardSchema: ConfigurationView })
   show(
     @Param('scope', { schema: ConfigurationScope }) scope: ConfigurationScope,
@@ -55,14 +59,16 @@ export class ConfigurationsController {
   }
 
   @Post(':scope/:name/rollback')
+  @Tagged(changeTag)
   @HttpCode(200)
   @ApiResponse({ status: 200, standardSchema: ConfigurationChange })
   rollBack(
     @Param('scope', { schema: ConfigurationScope }) scope: ConfigurationScope,
     @Param('name', { schema: Name }) name: string,
     @Body({ schema: ConfigurationRollback }) to: ConfigurationRollback,
+    @IfMatch() precondition: Precondition,
   ) {
-    return this.configurations.rollBack({ scope, name }, to);
+    return this.configurations.rollBack({ scope, name }, to, precondition);
   }
 
   @Delete(':scope/:name')
@@ -71,7 +77,8 @@ export class ConfigurationsController {
   delete(
     @Param('scope', { schema: ConfigurationScope }) scope: ConfigurationScope,
     @Param('name', { schema: Name }) name: string,
+    @IfMatch() precondition: Precondition,
   ) {
-    return this.configurations.delete({ scope, name });
+    return this.configurations.delete({ scope, name }, precondition);
   }
 }

@@ -54,7 +54,7 @@ export class ProblemFilter implements ExceptionFilter {
 }
 
 /** Nest and Fastify refuse requests before a controller sees them: no such route, no JSON, too much of it. */
-function asKnown(error: unknown, request: FastifyRequest): AppError | null {
+export function asKnown(error: unknown, request: FastifyRequest): AppError | null {
   if (error instanceof AppError) return error;
   const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number } | null)?.statusCode;
   if (status === 404) return new AppError('ROUTE_NOT_FOUND', `there is no ${request.method} ${request.url.split('?')[0]}`);

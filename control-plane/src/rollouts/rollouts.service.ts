@@ -2,6 +2,7 @@ import { digestOf, type RolloutCommand, type RolloutId, type RolloutPlan, type R
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { RolloutEvent } from '../core/rollout.js';
+import { Precondition } from '../platform/preconditions.js';
 import { RolloutMachine } from './rollout-machine.js';
 import { RolloutPlanner } from './rollout-planner.js';
 import { RolloutRepository } from './rollout.repository.js';
@@ -30,8 +31,8 @@ export class RolloutsService {
     return this.rollouts.transaction(async (tx) => this.planner.preview(tx, plan, await this.rollouts.now(tx)));
   }
 
-  async command(id: RolloutId, command: RolloutCommand, actor: string): Promise<void> {
-    await this.machine.command(id, eventOf(command, actor, (await this.rollouts.now()).getTime()), actor);
+  async command(id: RolloutId, command: RolloutCommand, actor: string, precondition = new Precondition()): Promise<void> {
+    await this.machine.command(id, eventOf(command, actor, (await this.rollouts.now()).getTime()), actor, precondition);
   }
 
   /** Pauses everything that runs, in the caller's transaction: after a restored backup nothing moves until somebody says so. */
