@@ -64,11 +64,13 @@ function addProblems(document: OpenAPIObject, problem: object): void {
     for (const method of methods) {
       const operation = path[method];
       if (!operation) continue;
-      const refusals = statusesOf(name, method).map((status) => [status, { description: codesOf(status), content }]);
+      // The answer to HEAD has none.
+      const body = method === 'head' ? {} : { content };
+      const refusals = statusesOf(name, method).map((status) => [status, { description: codesOf(status), ...body }]);
       operation.responses = {
         ...operation.responses,
         ...Object.fromEntries(refusals),
-        default: { description: 'Refused or failed', content },
+        default: { description: 'Refused or failed', ...body },
       };
     }
   }

@@ -46,9 +46,9 @@ def start(work):
 
 def fuzz(url, token, work):
     tool = str(pathlib.Path(sys.executable).with_name("schemathesis"))
-    seconds, seed = os.environ.get("API_FUZZ_SECONDS", "60"), os.environ.get("API_FUZZ_SEED", "20261127")
+    seconds, seed = os.environ.get("API_FUZZ_SECONDS", "45"), os.environ.get("API_FUZZ_SEED", "20261127")
     command = [tool, "--no-color", "run", f"{url}/api/v1/openapi.json", "--header", f"Authorization: Bearer {token}",
-               "--checks", CHECKS, *LEFT_OUT, "--phases", "coverage,fuzzing", "--workers", "2", "--seed", seed,
+               "--checks", CHECKS, *LEFT_OUT, "--phases", "coverage,fuzzing", "--workers", "1", "--seed", seed,
                "--max-time", seconds, "--request-timeout", "10", "--no-shrink", "--generation-database", "none",
                "--suppress-health-check", "all", "--warnings", "off"]
     return subprocess.run(command, cwd=work, check=False).returncode

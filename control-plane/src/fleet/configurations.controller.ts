@@ -11,12 +11,19 @@ import { ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
 import { ListQuery } from '../listing.js';
 import { IfMatch, type Precondition, Tagged } from '../platform/preconditions.js';
-import { configurationTag, ConfigurationsService } from './configurations.service.js';
+import { configurationTag, ConfigurationsService, VersionsQuery } from './configurations.service.js';
 
 /** A group's or a device's name. */
 const Name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 const changeTag = ({ configuration }: ConfigurationChange) => configurationTag(configuration);
-const VersionQuery = z.object({ version: z.coerce.number().int().min(1).optional() });
+const VersionQuery = z.object({
+  version: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1)
+    .optional(),
+});
 type VersionQuery = z.infer<typeof VersionQuery>;
 
 @Controller('api/v1/configurations')
@@ -53,7 +60,7 @@ export class ConfigurationsController {
   versions(
     @Param('scope', { schema: ConfigurationScope }) scope: ConfigurationScope,
     @Param('name', { schema: Name }) name: string,
-    @Query({ schema: ListQuery }) query: ListQuery,
+    @Query({ schema: VersionsQuery }) query: VersionsQuery,
   ) {
     return this.configurations.versions({ scope, name }, query);
   }

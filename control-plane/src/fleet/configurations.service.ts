@@ -8,14 +8,26 @@ import {
 } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { z } from 'zod';
 import { nameOf } from '../core/configuration.js';
 import { EventsService } from '../events/events.service.js';
-import { type ListQuery, type Page, pageFrom } from '../listing.js';
+import { ListQuery, type Page, pageFrom } from '../listing.js';
 import { AppError } from '../platform/errors.js';
 import { Precondition, tagOf } from '../platform/preconditions.js';
 import type { ConfigurationVersionRow } from './configuration.entity.js';
 import { ConfigurationSpread, type Reach } from './configuration-spread.js';
 import { ConfigurationsRepository, type NewVersion, type Owner, viewOf } from './configurations.repository.js';
+
+/** The cursor is a version. */
+export const VersionsQuery = ListQuery.extend({
+  cursor: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1)
+    .optional(),
+});
+export type VersionsQuery = z.infer<typeof VersionsQuery>;
 
 type Written = Pick<NewVersion, 'slots' | 'priority' | 'comment'>;
 type Done = { row: ConfigurationVersionRow; changed: boolean; devices: number; reach: Reach };
@@ -72,9 +84,8 @@ export class ConfigurationsService {
     return { ...page, items: page.items.map(viewOf) };
   }
 
-  async versions(owner: Owner, { limit, cursor }: ListQuery): Promise<Page<ConfigurationView>> {
-    const below = cursor === undefined ? undefined : Number.parseInt(cursor, 10);
-    const page = pageFrom(await this.configurations.versions(owner, limit, below), limit, (row) => String(row.version));
+  async versions(owner: Owner, { limit, cursor }: VersionsQuery): Promise<Page<ConfigurationView>> {
+    const page = pageFrom(await this.configurations.versions(owner, limit, cursor), limit, (row) => String(row.version));
     if (page.items.length === 0 && cursor === undefined) throw notFound(owner);
     return { ...page, items: page.items.map(viewOf) };
   }

@@ -17,7 +17,7 @@ export const GroupRow = new EntitySchema<GroupRow>({
     name: { type: 'text', primary: true },
     selector: { type: 'text', nullable: true },
     createdAt: { type: 'timestamptz', name: 'created_at' },
-    revision: { type: 'uuid', default: () => 'gen_random_uuid()' },
+    revision: { type: 'uuid', generated: 'uuid' },
     evaluatedAt: { type: 'timestamptz', name: 'evaluated_at', nullable: true },
   },
 });
