@@ -51,10 +51,16 @@ const triggerFrom = (from: Resolve, trigger: TriggerConfig): TriggerConfig => ({
   ...(trigger.mqtt ? { mqtt: { ...trigger.mqtt, ...filesFrom(from, trigger.mqtt) } } : {}),
 });
 
-/** Passwords, keys and certificates: each stands in a file of its own, under a key that ends with "File". */
-const filesFrom = (from: Resolve, written: object): Record<string, string> =>
+/** Passwords, keys and certificates: each stands in a file of its own, under a key that ends with "File"; several under "Files". */
+const filesFrom = (from: Resolve, written: object): Record<string, unknown> =>
   Object.fromEntries(
-    Object.entries(written).flatMap(([key, path]) =>
-      key.endsWith('File') && typeof path === 'string' ? [[key, from(path)] as const] : [],
-    ),
+    Object.entries(written).flatMap(([key, value]: [string, unknown]): [string, unknown][] => {
+      if (key.endsWith('File') && typeof value === 'string') return [[key, from(value)]];
+      if (key.endsWith('Files') && Array.isArray(value)) return [[key, value.map((path) => from(String(path)))]];
+      if (!Array.isArray(value)) return [];
+      return [[key, value.map((item: unknown) => withFilesFrom(from, item))]];
+    }),
   );
+
+const withFilesFrom = (from: Resolve, item: unknown): unknown =>
+  typeof item === 'object' && item !== null ? { ...item, ...filesFrom(from, item) } : item;

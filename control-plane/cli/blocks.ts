@@ -26,22 +26,33 @@ const lift = () =>
   example(
     new Command('lift')
       .description('Let a release be offered again; nothing returns to it by itself')
-      .argument('<block>', 'id, or how it begins')
+      .argument('<block>', 'what is blocked (model@1.2.0), or the id or how it begins')
       .requiredOption('--reason <text>', 'why it may run again; recorded')
       .action(async (id: string, { reason }: { reason: string }, command: Command) => {
         const client = clientFor(command);
-        const found = (await client.list('/api/v1/blocks?all=true', BlockView)).filter((block) => block.id.startsWith(id));
-        const [block, another] = found;
-        if (another) throw new UsageError(`the ids of several blocks begin with "${id}": write more of it`);
-        if (!block) throw new ApiError('BLOCK_NOT_FOUND', `no block ${id}; \`flotilla blocks list\` names them`);
+        const block = named(id, await client.list('/api/v1/blocks', BlockView), 'block');
         print(command, await client.post(`/api/v1/blocks/${block.id}/lift`, { reason }, BlockView), describe);
       }),
-    'flotilla blocks lift 3f0c --reason "the camera was mounted upside down"',
+    'flotilla blocks lift product-classifier@1.2.0 --reason "the camera was mounted upside down"',
   );
 
 /** "product-classifier@1.2.0 on group lyon" */
 export const aimText = ({ model, version, group }: Pick<BlockView, 'model' | 'version' | 'group'>) =>
   `${model}${version === undefined ? ' (all versions)' : `@${version}`}${group === undefined ? '' : ` on group ${group}`}`;
+
+/** The one that is meant by what it blocks, or by its id. */
+export function named<T extends BlockView>(text: string, all: readonly T[], what: 'block' | 'kill'): T {
+  const aimed = all.filter(({ model, version }) => text === (version === undefined ? model : `${model}@${version}`));
+  const found = aimed.length > 0 ? aimed : all.filter((each) => each.id.startsWith(text));
+  const [first] = found;
+  if (!first) throw new ApiError('BLOCK_NOT_FOUND', `no ${what} ${text}; \`flotilla ${what}s list\` names them`);
+  const inForce = found.filter((each) => !each.lifted);
+  if (inForce.length > 1 || (inForce.length === 0 && aimed.length === 0 && found.length > 1))
+    throw new UsageError(
+      `"${text}" may be ${inForce.map((each) => `${each.id.slice(0, 8)} (${aimText(each)})`).join(' or ')}: say which`,
+    );
+  return inForce[0] ?? first;
+}
 
 const row = (block: BlockView) => ({
   block: block.id.slice(0, 8),

@@ -84,6 +84,10 @@ export class ApiClient {
     return this.#json({ method: 'PUT', body: JSON.stringify(body), type: 'application/json', headers }, path, schema);
   }
 
+  patch<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
+    return this.#json({ method: 'PATCH', body: JSON.stringify(body), type: 'application/json' }, path, schema);
+  }
+
   async delete(path: string): Promise<void> {
     await this.#send({ method: 'DELETE' }, path);
   }

@@ -1,15 +1,17 @@
-import { DeviceConfigurationView, type DeviceSlotView, DeviceView, TokenView } from '@flotilla/protocol';
+import { DeviceConfigurationView, type DeviceSlotView, DeviceView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { describeDeviceConfiguration } from './configuration-text.js';
+import { importDevices } from './device-import.js';
+import { approve, maintenance, remove, replace } from './device-life.js';
+import { known, pathOf } from './device-paths.js';
 import { pin, unpin, why } from './device-slots.js';
 import { example, facts, labelsText, print, table } from './output.js';
-import { suggesting } from './near-names.js';
 import { ApiError, type ApiClient } from './client.js';
 import { clientFor, labelOf } from './settings.js';
 
 export function devices(): Command {
   const noun = new Command('devices').description('Devices of the fleet');
-  noun.addCommand(list()).addCommand(show()).addCommand(label()).addCommand(remove()).addCommand(replace());
+  for (const verb of [list, show, label, importDevices, approve, maintenance, replace, remove]) noun.addCommand(verb());
   noun.addCommand(pin()).addCommand(unpin()).addCommand(why());
   return noun;
 }
@@ -29,11 +31,15 @@ const list = () =>
 
 const row = (device: DeviceView) => ({
   device: device.id,
-  state: device.status === 'revoked' ? 'revoked' : device.online ? 'online' : 'offline',
+  state: stateOf(device),
   profile: device.profile,
   runs: device.slots.map(runs).join(' ') || undefined,
   labels: labelsText(device.labels),
 });
+const stateOf = ({ status, online, maintenance: its }: DeviceView) => {
+  if (status !== 'active') return status;
+  return `${online ? 'online' : 'offline'}${its ? ', in maintenance' : ''}`;
+};
 const runs = ({ slot, reported, assignment }: DeviceSlotView) =>
   `${slot}: ${reported?.release ?? reported?.digest?.slice(0, 12) ?? 'nothing'} (${reported?.state ?? (assignment ? 'assigned' : 'idle')})`;
 
@@ -53,15 +59,7 @@ const show = () =>
     'flotilla devices show lyon-1',
   );
 
-const pathOf = (id: string) => `/api/v1/devices/${encodeURIComponent(id)}`;
 const find = (client: ApiClient, id: string) => known(client, id, client.get(pathOf(id), DeviceView));
-
-/** Of a device that is not there, its likely names. */
-const known = <T>(client: ApiClient, id: string, answer: Promise<T>): Promise<T> =>
-  suggesting(answer, id, {
-    code: 'DEVICE_NOT_FOUND',
-    names: async () => (await client.list('/api/v1/devices', DeviceView)).map((device) => device.id),
-  });
 
 const describe = (device: DeviceView) =>
   [
@@ -74,6 +72,8 @@ const describe = (device: DeviceView) =>
       'hardware class': device.hardwareClass,
       agent: device.agent,
       labels: labelsText(device.labels),
+      groups: device.groups.join(', '),
+      maintenance: device.maintenance && maintenanceText(device.maintenance),
       epoch: `${device.epoch}${device.reportedEpoch === undefined ? '' : `, reported ${device.reportedEpoch}`}`,
       enrolled: device.enrolledAt,
       notes: device.notes.join('; '),
@@ -91,6 +91,9 @@ const describe = (device: DeviceView) =>
       'no slot has an assignment or a report',
     ),
   ].join('\n\n');
+
+const maintenanceText = ({ reason, since, until, actor }: NonNullable<DeviceView['maintenance']>) =>
+  `${reason} (${actor}, since ${since}${until ? `, until ${until}` : ''})`;
 
 const label = () =>
   example(
@@ -116,28 +119,3 @@ async function relabelled(client: ApiClient, id: string, changed: DeviceView['la
     return relabelled(client, id, changed, tries - 1);
   }
 }
-
-const remove = () =>
-  example(
-    new Command('remove')
-      .description('Remove a device: its certificate is revoked, its session dropped')
-      .argument('<device>')
-      .action(async (id: string, _options: unknown, command: Command) => {
-        const client = clientFor(command);
-        await known(client, id, client.delete(pathOf(id)));
-        print(command, { removed: id }, () => `${id} is removed; its certificate is revoked`);
-      }),
-    'flotilla devices remove turin-3',
-  );
-
-const replace = () =>
-  example(
-    new Command('replace')
-      .description('A claim token with which a new board takes over a device: name, labels and history stay')
-      .argument('<device>')
-      .action(async (id: string, _options: unknown, command: Command) => {
-        const client = clientFor(command);
-        print(command, await known(client, id, client.post(`${pathOf(id)}/replacement`, {}, TokenView)), (t) => t.token);
-      }),
-    'flotilla devices replace turin-2',
-  );

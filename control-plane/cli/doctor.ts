@@ -50,6 +50,12 @@ function examineStatus({ version: theirs, broker, leader, devices, rollouts }: S
     finding('leader', leader, 'this control plane leads', 'this one does not lead; rollouts move only where one does'),
     { check: 'devices', ok: true, detail: `${devices.online} of ${devices.total} online` },
     finding(
+      'approval',
+      devices.pending === 0,
+      'no device waits for it',
+      `${devices.pending} waiting (flotilla devices list), each let in by flotilla devices approve DEVICE`,
+    ),
+    finding(
       'rollouts',
       rollouts.paused === 0,
       'none is paused',

@@ -1,5 +1,6 @@
-import { GroupView } from '@flotilla/protocol';
+import { GroupPreview, GroupView } from '@flotilla/protocol';
 import { Command } from 'commander';
+import { calendar } from './calendars.js';
 import { example, facts, print, table } from './output.js';
 import type { ApiClient } from './client.js';
 import { suggesting } from './near-names.js';
@@ -7,7 +8,7 @@ import { clientFor, UsageError } from './settings.js';
 
 export function groups(): Command {
   const noun = new Command('groups').description('Groups of devices: static, or by selector');
-  noun.addCommand(list()).addCommand(show()).addCommand(create()).addCommand(remove());
+  for (const verb of [list, show, preview, create, change, calendar, remove]) noun.addCommand(verb());
   return noun;
 }
 
@@ -19,7 +20,7 @@ const list = () =>
       const found = await clientFor(command).list('/api/v1/groups', GroupView);
       print(command, found, (all) =>
         table(
-          all.map((g) => ({ group: g.name, selector: kindOf(g), members: g.members.length })),
+          all.map((g) => ({ group: g.name, selector: kindOf(g), members: g.size })),
           'no group',
         ),
       );
@@ -49,7 +50,34 @@ const known = <T>(client: ApiClient, name: string, answer: Promise<T>): Promise<
   });
 
 const describe = (group: GroupView) =>
-  facts({ group: group.name, selector: kindOf(group), members: group.members.join(', ') || 'none' });
+  facts({ group: group.name, selector: kindOf(group), members: someText(group), 'reported facts': group.facts.join(', ') });
+
+const someText = ({ size, members }: { size: number; members: readonly string[] }) =>
+  size === 0 ? 'none' : `${members.join(', ')}${size > members.length ? ` and ${size - members.length} more` : ''}`;
+
+const preview = () =>
+  example(
+    new Command('preview')
+      .description('Who would be in a group with this selector; nothing is written')
+      .argument('<selector>')
+      .option('--group <group>', 'compare to this group: who would join, who would leave')
+      .action(async (selector: string, { group }: { group?: string }, command: Command) => {
+        const client = clientFor(command);
+        const body = { selector, ...(group === undefined ? {} : { group }) };
+        const answer = client.post('/api/v1/groups/preview', body, GroupPreview);
+        print(command, await (group === undefined ? answer : known(client, group, answer)), describePreview);
+      }),
+    'flotilla groups preview "site=lyon,agent>=0.1" --group lyon',
+  );
+
+const describePreview = ({ joining, leaving, facts: reported, ...all }: GroupPreview) =>
+  facts({
+    devices: all.size,
+    members: someText(all),
+    joining: joining && someText(joining),
+    leaving: leaving && someText(leaving),
+    'reported facts': reported.join(', '),
+  });
 
 const create = () =>
   example(
@@ -66,6 +94,33 @@ const create = () =>
       }),
     'flotilla groups create upper-cameras --selector "site in (lyon,turin),camera=upper"',
   );
+
+type Change = { selector?: string; devices?: string; add?: string; remove?: string };
+const names = (text: string) => text.split(',').filter(Boolean);
+
+const change = () =>
+  example(
+    new Command('change')
+      .description('Give a group another selector, or other devices')
+      .argument('<group>')
+      .option('--selector <selector>', 'of a group with a selector: the new one')
+      .option('--devices <ids>', 'of a list: all its devices, separated by commas')
+      .option('--add <ids>', 'of a list: more devices')
+      .option('--remove <ids>', 'of a list: devices that leave it')
+      .action(async (name: string, options: Change, command: Command) => {
+        const client = clientFor(command);
+        print(command, await known(client, name, client.patch(pathOf(name), changeOf(options), GroupView)), describe);
+      }),
+    'flotilla groups change upper-cameras --selector "group=lyon,camera=upper"',
+  );
+
+function changeOf({ selector, devices, add, remove: gone }: Change) {
+  const given = [selector, devices, add ?? gone].filter((option) => option !== undefined);
+  if (given.length !== 1) throw new UsageError('give one of --selector, --devices, and --add and --remove');
+  if (selector !== undefined) return { selector };
+  if (devices !== undefined) return { devices: names(devices) };
+  return { add: names(add ?? ''), remove: names(gone ?? '') };
+}
 
 const remove = () =>
   example(

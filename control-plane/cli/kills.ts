@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KillTargetView, KillView } from '@flotilla/protocol';
 import { Command } from 'commander';
-import { ApiError, type ApiClient } from './client.js';
-import { aimText } from './blocks.js';
+import type { ApiClient } from './client.js';
+import { aimText, named } from './blocks.js';
 import { example, facts, print, table } from './output.js';
 import { clientFor, UsageError, wholeNumber } from './settings.js';
 
@@ -58,11 +58,11 @@ const show = () =>
   example(
     new Command('show')
       .description('One kill, live: how many devices have confirmed by what they run, and who was not reached')
-      .argument('<kill>', 'id, or how it begins')
+      .argument('<kill>', 'what was killed (model@1.2.0), or the id or how it begins')
       .option('--devices', 'every device; without it, those that have not confirmed')
       .action(async (id: string, { devices }: { devices?: boolean }, command: Command) => {
         const client = clientFor(command);
-        const found = await findKill(client, id);
+        const found = named(id, await client.list('/api/v1/kills', KillView), 'kill');
         const of = (query: string) => client.list(`/api/v1/kills/${found.id}/targets${query}`, KillTargetView);
         const open = ['failed', 'pending', 'unreached'] as const;
         const targets = devices ? await of('') : (await Promise.all(open.map((state) => of(`?state=${state}`)))).flat();
@@ -70,8 +70,8 @@ const show = () =>
           [describeKill(found), table(targets.map(targetRow), 'every device has confirmed')].join('\n\n'),
         );
       }),
-    'flotilla kills show 3f0c',
-    'flotilla kills show 3f0c --devices',
+    'flotilla kills show product-classifier@1.2.0',
+    'flotilla kills show product-classifier@1.2.0 --devices',
   );
 
 /** `model@1.2.0`, or `model`. */
@@ -80,14 +80,6 @@ function aimOf(text: string): { model: string; version?: string } {
   if (model === '' || version === '' || more.length > 0)
     throw new UsageError(`"${text}" names no release: write model@1.2.0, or the model alone for every version of it`);
   return version === undefined ? { model } : { model, version };
-}
-
-async function findKill(client: ApiClient, id: string): Promise<KillView> {
-  const all = await client.list('/api/v1/kills', KillView);
-  const [found, another] = all.filter((each) => each.id.startsWith(id));
-  if (another) throw new UsageError(`the ids of several kills begin with "${id}": write more of it`);
-  if (found) return found;
-  throw new ApiError('BLOCK_NOT_FOUND', `no kill ${id}; \`flotilla kills list\` names them`);
 }
 
 async function settled(client: ApiClient, killed: KillView, timeoutS: number): Promise<KillView> {

@@ -1,4 +1,5 @@
 import type { RolloutPreview, RolloutView, StageView } from '@flotilla/protocol';
+import { describeCalendars } from './calendars.js';
 import { facts, table } from './output.js';
 
 const ends: readonly RolloutView['phase'][] = [
@@ -24,12 +25,12 @@ export const describeRollout = (rollout: RolloutView): string =>
       phase: `${rollout.phase}${rollout.reason ? ` (${rollout.reason})` : ''}`,
       because: rollout.detail,
     }),
-    table(rollout.stages.map(stageRow), 'no stage'),
+    table(stageRows(rollout.stages), 'no stage'),
     table(rollout.stages.filter((stage) => stage.phase !== 'pending').flatMap(gateRows), 'no gate has evidence yet'),
   ].join('\n\n');
 
 /** Who falls in which stage, and what speaks against the plan. */
-export const describePreview = ({ problems, stages, rejected, leftOut, leastS, mostBytes }: RolloutPreview): string =>
+export const describePreview = ({ problems, stages, rejected, leftOut, leastS, mostBytes, calendars }: RolloutPreview): string =>
   [
     facts({
       plan: problems.length > 0 ? `would be refused: ${problems.join('; ')}` : 'can be created',
@@ -47,6 +48,7 @@ export const describePreview = ({ problems, stages, rejected, leftOut, leastS, m
       })),
       'no stage',
     ),
+    ...(calendars.length > 0 ? [describeCalendars(calendars)] : []),
     ...(rejected.length > 0 ? [table(rejected, '')] : []),
   ].join('\n\n');
 
@@ -66,6 +68,12 @@ function stageRow({ name, phase, counts }: StageView) {
     deferred,
     'rolled back': rolledBack,
   };
+}
+
+/** A column for what is rare only where there is some. */
+function stageRows(stages: readonly StageView[]) {
+  const some = stages.some(({ counts }) => counts.superseded);
+  return stages.map((stage) => ({ ...stageRow(stage), ...(some ? { superseded: stage.counts.superseded ?? 0 } : {}) }));
 }
 
 const gateRows = ({ name, gates }: StageView) =>

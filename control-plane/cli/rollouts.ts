@@ -12,9 +12,14 @@ export function rollouts(): Command {
   const noun = new Command('rollouts').description('Rollouts: a release brought to devices in measured stages');
   noun.addCommand(list()).addCommand(show()).addCommand(watch()).addCommand(plan()).addCommand(create()).addCommand(apply());
   noun.addCommand(
-    commanding('pause', 'Offer nothing more; devices in flight finish', 'flotilla rollouts pause product-classifier-1.2.0'),
+    commanding(
+      'pause',
+      'Offer nothing more; devices in flight finish, or hold where the plan says inFlight: hold',
+      'flotilla rollouts pause product-classifier-1.2.0',
+    ),
   );
   noun.addCommand(word('approve', 'Say yes to its plan as it is')).addCommand(word('reject', 'Say no: it is over'));
+  noun.addCommand(word('withdraw-approval', 'Take back a yes that has not started it'));
   noun.addCommand(resume());
   noun.addCommand(
     commanding(
@@ -161,7 +166,7 @@ const commanding = (type: 'pause' | 'retry' | 'cancel', description: string, lin
     line,
   );
 
-const word = (type: 'approve' | 'reject', description: string) =>
+const word = (type: 'approve' | 'reject' | 'withdraw-approval', description: string) =>
   example(
     new Command(type)
       .description(`${description}; with the token of somebody else than its author`)

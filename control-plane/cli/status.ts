@@ -19,6 +19,8 @@ const describe = (s: StatusView) =>
     broker: `${s.broker.kind}, ${s.broker.connected ? 'connected' : 'not connected'}`,
     leader: s.leader,
     devices: `${s.devices.online} of ${s.devices.total} online`,
+    'in maintenance': s.devices.maintenance || undefined,
+    'to be approved': s.devices.pending || undefined,
     releases: s.releases,
     rollouts: `${s.rollouts.running} running, ${s.rollouts.paused} paused`,
     blocked:

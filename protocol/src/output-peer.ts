@@ -3,7 +3,16 @@ import { z } from 'zod';
 export const text = z.string().min(1).max(1024);
 /** File that holds a secret; the secret itself stands in no configuration. */
 export const secretFile = text;
-export const brokerUrl = z.url({ protocol: /^(mqtts?|wss?)$/, error: 'must be a URL such as mqtt://127.0.0.1:1883' }).max(1024);
+/** What a URL has before its host would be shown with it, in status and logs. */
+const hasNoPassword = (url: string) => !/^[a-z]+:\/\/[^/?#]*@/i.test(url);
+export const withoutPassword = [
+  hasNoPassword,
+  'must hold no name and password: they stand in keys and files of their own',
+] as const;
+export const brokerUrl = z
+  .url({ protocol: /^(mqtts?|wss?)$/, error: 'must be a URL such as mqtt://127.0.0.1:1883' })
+  .max(1024)
+  .refine(...withoutPassword);
 /** One segment of a topic. */
 export const segment = z.string().regex(/^[^+#/]{1,128}$/, 'must be 1 to 128 characters without "+", "#" and "/"');
 /** A topic to publish on; `{device}` and `{slot}` stand for their names. */

@@ -1,9 +1,12 @@
 import { z } from 'zod';
-import { secretFile, text } from './output-peer.js';
+import { secretFile, text, withoutPassword } from './output-peer.js';
 
 /** Each value by HTTP POST. */
 export const WebhookOutput = z.strictObject({
-  url: z.url({ protocol: /^https?$/, error: 'must be a URL such as https://mes.example/predictions' }).max(1024),
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be a URL such as https://mes.example/predictions' })
+    .max(1024)
+    .refine(...withoutPassword),
   /** Signs what is sent. */
   secretFile: secretFile.optional(),
   /** Whom to trust, where it isn't the system's authorities. */

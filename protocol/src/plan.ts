@@ -59,6 +59,8 @@ export const PlanSuccess = z.strictObject({
 /** Whose word it takes: so many people other than the one who made the plan, before it starts and before the stages named. */
 export const PlanApproval = z.strictObject({
   count: z.int().min(1).max(10).default(1),
+  /** Only of people with this role. */
+  from: z.enum(['operator', 'approver']).optional(),
   start: z.boolean().default(true),
   stages: z.array(stageName).max(32).default([]),
 });
@@ -129,6 +131,8 @@ const shape = {
   inFlight: z.enum(['finish', 'hold']).optional(),
   /** Ends what other rollouts still do to these devices in this slot, instead of being refused. */
   supersede: z.boolean().default(false),
+  /** Goes on after it is complete: devices that come to belong to its target later are offered the release, too. */
+  continuous: z.boolean().optional(),
   onBreach: z.enum(['pause', 'roll-back']).default('roll-back'),
   rollBack: PlanRollBack.optional(),
 };

@@ -31,7 +31,12 @@ const common = {
   constants: z.array(Constant).min(1).max(32).optional(),
   recurrent: z.array(Recurrent).min(1).max(32).optional(),
   requires: z
-    .strictObject({ agent: z.string().max(100).optional(), memoryMb: z.number().min(1).max(1_000_000).optional() })
+    .strictObject({
+      agent: z.string().max(100).optional(),
+      memoryMb: z.number().min(1).max(1_000_000).optional(),
+      /** Range of versions: a slot that runs another version of the model must be brought to one of these first. */
+      from: z.string().max(100).optional(),
+    })
     .default({}),
   golden: z
     .strictObject({

@@ -3,8 +3,8 @@ import { check, total } from '../fleet-sim/checker.js';
 import type { FloodReport } from '../fleet-sim/fleet-main.js';
 import { FleetProcess } from '../fleet-sim/fleet-process.js';
 import { ServerProcess } from '../fleet-sim/server-process.js';
-import type { BrokerKind } from '../fleet-sim/simulation-server.js';
 import type { BareUnnestQuestion, BareUnnestRun } from './bare-unnest-main.js';
+import { brokerOf } from './broker-flag.js';
 import { Child } from './child.js';
 import type { Flags } from './flags.js';
 import type { Bench, Figure } from './main.js';
@@ -29,7 +29,7 @@ export const ingest: Bench = {
       const settings = { device: { windowS: 3600, uploadS: 3600, heartbeatS: 60 } };
       const identity = await server.start(broker, devices, settings);
       const digest = await server.release('1.0.0');
-      await fleet.make(identity);
+      await fleet.make(identity, { records: false });
       await fleet.join(joinPerS, 60_000);
       await server.assign('product-classifier@1.0.0', slot);
       await fleet.reported(digest, 60_000);
@@ -94,12 +94,6 @@ async function path({ fleet }: Parts, ms: number): Promise<Round> {
   await fleet.dry();
   await fleet.drain(30_000);
   return { pointsPerS: report.points / seconds, windowsPerS: report.windows / seconds, latenciesMs: report.latenciesMs };
-}
-
-function brokerOf(flags: Flags): BrokerKind {
-  const given = flags.value('broker') ?? 'aedes';
-  if (given === 'aedes' || given === 'mosquitto') return given;
-  throw new Error(`--broker is "${given}", expected aedes or mosquitto`);
 }
 
 const fixed = (value: number) => value.toFixed(0);

@@ -1,9 +1,12 @@
 import { cpus, totalmem } from 'node:os';
 import { Flags } from './flags.js';
+import { fleetSim } from './fleet-sim.js';
 import { footprint } from './footprint.js';
 import { ingest } from './ingest.js';
+import { killSwitch } from './kill-switch.js';
 import { pipeline } from './pipeline.js';
 import { predict } from './predict.js';
+import { rollout } from './rollout.js';
 import { swap } from './swap.js';
 
 /** `reach`: the number to reach, where the design names one; `interval`: where the true median lies in 95 of 100 cases. */
@@ -13,7 +16,16 @@ export type Skipped = { skipped: string };
 export type Figure = Measured | Skipped;
 export type Bench = { about: string; run: (log: (line: string) => void, flags: Flags) => Promise<Record<string, Figure>> };
 
-const benches: Record<string, Bench> = { footprint, ingest, pipeline, predict, swap };
+const benches: Record<string, Bench> = {
+  'fleet-sim': fleetSim,
+  footprint,
+  ingest,
+  'kill-switch': killSwitch,
+  pipeline,
+  predict,
+  rollout,
+  swap,
+};
 
 const [name = '', ...given] = process.argv.slice(2);
 const flags = new Flags(given);

@@ -4,6 +4,8 @@ import type { EventRecord, TelemetryRecord } from '@flotilla/protocol';
 import type { RecordStore } from './memory-store.js';
 
 type AsOutbox = Pick<Outbox, 'state' | 'append' | 'nextBatch' | 'ack' | 'sendAgain' | 'startNewStream' | 'onChange' | 'close'>;
+/** As the real one's. */
+const groupCommitMs = 50;
 const limits = { maxBytes: 192 * 1024, maxRecords: 1000 };
 
 /** What the supervisor sees of its outbox, on the fleet's one thread instead of a thread for each. */
@@ -33,10 +35,10 @@ export class DeviceOutbox implements AsOutbox {
     this.#store.append(records.map((record): NewRecord => ({ class: classOf(record), body: JSON.stringify(record) })));
     if (this.#told) return;
     this.#told = true;
-    setImmediate(() => {
+    setTimeout(() => {
       this.#told = false;
       this.#onChange();
-    });
+    }, groupCommitMs);
   }
 
   async nextBatch(recordClass: RecordClass): Promise<OutboxBatch | undefined> {

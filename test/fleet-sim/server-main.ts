@@ -1,7 +1,10 @@
 import { Counters } from '@flotilla/control-plane/platform/counters';
+import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
+import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
+import { RolloutId } from '@flotilla/protocol';
 import { DataSource } from 'typeorm';
 import { answerParent } from '../bench/child.js';
-import type { Settings } from '../support/control-plane.js';
+import type { Settings, TestControlPlane } from '../support/control-plane.js';
 import { pushed, aRelease, digestOfRelease } from '../support/releases.js';
 import { deviceNames, enrolInBulk } from './bulk-enrolment.js';
 import { startServer, type BrokerKind, type SimulationServer } from './simulation-server.js';
@@ -13,6 +16,9 @@ export type ServerQuestion =
   | { api: { method: string; path: string; body?: unknown } }
   | { sql: string; values?: unknown[] }
   | { look: 'use' | 'database' }
+  /** Looks at one rollout so often, with nobody else doing it. */
+  | { tick: string; times: number }
+  | { crowd: true }
   | { stop: true };
 export type ServerUse = {
   pid: number;
@@ -31,6 +37,8 @@ answerParent<ServerQuestion>(async (question) => {
   const db = controlPlane.app.get(DataSource);
   if ('release' in question) return digestOfRelease(await pushed(controlPlane, aRelease(question.release)));
   if ('api' in question) return controlPlane.api(question.api.method, question.api.path, question.api.body);
+  if ('crowd' in question) return server!.crowd;
+  if ('tick' in question) return tick(controlPlane, question);
   if ('sql' in question) return db.query(question.sql, question.values);
   return question.look === 'use' ? use(brokerPid) : (db.options as { url: string }).url;
 });
@@ -38,6 +46,21 @@ answerParent<ServerQuestion>(async (question) => {
 async function start({ broker, settings, prefix, devices }: Extract<ServerQuestion, { start: object }>['start']) {
   server = await startServer(broker, settings, deviceNames(prefix, devices));
   return enrolInBulk(server.controlPlane, prefix, devices);
+}
+
+/** Milliseconds of each look. */
+async function tick(
+  { app }: TestControlPlane,
+  { tick: id, times }: Extract<ServerQuestion, { tick: string }>,
+): Promise<number[]> {
+  await app.get(RolloutConductor).onApplicationShutdown();
+  const taken: number[] = [];
+  for (let i = 0; i < times; i++) {
+    const from = performance.now();
+    await app.get(RolloutMachine).tick(RolloutId.parse(id), async () => {});
+    taken.push(performance.now() - from);
+  }
+  return taken;
 }
 
 function use(brokerPid: number | undefined): ServerUse {

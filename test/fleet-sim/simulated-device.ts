@@ -30,6 +30,8 @@ export interface DeviceParts {
   readonly pace: Pace;
   readonly modelOf: (digest: Digest) => SimulatedModel;
   readonly maxRecords: number;
+  /** Windows and vitals by the clock; else only when asked for. */
+  readonly records: boolean;
   /** The agent's own outbox, or another one; in memory where absent. */
   readonly openStore?: ((identity: DeviceIdentity, now: () => number) => RecordStore) | undefined;
   /** The device's clock is so far from the right time, and so much too fast or slow. */
@@ -123,6 +125,11 @@ export class SimulatedDevice {
     this.#acknowledged = listener;
   }
 
+  /** As when its network goes for a moment. */
+  cut(): void {
+    this.#link.cut();
+  }
+
   async stop(): Promise<void> {
     this.recorder.stop();
     for (const slot of this.#slots.values()) slot.stop();
@@ -202,7 +209,7 @@ export class SimulatedDevice {
   #obey({ slots, config }: DesiredState): void {
     for (const desired of slots) this.#slotNamed(desired.slot).want(desired);
     for (const [name, slot] of this.#slots) if (!slots.some((desired) => desired.slot === name)) slot.want(undefined);
-    this.recorder.every(config.windowS);
+    if (this.#parts.records) this.recorder.every(config.windowS);
     this.uplink.uploadEvery(config.uploadS);
     this.#session.heartbeatEvery(config.heartbeatS);
   }

@@ -15,6 +15,8 @@ export interface FleetOptions {
   /** Of releases by digest; the others behave as usual. */
   readonly behaviours?: Readonly<Record<string, Behaviour>>;
   readonly maxRecords?: number;
+  /** Windows and vitals by the clock (the default); else only when asked for. */
+  readonly records?: boolean;
   readonly clockOf?: (i: number) => { aheadMs: number; rate: number };
   readonly openStore?: (identity: DeviceIdentity, now: () => number) => RecordStore;
   readonly backoff?: { baseMs: number; capMs: number };
@@ -37,7 +39,7 @@ export class SimulatedFleet {
 
   constructor(identity: FleetIdentity, options: FleetOptions = {}) {
     this.#options = options;
-    const { seed = 1, pace, maxRecords = 20_000, clockOf, openStore, backoff } = options;
+    const { seed = 1, pace, maxRecords = 20_000, records = true, clockOf, openStore, backoff } = options;
     this.devices = identity.devices.map(
       (own, i) =>
         new SimulatedDevice({
@@ -47,6 +49,7 @@ export class SimulatedFleet {
           pace: { ...usualPace, ...pace },
           modelOf: (digest) => this.#modelOf(digest),
           maxRecords,
+          records,
           openStore,
           clock: clockOf?.(i),
           backoff,

@@ -16,7 +16,7 @@ export interface Pace {
   /** Between the runner's heartbeats while it is on probation. */
   readonly beatMs: number;
 }
-export const usualPace: Pace = { downloadMs: 0, preflightMs: 0, activateMs: 0, beatMs: 50 };
+export const usualPace: Pace = { downloadMs: 0, preflightMs: 0, activateMs: 0, beatMs: 10 };
 
 export interface SlotParts {
   readonly name: SlotName;
@@ -125,7 +125,9 @@ export class SimulatedSlot {
     let errors = 0;
     clearInterval(this.#beat);
     this.#beat = setInterval(() => {
-      for (let i = 0; i < perBeat; i++) this.#random() < share ? errors++ : ok++;
+      for (let i = 0; i < perBeat; i++)
+        if (this.#random() < share) errors++;
+        else ok++;
       const consecutiveErrors = share >= 1 ? errors : 0;
       this.#slot.dispatch({ type: 'heartbeat', run, at: this.#parts.now(), ok, errors, consecutiveErrors });
       const { update } = this.#slot.state;

@@ -1,3 +1,4 @@
+import { pbkdf2Sync, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,10 +12,14 @@ import { administrator, startMosquitto, stopProcess, type Mosquitto } from '../s
 import { aControlPlane, type Settings, type TestControlPlane } from '../support/control-plane.js';
 
 export type BrokerKind = 'aedes' | 'mosquitto';
+/** Speaks for every device: a role for benches, which no control plane ever grants. */
+export type CrowdLogin = { url: string; username: string; password: string };
 export interface SimulationServer {
   readonly controlPlane: TestControlPlane;
   /** The broker's process, where it is not a child of the control plane. */
   readonly brokerPid: number | undefined;
+  /** Only Mosquitto can be told of such a one. */
+  readonly crowd: CrowdLogin | undefined;
   stop(): Promise<void>;
 }
 
@@ -22,12 +27,13 @@ export interface SimulationServer {
 export async function startServer(kind: BrokerKind, settings: Settings, devices: readonly string[]): Promise<SimulationServer> {
   if (kind === 'aedes') {
     const controlPlane = await aControlPlane(settings);
-    return { controlPlane, brokerPid: undefined, stop: () => controlPlane.stop() };
+    return { controlPlane, brokerPid: undefined, crowd: undefined, stop: () => controlPlane.stop() };
   }
   const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-'));
   await makeSecrets(dataDir);
+  const password = randomBytes(24).toString('hex');
   const mosquitto = await startMosquitto(dataDir, (config) => {
-    admitAll(join(dataDir, 'dynamic-security.json'), devices);
+    admitAll(join(dataDir, 'dynamic-security.json'), devices, password);
     return config;
   });
   const mqtt = {
@@ -35,10 +41,11 @@ export async function startServer(kind: BrokerKind, settings: Settings, devices:
     publicUrl: `mqtts://localhost:${mosquitto.devicePort}`,
     dynsec: administrator,
   };
-  return withMosquitto(mosquitto, { ...settings, dataDir, mqtt });
+  const crowd = { url: mqtt.url, username: crowdName, password };
+  return withMosquitto(mosquitto, crowd, { ...settings, dataDir, mqtt });
 }
 
-async function withMosquitto(mosquitto: Mosquitto, settings: Settings): Promise<SimulationServer> {
+async function withMosquitto(mosquitto: Mosquitto, crowd: CrowdLogin, settings: Settings): Promise<SimulationServer> {
   const end = async () => {
     await stopProcess(mosquitto.process);
     await rm(settings.dataDir!, { recursive: true, force: true });
@@ -49,7 +56,7 @@ async function withMosquitto(mosquitto: Mosquitto, settings: Settings): Promise<
       await controlPlane.stop();
       await end();
     };
-    return { controlPlane, brokerPid: mosquitto.process.pid, stop };
+    return { controlPlane, brokerPid: mosquitto.process.pid, crowd, stop };
   } catch (error) {
     await end();
     throw error;
@@ -67,7 +74,7 @@ async function makeSecrets(dataDir: string): Promise<void> {
 type Rule = { acltype: string; topic: string; priority: number; allow: boolean };
 type DynamicSecurity = { clients: object[]; roles: { rolename: string; acls: Rule[] }[] };
 
-function admitAll(path: string, devices: readonly string[]): void {
+function admitAll(path: string, devices: readonly string[], password: string): void {
   const config = JSON.parse(readFileSync(path, 'utf8')) as DynamicSecurity;
   for (const name of devices) {
     const device = DeviceId.parse(name);
@@ -75,7 +82,18 @@ function admitAll(path: string, devices: readonly string[]): void {
     config.roles.push({ rolename, acls: rulesOf(device) });
     config.clients.push({ username: device, roles: [{ rolename }] });
   }
+  config.roles.push({ rolename: crowdName, acls: crowdRules });
+  config.clients.push({ username: crowdName, ...hashed(password), roles: [{ rolename: crowdName }] });
   writeFileSync(path, JSON.stringify(config));
+}
+
+const crowdName = 'bench-crowd';
+const iterations = 101;
+/** As Mosquitto 2 keeps passwords. */
+function hashed(password: string): { password: string; salt: string; iterations: number } {
+  const salt = randomBytes(12);
+  const hash = pbkdf2Sync(password, salt, iterations, 64, 'sha512');
+  return { password: hash.toString('base64'), salt: salt.toString('base64'), iterations };
 }
 
 const tenant = TenantId.parse('default');
@@ -84,3 +102,4 @@ const rulesOf = (device: DeviceId): Rule[] => [
   ...downKinds.map((kind) => rule('subscribeLiteral', downTopic(tenant, device, kind))),
 ];
 const rule = (acltype: string, topic: string): Rule => ({ acltype, topic, priority: 0, allow: true });
+const crowdRules: Rule[] = [rule('publishClientSend', 'fl/v1/default/+/up/#'), rule('subscribePattern', 'fl/v1/default/+/dn/#')];

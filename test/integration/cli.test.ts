@@ -5,11 +5,14 @@ import { program } from '@flotilla/control-plane/cli/program';
 import { pushRelease } from '@flotilla/control-plane/cli/push-release';
 import { ApiClient } from '@flotilla/control-plane/cli/client';
 import { version } from '@flotilla/control-plane/cli/settings';
+import { DevicesService } from '@flotilla/control-plane/fleet/devices.service';
 import { type DeviceView, RolloutPlan, RolloutView } from '@flotilla/protocol';
+import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { aShell, checkout, examplesOf, leaves } from '../support/command-line.js';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import { aNewDevice } from '../support/fleet.js';
 import { ObedientFleet } from '../support/obedient-fleet.js';
 import { until } from '../support/until.js';
 
@@ -48,8 +51,14 @@ const inPhase = async (...phases: RolloutView['phase'][]) => (await rollouts()).
 async function quiet(): Promise<void> {
   for (const { id } of await inPhase('running', 'paused', 'awaiting-approval')) await command(id, 'cancel');
   await until(async () => (await inPhase('rolling-back')).length === 0, 'no rollout is taken back any more');
+  for (const { id } of (await cp.api('GET', 'blocks')).body.items) await cp.api('POST', `blocks/${id}/lift`, { reason: 'over' });
+  await cp.api('DELETE', pinned);
   fleet.inferOnceCommitted(250);
-  await cp.api('POST', 'assignments', { release: 'product-classifier@1.0.0', slot: plan.slot, target: plan.target });
+  await runsEverywhere('product-classifier@1.0.0');
+}
+
+async function runsEverywhere(release: string): Promise<void> {
+  await cp.api('POST', 'assignments', { release, slot: plan.slot, target: plan.target });
   await until(async () => {
     const { items } = (await cp.api('GET', 'devices')).body;
     // An epoch is reported when it is heard of, which is before it is done.
@@ -57,7 +66,7 @@ async function quiet(): Promise<void> {
       ({ epoch, reportedEpoch, slots }: DeviceView) =>
         reportedEpoch === epoch && slots.every((s) => s.reported?.committed === s.assignment?.digest),
     );
-  }, 'every device is on the old release');
+  }, `every device is on ${release}`);
 }
 
 /** A rollout whose first stage waits for its evidence: it would go on waiting until the stage's deadline. */
@@ -84,6 +93,14 @@ async function asked(): Promise<void> {
   expect(await response.json()).toMatchObject({ phase: 'awaiting-approval' });
 }
 
+const pinned = 'devices/lyon-2/slots/inspection/pin';
+const pin = () => cp.api('PUT', pinned, { release: 'product-classifier@1.0.0', reason: 'certified' });
+const onTheNewRelease = () => quiet().then(() => runsEverywhere('product-classifier@1.2.0'));
+const killed = async () => {
+  await onTheNewRelease();
+  await cp.api('POST', 'kills', { model: 'product-classifier', version: '1.2.0', reason: 'it bites' });
+};
+
 const someRollout = async () => (await rollouts()).length > 0 || underWay();
 
 const inShell = (name: string) => join(shell.dir, name);
@@ -98,6 +115,20 @@ const aConfiguration = async (minScore = 0.5) => {
 
 /** What must be so before a command is typed. */
 const before: Readonly<Record<string, () => Promise<unknown>>> = {
+  'devices pin': quiet,
+  'devices unpin': () => quiet().then(pin),
+  'devices why': killed,
+  kill: onTheNewRelease,
+  'kills list': killed,
+  'kills show': killed,
+  'blocks list': killed,
+  'blocks lift': killed,
+  'devices approve': async () => {
+    const waiting = aNewDevice('lyon-7');
+    if ((await cp.api('GET', 'devices/lyon-7')).status !== 200)
+      await cp.app.get(DataSource).transaction((tx) => cp.app.get(DevicesService).enrol(tx, waiting, { approval: true }));
+  },
+  'groups change': () => cp.api('POST', 'groups', { name: 'upper-cameras', selector: 'camera=upper' }),
   'groups create': () => cp.api('DELETE', 'groups/upper-cameras'),
   'groups remove': () => cp.api('POST', 'groups', { name: 'turin', selector: 'site=turin' }),
   'rollouts list': someRollout,
@@ -112,6 +143,7 @@ const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'rollouts retry': () => underWay(),
   'rollouts approve': asked,
   'rollouts reject': asked,
+  'rollouts withdraw-approval': asked,
   'operators create': forgetAnn,
   'operators remove': () => forgetAnn().then(() => cp.api('POST', 'operators', { name: 'ann' })),
   'rollouts cancel': () => underWay(),
@@ -125,7 +157,7 @@ const before: Readonly<Record<string, () => Promise<unknown>>> = {
 };
 
 const commands = [...leaves()];
-const last = ['devices replace', 'devices remove', 'groups remove'];
+const last = ['devices approve', 'devices replace', 'devices remove', 'groups remove'];
 const inOrder = commands.toSorted(([a], [b]) => last.indexOf(a) - last.indexOf(b));
 
 describe('the command line', () => {

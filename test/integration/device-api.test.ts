@@ -179,7 +179,7 @@ describe('certificates', () => {
     expect(await enrol(device.token, {}, device.key)).toMatchObject({ status: 403, body: { code: 'CLAIM_REFUSED' } });
     expect(await enrol(await aToken(), { name: device.device }, device.key)).toMatchObject({
       status: 403,
-      body: { code: 'CLAIM_REFUSED', detail: expect.stringContaining('delete the agent') },
+      body: { code: 'CLAIM_REFUSED', detail: expect.stringContaining('remove the folder "identity"') },
     });
     // Its name is free; that lets none of its certificates in.
     expect((await enrol(await aToken(), { name: device.device })).status).toBe(200);
@@ -187,6 +187,19 @@ describe('certificates', () => {
       expect((await ask('artifacts/' + 'a'.repeat(64), { ...device.tls, cert })).body.code).toBe('DEVICE_REVOKED');
       await expect(connectClient(device.mqttUrl, { ...device.tls, cert, clientId: device.device })).rejects.toThrow();
     }
+  });
+
+  test('a token that asks for approval lets the device enrol and renew, and nothing more', async () => {
+    const token = await aToken({ name: 'oven-9', approval: 'required' });
+    const key = await makeKeyRequest();
+    const { body } = await enrol(token, {}, key);
+    const tls = { key: key.key, cert: body.certificate, ca: body.ca };
+    expect((await at.api('GET', 'devices/oven-9')).body.status).toBe('pending');
+    expect((await enrol(token, {}, key)).body.device).toBe('oven-9');
+    expect((await ask('renew', { ...tls, method: 'POST', body: { v: 1, csr: key.csr } })).status).toBe(200);
+    expect(await ask('artifacts/' + 'a'.repeat(64), tls)).toMatchObject({ status: 403, body: { code: 'DEVICE_PENDING' } });
+    expect((await at.api('POST', 'devices/oven-9/approval')).body.status).toBe('active');
+    expect((await ask('artifacts/' + 'a'.repeat(64), tls)).body.code).toBe('ARTIFACT_NOT_FOUND');
   });
 
   test('a replacement token puts another board in the place of one', async () => {

@@ -65,6 +65,16 @@ describe('a kill', () => {
     });
   });
 
+  it('on a group of devices that report something is refused: they would leave it', async () => {
+    await cp.api('POST', 'groups', { name: 'on-the-new-one', selector: 'release=product-classifier@1.1.0' });
+    await cp.api('POST', 'groups', { name: 'around-it', selector: 'group=on-the-new-one' });
+    const body = { model: 'product-classifier', version: '1.1.0', group: 'around-it', reason: 'a test' };
+    expect((await cp.api('POST', 'kills', body)).body).toMatchObject({
+      code: 'INVALID_REQUEST',
+      detail: expect.stringContaining('changes with what devices report (release)'),
+    });
+  });
+
   it('on a group leaves the other devices alone', async () => {
     const { name, devices } = await rig.aFleet(2);
     await rig.rolledOut(name, devices, v1);
@@ -73,6 +83,7 @@ describe('a kill', () => {
     await rig.kill('product-classifier@1.1.0', { group: `g-${name}` });
     expect(await rig.assignedNames(devices)).toEqual([v0, v1]);
     expect((await cp.api('DELETE', `groups/g-${name}`)).body).toMatchObject({ code: 'GROUP_IN_USE' });
+    expect((await cp.api('PATCH', `groups/g-${name}`, { selector: 'bad=none' })).body).toMatchObject({ code: 'GROUP_IN_USE' });
     // Who joins the group later is not offered it any more.
     await cp.api('PUT', `devices/${devices[1]}/labels`, { labels: { fleet: name, bad: 'light' } });
     const { body } = await cp.api('POST', 'assignments', { release: v1, slot, devices: [devices[1]] });

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { aLog, eventually } from '@flotilla/agent/fixtures/eventually';
-import { FedPort } from '@flotilla/agent/gateway/fixtures/fed-port';
+import { FedPort } from '@flotilla/agent/gateway/fixtures/ports';
 import { Folders } from '@flotilla/agent/gateway/fixtures/folders';
 import { openOutput } from '@flotilla/agent/gateway/outputs/open';
 import type { Output } from '@flotilla/agent/gateway/outputs/output';
@@ -30,7 +30,7 @@ describeWith('mosquitto', 'an MQTT output', () => {
     port = await freePort();
     broker = await aBroker();
     fed = new FedPort();
-    open.push(() => fed.close());
+    open.push(() => fed.port.close());
   });
   afterEach(async () => {
     for (const close of open.splice(0).toReversed()) await close();
@@ -77,7 +77,7 @@ describeWith('mosquitto', 'an MQTT output', () => {
     const reader = await aReader('factory/#');
     await eventually(() => reader.last(topic)['quality'] === 'stale');
     fed.tell({ release: 'm@1.0.0', swaps: 1 });
-    fed.give({ top: [{ label: 'cat', index: 3, score: 0.9 }] });
+    fed.publish({ top: [{ label: 'cat', index: 3, score: 0.9 }] });
     await eventually(() => reader.readings().length === 3);
     expect(reader.last(topic)).toMatchObject({ quality: 'good', label: 'cat', historical: false, prediction: { id: 'p' } });
     expect(reader.last(`${topic}/status`)).toMatchObject({
@@ -95,7 +95,7 @@ describeWith('mosquitto', 'an MQTT output', () => {
     const output = await begin();
     await isRunning(output);
     const reader = await aReader(topic);
-    const flow = setInterval(() => fed.give(), 2);
+    const flow = setInterval(() => fed.publish(), 2);
     open.push(() => clearInterval(flow));
     await eventually(() => reader.readings().length > 100);
     await broker.stop();
@@ -109,7 +109,7 @@ describeWith('mosquitto', 'an MQTT output', () => {
     clearInterval(flow);
     await eventually(() => output.status.queued === 0 && reader.last(topic).sequence === fed.port.latest.sequence);
     const sequences = new Set(reader.readings().map(({ sequence }) => sequence));
-    expect(sequences).toEqual(new Set(Array.from({ length: fed.port.latest.sequence + 1 }, (_, n) => n)));
+    expect(sequences).toEqual(new Set(Array.from({ length: fed.port.latest.sequence }, (_, n) => n + 1)));
     const waited = reader.readings().filter(({ sequence }) => sequence > before && sequence < before + 100);
     expect(waited.every(({ historical }) => historical === true)).toBe(true);
     expect(output.status.dropped).toBe(0);
@@ -118,11 +118,11 @@ describeWith('mosquitto', 'an MQTT output', () => {
   it('leaves nothing behind that looks fresh', async () => {
     const output = await begin();
     await isRunning(output);
-    fed.give();
+    fed.publish();
     await output.stop('shutdown');
     const reader = await aReader('factory/#');
     await eventually(() => reader.heard.length === 2);
-    expect(reader.last(topic)).toMatchObject({ quality: 'stale', reason: 'the gateway was stopped', sequence: 1 });
+    expect(reader.last(topic)).toMatchObject({ quality: 'stale', reason: 'the gateway was stopped', sequence: 2 });
     expect(reader.last(`${topic}/status`)).toMatchObject({ state: 'offline', reason: 'the gateway was stopped' });
   });
 
@@ -142,8 +142,8 @@ describeWith('mosquitto', 'an MQTT output', () => {
     const at = (object: string) => `ha/sensor/flotilla-press-1-inspection/${object}/config`;
     await eventually(() => reader.heard.length === 5);
     expect(reader.heard.every(({ retain }) => retain)).toBe(true);
-    fed.give({ values: [{ name: 'width', value: 2.5, unit: 'mm' }] });
-    fed.give({ values: [{ name: 'width', value: 2.6, unit: 'mm' }] });
+    fed.publish({ values: [{ name: 'width', value: 2.5, unit: 'mm' }] });
+    fed.publish({ values: [{ name: 'width', value: 2.6, unit: 'mm' }] });
     await eventually(() => reader.heard.length === 6);
     expect(reader.last(at('value-width'))).toMatchObject({ unit_of_measurement: 'mm', state_topic: topic });
     await output.stop('removed');
@@ -180,7 +180,7 @@ describeWith('mosquitto', 'an MQTT output', () => {
     const { port: deafPort } = deaf.address() as { port: number };
     const output = await begin({ url: `mqtt://127.0.0.1:${deafPort}` });
     await isRunning(output);
-    for (let n = 0; n < 12_000; n++) fed.give();
+    for (let n = 0; n < 12_000; n++) fed.publish();
     expect(output.status.queued).toBeLessThanOrEqual(10_016);
     expect(output.status.dropped! + output.status.queued!).toBe(12_001);
   });

@@ -90,6 +90,21 @@ describe('a window of the plan', () => {
     expect((await rig.offered(devices)).length).toBe(1);
   });
 
+  it('Given a device that waits for its window, When the same release is assigned by hand, or by an emergency, Then it waits no longer', async () => {
+    const { name, devices } = await rig.aFleet(2);
+    const { id } = await rig.started(rig.plan(name, { stages: all, windows: { activate: nights } }));
+    await look(id, at(12));
+    const waits = { after: at(22).getTime() };
+    expect(await Promise.all(devices.map(activateOf))).toEqual([waits, waits]);
+    const { epoch } = await rig.show(devices[0]!);
+    const byHand = { release: 'product-classifier@1.1.0', slot, devices: [devices[0]] };
+    expect((await cp.api('POST', 'assignments', byHand)).status).toBe(200);
+    expect((await rig.show(devices[0]!)).epoch).toBeGreaterThan(epoch);
+    expect(await Promise.all(devices.map(activateOf))).toEqual([undefined, waits]);
+    await rig.started(rig.plan(name, { name: `${name}-now`, stages: all, supersede: true }));
+    expect(await Promise.all(devices.map(activateOf))).toEqual([undefined, undefined]);
+  });
+
   it('Given a plan whose windows never open, When it is made, Then it is refused', async () => {
     const { name } = await rig.aFleet(1);
     const never = rig.plan(name, { stages: all, windows: { activate: { cron: '0 0 30 2 *', duration: '1h' } } });
@@ -115,6 +130,19 @@ describe('a calendar of a group', () => {
     });
     await look(id, at(22));
     expect(await rig.offered(devices)).toEqual(lyon);
+  });
+
+  it('Given a group by selector, When a device is labelled into it, Then its calendar holds for that device at once', async () => {
+    const { name, devices } = await rig.aFleet(2);
+    expect((await cp.api('POST', 'groups', { name, selector: `fleet=${name},line=night` })).status).toBe(201);
+    await cp.api('PUT', `groups/${name}/calendar`, { windows: { download: nights } });
+    await cp.api('PUT', `devices/${devices[0]}/labels`, { labels: { fleet: name, line: 'night' } });
+    const { id } = await rig.started(rig.plan(name, { stages: all, pace: { maxInFlight: 9 } }));
+    await look(id, at(12));
+    expect(await rig.offered(devices)).toEqual([devices[1]]);
+    await cp.api('PUT', `devices/${devices[0]}/labels`, { labels: { fleet: name } });
+    await look(id, at(13));
+    expect(await rig.offered(devices)).toEqual(devices);
   });
 
   it('Given a blackout, When an emergency overrides it, Then its devices are offered the release all the same', async () => {

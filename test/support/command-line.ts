@@ -58,7 +58,8 @@ export async function aShell(controlPlane: TestControlPlane, plan = (example: st
   await symlink(join(checkout, 'test'), join(dir, 'test'));
   const example = await readFile(join(checkout, 'deploy/examples/rollout.yaml'), 'utf8');
   await writeFile(join(dir, 'deploy/examples/rollout.yaml'), plan(example));
-  await copyFile(join(checkout, 'deploy/examples/gateway.yaml'), join(dir, 'deploy/examples/gateway.yaml'));
+  for (const name of ['gateway.yaml', 'devices.csv', 'calendar.yaml'])
+    await copyFile(join(checkout, 'deploy/examples', name), join(dir, 'deploy/examples', name));
   const bin = join(dir, 'bin/flotilla');
   await writeFile(bin, `#!/bin/sh\nexec '${process.execPath}' '${join(checkout, 'control-plane/bin/flotilla.js')}' "$@"\n`);
   await chmod(bin, 0o755);

@@ -64,6 +64,7 @@ export class ObedientFleet {
 
   async #take(device: FakeDevice, { epoch, slots, config }: DesiredState): Promise<void> {
     const fresh = slots.filter(({ deployment }) => !device.slots.some((slot) => slot.deployment === deployment));
+    const gone = device.slots.filter(({ slot }) => !slots.some((wanted) => wanted.slot === slot));
     device.epoch = epoch;
     device.desiredHash = digestOf({ slots, config });
     device.slots = slots.map(({ slot, deployment, manifestDigest: digest }) => ({
@@ -74,6 +75,9 @@ export class ObedientFleet {
       state: 'committed',
     }));
     for (const slot of fresh) this.#report(device, slot);
+    for (const { slot, deployment, digest } of gone)
+      if (deployment && digest)
+        device.keep('event', anUpdate(device.boot, { slot, deployment, digest, committed: undefined, state: 'idle' }));
     await device.send();
     await device.heartbeat();
   }

@@ -19,7 +19,9 @@ const probes = {
   /** With what the Python engine needs. */
   python: () => spawnSync(pythonProgram, ['-c', 'import numpy, onnxruntime']).status === 0,
   /** Python with the clients of test/peers/requirements.txt. */
-  peers: () => spawnSync(pythonProgram, ['-c', 'import pymodbus, asyncua, paho.mqtt, google.protobuf']).status === 0,
+  peers: () =>
+    spawnSync(pythonProgram, ['-c', 'import pymodbus, asyncua, paho.mqtt, google.protobuf, standardwebhooks, pysparkplug'])
+      .status === 0,
 } as const;
 const isRequired = (name: string) => (process.env['FLOTILLA_REQUIRE'] ?? '').split(',').includes(name);
 

@@ -23,6 +23,11 @@ export const want =
   (letter: string, n?: number): Move =>
   () => ({ type: 'desired', target: target(letter, n) });
 export const wantNothing: Move = () => ({ type: 'desired' });
+/** The same, and a release that was taken away. */
+export const blocking =
+  (letter: string, move: Move = wantNothing): Move =>
+  (s) =>
+    ({ ...move(s), blocked: [{ digest: digest(letter), reason: `${letter} bites` }] }) as SlotEvent;
 /** The same deployment at another time. */
 export const wantAt =
   (letter: string, activate?: Activate): Move =>
@@ -97,8 +102,9 @@ function inWords(effect: SlotEffect): string {
       return `${effect.type} ${effect.target.digest[0]}`;
     case 'alarm':
       return `alarm ${effect.name}`;
-    case 'cancel':
     case 'stop-runner':
+      return effect.why === undefined ? effect.type : `${effect.type}: ${effect.why}`;
+    case 'cancel':
     case 'clear-boots':
     case 'collect':
       return effect.type;

@@ -49,7 +49,12 @@ export type SlotState = Readonly<{
   previous?: Committed | undefined;
   serving: Serving;
   update: Update;
+  /** Releases that were taken away from this slot. */
+  blocked?: readonly Blocked[] | undefined;
+  /** Why it stands still since its release was blocked. */
+  halted?: string | undefined;
 }>;
+export type Blocked = Readonly<{ digest: Digest; reason: string }>;
 
 export type CandidateEvent = Readonly<{ run: number }> &
   (
@@ -76,7 +81,7 @@ export type SlotEvent =
   | Readonly<{ type: 'booted'; boots: number }>
   | Readonly<{ type: 'shutdown' | 'stopped' }>
   /** Absent: the desired state does not name the slot. */
-  | Readonly<{ type: 'desired'; target?: Target | undefined }>
+  | Readonly<{ type: 'desired'; target?: Target | undefined; blocked?: readonly Blocked[] }>
   | CandidateEvent
   | Heartbeat
   | Died
@@ -102,7 +107,9 @@ export type SlotEffect =
   | Readonly<{ type: 'await-activation'; run: number; target: Target }>
   | Readonly<{ type: 'activate'; run: number; target: Target; variant: string }>
   | Readonly<{ type: 'serve'; run: number; release: Committed; wait: Wait }>
-  | Readonly<{ type: 'cancel' | 'stop-runner' | 'clear-boots' | 'collect' }>
+  | Readonly<{ type: 'cancel' | 'clear-boots' | 'collect' }>
+  /** `why`: what clients are told from then on. */
+  | Readonly<{ type: 'stop-runner'; why?: string }>
   | Readonly<{ type: 'alarm'; name: string; message: string }>
   | Report;
 export type Step = { state: SlotState; effects: readonly SlotEffect[] } | { refused: string };

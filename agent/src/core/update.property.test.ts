@@ -1,11 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { whyBlocked } from './blocked.js';
 import * as slot from './slot-play.js';
 import { asTold, freshSlot, type SlotEffect, type SlotEvent, type SlotState } from './slot-state.js';
 import { reduceUpdate } from './update.js';
 
 const anyMove = fc.oneof(
   fc.constantFrom('a', 'b', 'c').chain((letter) => fc.integer({ min: 1, max: 9 }).map((n) => slot.want(letter, n))),
+  fc
+    .constantFrom('a', 'b', 'c')
+    .chain((bad) => fc.constantFrom('a', 'b', 'c').map((good) => slot.blocking(bad, slot.want(good)))),
+  fc.constantFrom('a', 'b', 'c').map((bad) => slot.blocking(bad)),
   fc.constantFrom(
     slot.wantNothing,
     slot.shutdown,
@@ -61,6 +66,15 @@ const always = (holds: (taken: Taken[]) => void) =>
 const starts = (effects: readonly SlotEffect[]) => effects.filter((e) => e.type === 'activate' || e.type === 'serve');
 
 describe('whatever happens to a slot', () => {
+  it('a blocked release is never started again, nor is there a way back to it', () =>
+    always((taken) => {
+      for (const { after, effects } of taken) {
+        const blocked = new Set(after.blocked?.map((each) => each.digest));
+        for (const effect of effects) if (effect.type === 'serve') expect(blocked).not.toContain(effect.release.digest);
+        if (after.previous) expect(blocked).not.toContain(after.previous.digest);
+      }
+    }));
+
   it('no step starts more than one runner, and no number is given twice', () =>
     always((taken) => {
       const runs = taken.flatMap(({ effects }) => {
@@ -91,10 +105,12 @@ describe('whatever happens to a slot', () => {
       }
     }));
 
-  it('the committed digest is lost only when the slot is taken from the desired state', () =>
+  it('the committed digest is lost only when the slot is taken from the desired state, or the release blocked', () =>
     always((taken) => {
       for (const { before, event, after } of taken) {
-        if (before.committed && !after.committed) expect(event).toEqual({ type: 'desired' });
+        if (!before.committed || after.committed || whyBlocked(after, before.committed.digest) !== undefined) continue;
+        expect(event).toMatchObject({ type: 'desired' });
+        expect(event).not.toHaveProperty('target');
       }
     }));
 
@@ -113,8 +129,9 @@ describe('whatever happens to a slot', () => {
       for (const { before } of taken) {
         const step = reduceUpdate(before, { type: 'booted', boots: 1 });
         if ('refused' in step) throw new Error(step.refused);
-        expect(starts(step.effects).map((e) => e.type)).toEqual(before.committed ? ['serve'] : []);
-        expect(step.state.committed).toEqual(before.committed);
+        const allowed = whyBlocked(before, before.committed?.digest) === undefined ? before.committed : undefined;
+        expect(starts(step.effects).map((e) => e.type)).toEqual(allowed ? ['serve'] : []);
+        expect(step.state.committed).toEqual(allowed);
         const deployment = (s: SlotState) => (s.update.state === 'idle' ? undefined : s.update.target.deployment);
         expect(deployment(step.state)).toBe(deployment(before));
       }

@@ -1,4 +1,5 @@
 import type { Activate, FailureClass } from '@flotilla/protocol';
+import { knowing, whyBlocked, withoutBlocked } from './blocked.js';
 import { judgeProbation } from './probation.js';
 import { bootServing, bringUp, servingBeats, servingDied, servingUp } from './serving.js';
 import {
@@ -26,7 +27,9 @@ type Cause = { failure: FailureClass; reason: string };
 type Told = { failure?: FailureClass | undefined; reason?: string | undefined };
 
 /** One slot's update machine. What comes late or twice is refused and changes nothing. */
-export function reduceUpdate(state: SlotState, event: SlotEvent): Step {
+export const reduceUpdate = (state: SlotState, event: SlotEvent): Step => withoutBlocked(reduce(state, event));
+
+function reduce(state: SlotState, event: SlotEvent): Step {
   switch (event.type) {
     case 'booted':
       return boot(state, event.boots);
@@ -34,7 +37,7 @@ export function reduceUpdate(state: SlotState, event: SlotEvent): Step {
       // What was ended in order did not bring the machine down.
       return { state: setDown(state), effects: [{ type: 'clear-boots' }] };
     case 'desired':
-      return event.target ? offer(state, event.target) : stop(state);
+      return desired(knowing(state, event.blocked ?? []), event.target);
     case 'heartbeat':
       return onProbation(state, event.run) ? probationBeats(state, event) : servingBeats(state, event);
     case 'died':
@@ -60,8 +63,9 @@ export function reduceUpdate(state: SlotState, event: SlotEvent): Step {
 }
 
 function boot(state: SlotState, boots: number): Step {
-  const up = bootServing(state, boots);
-  const { update } = state;
+  const served = bootServing(state, boots);
+  const { update, halted } = state;
+  const up = halted === undefined ? served : { ...served, effects: [...served.effects, haltedBy(halted)] };
   if (update.state === 'idle') return up;
   const resumed = isUnderWay(update) ? resume(up.state, update) : { state: up.state, effects: [reportOf(update, state)] };
   if (update.state === 'rolling-back' && !state.committed) return endRollBack(up.state, update);
@@ -94,6 +98,18 @@ function setDown(state: SlotState): SlotState {
   const { update } = state;
   return isUnderWay(update) ? { ...state, update: { ...attemptOf(update), state: 'offered' } } : state;
 }
+
+function desired(state: SlotState, target: Target | undefined): Step {
+  const { update, committed } = state;
+  if (!target) return stop(state);
+  // A first candidate that was blocked meanwhile is not left serving for want of a better one.
+  const why = tookOver(update) && !committed && 'target' in update ? whyBlocked(state, update.target.digest) : undefined;
+  const step = offer(state, target);
+  if (why === undefined || 'refused' in step) return step;
+  return { state: { ...step.state, halted: why }, effects: [haltedBy(why), ...step.effects] };
+}
+
+const haltedBy = (why: string): SlotEffect => ({ type: 'stop-runner', why });
 
 function offer(state: SlotState, target: Target): Step {
   const { update, committed } = state;
@@ -134,9 +150,17 @@ function stop(state: SlotState): Step {
   const last = update.state === 'idle' ? committed : update.target;
   if (!last) return { state, effects: [] };
   const { deployment, digest } = last;
-  const report: Report = { type: 'report', deployment, digest, state: 'idle' };
-  const idle: SlotState = { runs, serving: { run: 0, deaths: [], steady: false, safe: false }, update: { state: 'idle' } };
-  return { state: idle, effects: [{ type: 'cancel' }, { type: 'stop-runner' }, report, { type: 'collect' }] };
+  const why = whyBlocked(state, digest);
+  const report: Report = { type: 'report', deployment, digest, state: 'idle', reason: why };
+  const idle: SlotState = {
+    runs,
+    serving: { run: 0, deaths: [], steady: false, safe: false },
+    update: { state: 'idle' },
+    ...(state.blocked && { blocked: state.blocked }),
+    ...(why !== undefined && { halted: why }),
+  };
+  const gone: SlotEffect = why === undefined ? { type: 'stop-runner' } : haltedBy(why);
+  return { state: idle, effects: [{ type: 'cancel' }, gone, report, { type: 'collect' }] };
 }
 
 function advance(state: SlotState, event: CandidateEvent): Step {
@@ -262,7 +286,7 @@ function commit(
   const { deployment, digest, release } = target;
   const serving = { run, since: at, deaths: [], steady: false, safe: false };
   const committed: Committed = { deployment, digest, release, variant };
-  const next: SlotState = { ...state, committed, previous: state.committed, serving };
+  const next: SlotState = { ...state, committed, previous: state.committed, serving, halted: undefined };
   return enter(next, { state: as, target, variant }, [{ type: 'collect' }]);
 }
 

@@ -13,6 +13,7 @@ import { httpHandler } from '../http/http.js';
 import { Workshop } from '../runner/fixtures/orders.js';
 import { type Served, picture, serve } from '../runner/fixtures/served.js';
 import { gatewayRoutes } from './api/routes.js';
+import { outputLines } from '../supervisor/output-lines.js';
 import { Gateway } from './gateway.js';
 
 const workshop = new Workshop();
@@ -102,6 +103,47 @@ describe('a gateway', () => {
       ['1', 'red'],
       ['2', 'blue'],
     ]);
+  });
+
+  test('tells at once who follows results, and who asks, when they are not to be trusted any more', async () => {
+    await configure(slot({ source: { push: {} } }));
+    const reader = await follow(`${base}/v1/slots/inspection/results/stream`);
+    await push('red');
+    const status = { slot: SlotName.parse('inspection'), state: 'serving', update: 'idle', swaps: 0, rollBacks: 0 } as const;
+    gateway.told({ ...status, drift: 'drifting' });
+    await push('red');
+    gateway.told({ ...status, drift: 'drifting', swaps: 1 });
+    gateway.told({ ...status, drift: 'none', state: 'safe-mode' });
+    const told = () => reader.events.filter(({ data }) => data).map(({ event, data }) => [event, JSON.parse(data!).quality]);
+    await eventually(() => told().length === 4);
+    expect(told()).toEqual([
+      ['prediction', 'good'],
+      ['quality', 'drifting'],
+      ['prediction', 'drifting'],
+      ['quality', 'safe-mode'],
+    ]);
+    expect(await ask('/v1/slots/inspection/result')).toMatchObject({ body: { sequence: 2, quality: 'safe-mode' } });
+    expect(await ask('/v1/slots/inspection')).toMatchObject({ body: { latest: { quality: 'safe-mode' } } });
+  });
+
+  test('says where results go, and whether they get there', async () => {
+    await configure(slot({ source: { push: {} }, outputs: { mqtt: { url: 'mqtt://127.0.0.1:1' } } }));
+    await push('red');
+    await eventually(() => gateway.outputs[0]?.state === 'waiting');
+    expect(await ask('/v1/outputs')).toMatchObject({
+      body: { outputs: [{ kind: 'mqtt', slots: ['inspection'], state: 'waiting', sent: 0, queued: 1, dropped: 0 }] },
+    });
+    const metrics = await (await fetch(`${base}/metrics`)).text();
+    for (const line of [
+      'flotilla_gateway_output_values_total{output="mqtt",slots="inspection",outcome="dropped"} 0',
+      'flotilla_gateway_output_queued{output="mqtt",slots="inspection"} 1',
+      'flotilla_gateway_output_state{output="mqtt",slots="inspection",state="waiting"} 1',
+    ])
+      expect(metrics).toContain(`${line}\n`);
+    const address = server.address() as AddressInfo;
+    const [[what, how] = []] = await outputLines({ host: address.address, port: address.port });
+    expect(what).toBe('inspection mqtt');
+    expect(how).toMatch(/^waiting, 0 sent, 1 queued, 0 dropped: mqtt:\/\/127\.0\.0\.1:1: connect ECONNREFUSED/);
   });
 
   test('answers for a broken picture in a sentence, and goes on', async () => {

@@ -76,7 +76,10 @@ export class Gateway {
   }
 
   #port(name: SlotName): SlotPort {
-    const port = this.#ports.get(name) ?? new SlotPort(name);
+    const known = this.#ports.get(name);
+    if (known) return known;
+    const port = new SlotPort(name);
+    port.subscribe((reading, cause) => this.#slots.get(name)?.heard(reading, cause));
     this.#ports.set(name, port);
     return port;
   }

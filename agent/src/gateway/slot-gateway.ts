@@ -7,7 +7,9 @@ import { PredictionStreams } from '../http/prediction-stream.js';
 import { staleAfterMs } from '../stale.js';
 import { Inspections } from './inspections.js';
 import { Lane } from './lane.js';
-import { Results } from './results.js';
+import type { Reading, ReadingQuality } from './outputs/reading.js';
+import type { Cause } from './outputs/slot-port.js';
+import { type Result, Results } from './results.js';
 import { RunnerClient } from './runner-client.js';
 import type { Sink, Source, SourceState } from './source.js';
 import { openSource, type SourceContext } from './sources/open.js';
@@ -33,6 +35,7 @@ export class SlotGateway {
   #source: Source | undefined;
   /** What may change without disturbing the work. */
   #around: Pick<GatewaySlot, 'from' | 'outputs'>;
+  #quality: ReadingQuality | undefined;
   #recorder: Recorder | undefined;
   #opened: Promise<void> = Promise.resolve();
   #triggered: Promise<{ stop: () => Promise<void> } | undefined> = Promise.resolve(undefined);
@@ -42,7 +45,6 @@ export class SlotGateway {
     const { slot, socket, trigger, source, pipeline } = config;
     this.#around = { from: config.from, outputs: config.outputs };
     this.results = new Results(staleAfterMs(config));
-    this.results.subscribe(({ prediction, sequence }) => this.streams.publish({ ...prediction, seq: sequence }));
     this.inspections = trigger && new Inspections(trigger, () => this.lane.trouble);
     this.#runner = new RunnerClient(slot, socket);
     this.lane = new Lane({
@@ -55,6 +57,23 @@ export class SlotGateway {
       log,
       onSource: (state) => onSource(slot, state),
     });
+  }
+
+  /** Graded by all that is known, as outputs see it. */
+  get latest(): (Result & { quality: ReadingQuality }) | undefined {
+    const { latest } = this.results;
+    if (!latest) return undefined;
+    const isJustStale = latest.quality === 'stale' && this.#quality !== 'safe-mode';
+    return { ...latest, quality: isJustStale ? 'stale' : (this.#quality ?? latest.quality) };
+  }
+
+  /** What outputs are told, whoever follows the results is told too. */
+  heard({ quality, reason, at }: Reading, cause: Cause): void {
+    const isChange = quality !== this.#quality;
+    this.#quality = quality;
+    const { latest } = this.results;
+    if (cause === 'result' && latest) this.streams.publish({ ...latest.prediction, seq: latest.sequence }, quality);
+    else if (isChange) this.streams.tell('quality', { quality, reason, at: new Date(at).toISOString() });
   }
 
   get config(): GatewaySlot {

@@ -60,9 +60,18 @@ export class PredictionStreams {
   }
 
   /** Never waits: a reader that can't keep up loses events, and is told how many. */
-  publish(prediction: Prediction): void {
-    if (this.#ended || this.#readers.size === 0) return;
-    const event = `id: ${prediction.seq}\nevent: prediction\ndata: ${JSON.stringify({ ...prediction, quality: qualityOf(prediction) })}\n\n`;
+  publish(prediction: Prediction, quality: string = qualityOf(prediction)): void {
+    if (this.#readers.size === 0) return;
+    this.#send(`id: ${prediction.seq}\nevent: prediction\ndata: ${JSON.stringify({ ...prediction, quality })}\n\n`);
+  }
+
+  /** What readers are told between predictions; as with these, one that can't keep up does without. */
+  tell(event: string, data: object): void {
+    this.#send(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+  }
+
+  #send(event: string): void {
+    if (this.#ended) return;
     for (const reader of this.#readers) {
       if (!this.#isFull(reader)) write(reader, event);
       else {

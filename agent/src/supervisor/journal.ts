@@ -46,6 +46,11 @@ const SlotStateV1 = z.object({
   previous: CommittedRecord.optional(),
   serving,
   update,
+  blocked: z
+    .array(z.object({ digest: Digest, reason: z.string() }))
+    .readonly()
+    .optional(),
+  halted: z.string().optional(),
 }) satisfies z.ZodType<SlotState>;
 /** A later version is added to the union and brought up from the earlier ones on reading. */
 const Entry = z.discriminatedUnion('version', [z.object({ version: z.literal(1), bootCount: count, state: SlotStateV1 })]);

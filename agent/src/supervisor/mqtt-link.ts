@@ -106,6 +106,11 @@ export class MqttLink {
     }
   }
 
+  /** Gives the connection up, and makes another: what was on its way may be lost. */
+  cut(): void {
+    if (this.#client) this.#giveUp(this.#client, 'cut');
+  }
+
   /** Ends the connection cleanly, so that the broker keeps the will to itself. */
   async stop(): Promise<void> {
     this.#stopped = true;

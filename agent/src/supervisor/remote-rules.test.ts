@@ -75,23 +75,27 @@ describe('the control plane may not name', () => {
     expect(judge({ radar: 'front' })).toEqual({ refused: expect.stringContaining('none of its keys (radar)') }));
 });
 
+it('an address that hides behind a name is none', () =>
+  expect(judge({ push: {} }, { outputs: { mqtt: { url: 'mqtt://localhost@evil.example' } } })).toEqual({
+    refused: expect.stringContaining('must hold no name and password'),
+  }));
+
 describe('the control plane may have outputs', () => {
   const webhook = { url: 'http://127.0.0.1:9000/a' };
   it.each<[string, object]>([
     ['send to a broker on this device', { mqtt: { url: 'mqtt://localhost' } }],
     ['send to a peer that is open', { mqtt: { url: 'mqtt://BROKER.line3', topic: 't' } }],
     ['listen on this device', { modbus: {} }],
-    ['listen where it is open', { opcua: { host: '0.0.0.0' } }],
+    ['listen where it is open', { opcua: { host: '0.0.0.0', anonymous: 'read' } }],
   ])('%s', (_what, outputs) => expect(judge({ push: {} }, { outputs })).toHaveProperty('pipeline'));
 
   const closed = 'remoteConfiguration: { outputs: {';
   it.each<[string, object, string]>([
     ['send to another broker', { mqtt: { url: 'mqtts://evil.example' } }, `mqtt send to evil.example:8883, which is not open`],
     ['call what listens on this device', { webhook }, 'webhook send to 127.0.0.1:9000'],
-    ['hide an address in a name', { mqtt: { url: 'mqtt://localhost@evil.example' } }, 'evil.example:1883'],
     ['send to another port of an open peer', { sparkplug: { url: 'mqtt://broker.line3:1884', group: 'g' } }, 'broker.line3:1884'],
     ['listen for the network', { modbus: { host: '0.0.0.0' } }, 'modbus listen on 0.0.0.0:502, which is not open'],
-    ['listen on IPv6', { opcua: { host: '::' } }, 'opcua listen on [::]:4840'],
+    ['listen on IPv6', { opcua: { host: '::', anonymous: 'read' } }, 'opcua listen on [::]:4840'],
   ])('not %s', (_what, outputs, why) => {
     const judged = judge({ push: {} }, { outputs });
     expect(judged).toEqual({ refused: expect.stringContaining(why) });
@@ -115,4 +119,10 @@ it('each kind of source is known to who judges them', () => {
   expect(Object.keys(one)).toEqual(sourceKinds);
   for (const [written, paths] of Object.values(one))
     expect(pathsIn(SlotPipeline.parse({ source: written })).toSorted()).toEqual(paths);
+});
+
+it('finds the files of an output wherever they stand in it', () => {
+  const users = [{ name: 'a', passwordFile: 'p' }];
+  const outputs = { opcua: { users, clientCertificateFiles: ['q', 'r'] } };
+  expect(pathsIn(SlotPipeline.parse({ outputs })).toSorted()).toEqual(['p', 'q', 'r']);
 });

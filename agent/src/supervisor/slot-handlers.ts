@@ -73,8 +73,8 @@ export function slotHandlers(parts: HandlerParts): EffectHandlers {
       return { type: 'swap-failed', run, failure, reason: message };
     },
     serve: async ({ run, release, wait }) => serve(parts, run, release, wait),
-    'stop-runner': async () => {
-      await runners.stop();
+    'stop-runner': async ({ why }) => {
+      await runners.stop(undefined, why);
       return { type: 'stopped' };
     },
     report: async (report) => parts.report(report),

@@ -151,8 +151,8 @@ export class SlotRunners {
     });
   }
 
-  /** Nothing serves afterwards; a later `serve` or `activate` may begin again. */
-  async stop(graceMs = this.#options.deadlines.graceMs): Promise<void> {
+  /** Nothing serves afterwards; a later `serve` or `activate` may begin again. `why`: what clients are told meanwhile. */
+  async stop(graceMs = this.#options.deadlines.graceMs, why?: string): Promise<void> {
     this.#waiting.abort();
     this.#closed.abort(new Error('the slot is being stopped'));
     const closed = this.#closed;
@@ -163,6 +163,7 @@ export class SlotRunners {
       this.#active = undefined;
       if (this.#closed === closed) this.#closed = new AbortController();
       await Promise.all([...this.#leaving, this.#stub.end()]);
+      if (why !== undefined) this.#standIn(why);
     });
   }
 

@@ -119,7 +119,12 @@ export class Slots {
       const wanted = named.get(name);
       const slow = wanted?.slow && { deployment: wanted.deployment, limits: wanted.slow };
       runners.configure({ windowS: desired.config.windowS, slow });
-      slot.dispatch({ type: 'desired', target: wanted && targetOf(wanted) });
+      const blocked = desired.config.blocked?.filter((each) => each.slot === name) ?? [];
+      slot.dispatch({
+        type: 'desired',
+        target: wanted && targetOf(wanted),
+        blocked: blocked.map(({ digest, reason }) => ({ digest, reason })),
+      });
       named.delete(name);
     }
     this.#reject(named);

@@ -2,6 +2,7 @@ import type { SlotName } from '@flotilla/protocol';
 import type { AgentConfig } from '../config.js';
 import { effectiveConfiguration } from './gateway-configuration.js';
 import { acceptedFile, deviceOf } from './gateway-slots.js';
+import { outputLines } from './output-lines.js';
 import { isLocked } from './data-lock.js';
 import { mapTable } from '../modbus-map.js';
 import { loadIdentity, validity } from './identity.js';
@@ -13,8 +14,8 @@ const Journal = z.object({
   state: z.object({ committed: z.object({ release: z.string() }).optional(), update: z.object({ state: z.string() }) }),
 });
 
-/** What the data folder says; an agent that runs on it is not disturbed. */
-export function printStatus(config: AgentConfig): void {
+/** What the data folder and the gateway say; an agent that runs on it is not disturbed. */
+export async function printStatus(config: AgentConfig): Promise<void> {
   const identity = loadIdentity(config.data);
   const lines: [string, string][] = [
     ['data', config.data],
@@ -27,6 +28,8 @@ export function printStatus(config: AgentConfig): void {
       ([name, slot]) => [`slot ${name}`, `${addressOf(slot)}, ${slotLine(config.data, name)}`] as [string, string],
     ),
     ...configurationLines(config),
+    // One that others reach asks who they are; this command has nothing to show it.
+    ...(config.gateway?.expose ? [] : await outputLines(config.gateway?.listen.http)),
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   for (const [label, value] of lines) console.log(`${label.padEnd(width)}  ${value}`);

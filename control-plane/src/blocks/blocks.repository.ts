@@ -63,12 +63,12 @@ export class BlocksRepository {
     return new Map(rows.map(({ device, digest }) => [device, digest]));
   }
 
-  /** What this device has run, or was to run before it was taken away. */
-  run(tx: EntityManager, device: DeviceId): Promise<{ slot: SlotName; digest: Digest }[]> {
+  /** What these devices have run, or were to run before it was taken away. */
+  run(tx: EntityManager, devices: readonly DeviceId[]): Promise<{ device: DeviceId; slot: SlotName; digest: Digest }[]> {
     return tx.query(
-      `SELECT slot, digest FROM slot_commit WHERE device = $1 UNION SELECT slot, digest FROM kill_target WHERE device = $1
-       ORDER BY slot, digest`,
-      [device],
+      `SELECT device, slot, digest FROM slot_commit WHERE device = ANY($1)
+       UNION SELECT device, slot, digest FROM kill_target WHERE device = ANY($1) ORDER BY device, slot, digest`,
+      [devices],
     );
   }
 

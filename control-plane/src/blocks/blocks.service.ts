@@ -38,14 +38,16 @@ export class BlocksService {
     return this.rows.lastGood(tx, slots, forbidden(await this.inForce(tx, devices)));
   }
 
-  /** What a device is told never to go back to by itself: of what it has run, what is blocked for it. */
-  async of(tx: EntityManager, device: DeviceId): Promise<BlockedRelease[]> {
-    const blocks = await this.inForce(tx, [device]);
-    if (blocks.length === 0) return [];
-    return (await this.rows.run(tx, device)).flatMap(({ slot, digest }) => {
+  /** What each device is told never to go back to by itself: of what it has run, what is blocked for it. */
+  async of(tx: EntityManager, devices: readonly DeviceId[]): Promise<Map<DeviceId, BlockedRelease[]>> {
+    const told = new Map<DeviceId, BlockedRelease[]>();
+    const blocks = await this.inForce(tx, devices);
+    if (blocks.length === 0) return told;
+    for (const { device, slot, digest } of await this.rows.run(tx, devices)) {
       const block = blockOn(blocks, device, digest);
-      return block ? [{ slot, digest, reason: blockedInWords(block) }] : [];
-    });
+      if (block) told.set(device, [...(told.get(device) ?? []), { slot, digest, reason: blockedInWords(block) }]);
+    }
+    return told;
   }
 
   async views(tx: EntityManager, ids: readonly string[]): Promise<BlockView[]> {

@@ -29,9 +29,14 @@ export function hear(plan: RolloutPlan, state: Asked, word: Word): Step | undefi
     return to({ phase: 'rejected', detail: `rejected by ${word.by}${word.comment ? `: ${word.comment}` : ''}`, submitted });
   const others = state.approvals.filter(({ by }) => by !== word.by);
   if (word.type === 'withdraw-approval') return keep(plan, state, others);
+  const { count, from = word.role } = plan.approval!;
+  if (word.role !== from)
+    return {
+      refused: `${word.by} is ${word.role ?? 'nobody in particular'}: this plan asks for the word of somebody who is ${from}`,
+    };
   if (word.by === submitted.author) return { refused: `${word.by} made this plan: somebody else has to approve it` };
   const approvals = [...others, { by: word.by, at: word.at, ...(word.comment ? { comment: word.comment } : {}) }];
-  return approvals.length >= plan.approval!.count ? undefined : keep(plan, state, approvals);
+  return approvals.length >= count ? undefined : keep(plan, state, approvals);
 }
 
 const keep = (plan: RolloutPlan, state: Asked, approvals: readonly Approval[]): Step =>

@@ -1,7 +1,7 @@
 /** Devices of one hardware class that decided with one variant of a release, and those among them that failed on it. */
 export type VariantTally = Readonly<{ variant: string; hardwareClass: string; decided: number; failedArtifact: number }>;
 
-const leastDevices = 2;
+export const leastDevices = 2;
 const leastShare = 0.2;
 
 /** One broken board says nothing about its kind; two of ten do: no other device of the class is offered it then. */

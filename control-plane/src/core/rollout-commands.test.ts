@@ -79,6 +79,16 @@ describe('a rollout that needs the word of others', () => {
     expect(phase([asked], stageOnly)).toEqual(['running', 'activating', 'offer 0']);
     expect(play([asked, ...passes(2, 0)], stageOnly).state).toMatchObject({ phase: 'awaiting-approval', stage: 1 });
   });
+  it('is the word of people with a role, where the plan says so', () => {
+    const byApprover = RolloutPlan.parse({ ...written, approval: { from: 'approver' } });
+    const as = (by: string, role?: string): RolloutEvent =>
+      ({ ...say('approve', by), ...(role ? { role } : {}) }) as RolloutEvent;
+    expect(play([asked, as('bob', 'operator')], byApprover).did).toEqual([
+      'bob is operator: this plan asks for the word of somebody who is approver',
+    ]);
+    expect(play([asked, as('bob')], byApprover).did).toEqual([expect.stringContaining('nobody in particular')]);
+    expect(play([asked, as('bob', 'approver')], byApprover).did).toEqual(['offer 0']);
+  });
   it('made by nobody in particular can be approved by nobody', () =>
     expect(play([start, say('approve', 'bob')], asking).did).toEqual([expect.stringContaining('another plan')]));
   it('keeps what was accepted before while it asks', () => {
@@ -120,6 +130,23 @@ describe('a pause that ends by itself', () => {
   it('does not end for another reason', () => {
     expect(play([start, held('metrics'), released('window')]).state).toMatchObject({ phase: 'paused', reason: 'metrics' });
     expect(play([start, pause(1), released('window')]).state).toMatchObject({ phase: 'paused', reason: 'manual' });
+  });
+});
+
+describe('a rollout whose release is killed', () => {
+  const killed: RolloutEvent = { type: 'kill', at: 1, detail: 'it bites' };
+  it.each([
+    ['before it starts', []],
+    ['while it runs', [start]],
+    ['while it is paused', [start, pause(1)]],
+  ])('is over %s', (_, before) => {
+    const { state, did } = play([...before, killed, resume(2), look(3, [[done]])]);
+    expect(state).toMatchObject({ phase: 'killed', detail: 'it bites' });
+    expect(did.filter((word) => word === 'offer 0').length).toBe(before.length > 0 ? 1 : 0);
+  });
+  it('goes on where it is taken back anyway', () => {
+    const back: RolloutEvent = { type: 'roll-back', at: 1, detail: 'asked for' };
+    expect(play([start, back, killed]).state).toMatchObject({ phase: 'rolling-back' });
   });
 });
 

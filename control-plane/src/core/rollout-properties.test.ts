@@ -95,17 +95,21 @@ describe('in any order of events', () => {
       }),
     );
   });
-  it('ends for good: nothing moves a rollout that was cancelled, rejected or superseded', () =>
+  it('ends for good: nothing moves a rollout that was cancelled, rejected, superseded or killed', () =>
     fc.assert(
-      fc.property(events, fc.constantFrom('cancelled' as const, 'rejected' as const, 'superseded' as const), (list, ended) => {
-        let state: RolloutState = { phase: ended, detail: 'x' };
-        for (const e of list) {
-          const step = reduceRollout(plan, state, e);
-          if ('refused' in step) continue;
-          expect(step).toEqual({ state, effects: [] });
-          state = step.state;
-        }
-      }),
+      fc.property(
+        events,
+        fc.constantFrom('cancelled' as const, 'rejected' as const, 'superseded' as const, 'killed' as const),
+        (list, ended) => {
+          let state: RolloutState = { phase: ended, detail: 'x' };
+          for (const e of list) {
+            const step = reduceRollout(plan, state, e);
+            if ('refused' in step) continue;
+            expect(step).toEqual({ state, effects: [] });
+            state = step.state;
+          }
+        },
+      ),
     ));
   it('never offers a stage in the same breath as a breach', () =>
     fc.assert(

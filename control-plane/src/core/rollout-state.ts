@@ -44,7 +44,8 @@ export type RolloutState = Readonly<{ submitted?: Submitted }> &
     | ({ phase: 'paused'; reason: PauseReason; detail: string; toAccept?: Accepted } & StageProgress)
     | ({ phase: 'rolling-back' } & Return)
     | ({ phase: 'rolled-back' | 'rollback-incomplete' } & Return)
-    | { phase: 'rejected' | 'completed' | 'cancelled' | 'superseded' | 'killed'; detail: string }
+    | { phase: 'completed'; detail: string; accepted?: Accepted }
+    | { phase: 'rejected' | 'cancelled' | 'superseded' | 'killed'; detail: string }
   );
 
 /** Counts of one stage, and for each of its gates, in their order, the evidence by hardware class. */
@@ -69,7 +70,14 @@ export type Held = Readonly<{ waiting: number; open: number; why: string }>;
 
 export type RolloutEvent =
   | { type: 'start'; at: Time; planHash?: string; author?: string }
-  | { type: 'approve' | 'withdraw-approval' | 'reject'; at: Time; by: string; planHash: string; comment?: string | undefined }
+  | {
+      type: 'approve' | 'withdraw-approval' | 'reject';
+      at: Time;
+      by: string;
+      role?: string;
+      planHash: string;
+      comment?: string | undefined;
+    }
   | { type: 'pause'; at: Time; reason: PauseReason; detail: string }
   | { type: 'resume'; at: Time; accepting?: string | undefined }
   /** What ended by itself ends its pause by itself: a window opened, a source of metrics is back. */
@@ -80,6 +88,8 @@ export type RolloutEvent =
   /** Its release was blocked on every device. */
   | { type: 'kill'; at: Time; detail: string }
   | { type: 'roll-back'; at: Time; detail: string; to?: string | undefined }
+  /** It was complete, and devices have come late: new ones, or ones that were offline. */
+  | { type: 'reopen'; at: Time; detail: string }
   | { type: 'observed'; at: Time; observation: Observation };
 
 /**

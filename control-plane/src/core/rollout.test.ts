@@ -104,6 +104,22 @@ describe('a rollout', () => {
       ['rolled-back', 'offer 0', 'roll-back'],
     ],
     ['pauses and resumes', [start, pause(1), resume(2)], ['running', 'activating', 'offer 0']],
+    [
+      'is opened again in its last stage for devices that come late, and completes again',
+      [
+        start,
+        ...passes(0, 0),
+        ...passes(10, 1, [[done, good]]),
+        { type: 'reopen', at: 99_000, detail: 'late' } as const,
+        ...passes(100, 1, [[done, good]]),
+      ],
+      ['completed', 'offer 0', 'offer 1', 'offer 1'],
+    ],
+    [
+      'is not opened again while it runs',
+      [start, { type: 'reopen', at: 1, detail: 'late' } as const],
+      ['running', 'activating', 'offer 0', 'cannot reopen a rollout that is running'],
+    ],
     ['pauses only when running', [pause(1)], ['draft', 'cannot pause a rollout that is draft']],
     [
       'resumes only when paused',

@@ -59,6 +59,8 @@ export function reduceRollout(plan: RolloutPlan, state: RolloutState, event: Rol
       return isUnderWay(state) || state.phase === 'completed' || (state.phase === 'awaiting-approval' && state.stage > 0)
         ? rollBack(plan, state, { stage: stageOf(plan, state), at: event.at, detail: event.detail, release: event.to })
         : refuse(state, event);
+    case 'reopen':
+      return state.phase === 'completed' ? openStage(plan, state, plan.stages.length - 1, event.at) : refuse(state, event);
     case 'observed':
       return observe(plan, state, event.at, event.observation);
   }
@@ -146,8 +148,8 @@ function offerMore(plan: RolloutPlan, state: StateOf<'running'>, at: Time, { sta
 
 function advance(plan: RolloutPlan, state: StateOf<'running'>, at: Time, detail: string): Step {
   const next = state.stage + 1;
-  if (next >= plan.stages.length) return to({ phase: 'completed', detail, ...submittedOf(state) });
   const kept = { ...submittedOf(state), ...acceptedOf(state) };
+  if (next >= plan.stages.length) return to({ phase: 'completed', detail, ...kept });
   return needsApproval(plan, next) ? ask(plan, next, kept) : openStage(plan, kept, next, at);
 }
 

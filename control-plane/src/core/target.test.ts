@@ -31,14 +31,26 @@ describe('a report', () => {
 });
 
 describe('compatibility', () => {
-  const manifest = (agent?: string) =>
-    ({ model: 'm', version: '1.0.0', requires: agent === undefined ? {} : { agent } }) as Parameters<typeof incompatibility>[0];
+  const requiring = (requires: object) => ({ model: 'm', version: '2.0.0', requires }) as Parameters<typeof incompatibility>[0];
+  const manifest = (agent?: string) => requiring(agent === undefined ? {} : { agent });
   const satisfies = (version: string, range: string) => version === range;
   it('has nothing against a release that asks for nothing', () =>
-    expect(incompatibility(manifest(), null, satisfies)).toBeUndefined());
-  it('accepts a fitting agent', () => expect(incompatibility(manifest('1.0.0'), '1.0.0', satisfies)).toBeUndefined());
+    expect(incompatibility(manifest(), { agent: null, runs: 'm@1.0.0' }, satisfies)).toBeUndefined());
+  it('accepts a fitting agent', () =>
+    expect(incompatibility(manifest('1.0.0'), { agent: '1.0.0', runs: undefined }, satisfies)).toBeUndefined());
   it('names an agent that is too old', () =>
-    expect(incompatibility(manifest('2.0.0'), '1.0.0', satisfies)).toBe('agent 1.0.0 does not satisfy 2.0.0'));
+    expect(incompatibility(manifest('2.0.0'), { agent: '1.0.0', runs: undefined }, satisfies)).toBe(
+      'agent 1.0.0 does not satisfy 2.0.0',
+    ));
   it('does not guess at an unknown one', () =>
-    expect(incompatibility(manifest('2.0.0'), null, satisfies)).toMatch(/never said its version/));
+    expect(incompatibility(manifest('2.0.0'), { agent: null, runs: undefined }, satisfies)).toMatch(/never said its version/));
+  it.each([
+    ['the release before', 'm@1.9.0', undefined],
+    ['the release itself', 'm@2.0.0', undefined],
+    ['nothing', undefined, undefined],
+    ['another model', 'other@1.0.0', undefined],
+    ['what is too old', 'm@1.0.0', 'it runs m@1.0.0, and m@2.0.0 is reached from 1.9.0 only: roll one of these out first'],
+  ])('of a release that must be reached by another, where the slot runs %s', (_what, runs, complaint) =>
+    expect(incompatibility(requiring({ from: '1.9.0' }), { agent: null, runs }, satisfies)).toBe(complaint),
+  );
 });

@@ -42,16 +42,29 @@ export class EventsService {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  async append(tx: EntityManager | DataSource, event: NewEvent): Promise<void> {
-    await tx.getRepository(EventRow).insert({
-      at: this.clock.now(),
-      kind: event.kind,
-      actor: event.actor,
-      device: event.device ?? null,
-      rollout: event.rollout ?? null,
-      message: event.message,
-      data: (event.data ?? {}) as object,
-    });
+  append(tx: EntityManager | DataSource, event: NewEvent): Promise<void> {
+    return this.appendAll(tx, [event]);
+  }
+
+  /** In this order, in one statement. */
+  async appendAll(tx: EntityManager | DataSource, events: readonly NewEvent[]): Promise<void> {
+    if (events.length === 0) return;
+    const at = this.clock.now();
+    await tx.query(
+      `INSERT INTO event (at, kind, actor, device, rollout, message, data)
+       SELECT $1, kind, actor, device, rollout, message, data::jsonb
+       FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[])
+         WITH ORDINALITY e(kind, actor, device, rollout, message, data, n) ORDER BY n`,
+      [
+        at,
+        events.map((event) => event.kind),
+        events.map((event) => event.actor),
+        events.map((event) => event.device ?? null),
+        events.map((event) => event.rollout ?? null),
+        events.map((event) => event.message),
+        events.map((event) => JSON.stringify(event.data ?? {})),
+      ],
+    );
   }
 
   async list(query: EventQuery): Promise<Page<EventView>> {

@@ -47,8 +47,8 @@ export class AssignmentsRepository {
     return tx.find(AssignmentRow, { where: { slot, device: In(devices) } });
   }
 
-  ofDevice(tx: EntityManager, device: DeviceId): Promise<AssignmentRow[]> {
-    return tx.find(AssignmentRow, { where: { device }, order: { slot: 'ASC' } });
+  ofDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<AssignmentRow[]> {
+    return tx.find(AssignmentRow, { where: { device: In(devices) }, order: { device: 'ASC', slot: 'ASC' } });
   }
 
   /** Deployments that their devices have given up. */
@@ -83,10 +83,23 @@ export class AssignmentsRepository {
     return new Map(rows.map(({ device, reason }) => [device, reason]));
   }
 
-  /** Another owner for what is assigned already; the devices notice nothing. */
-  async own(tx: EntityManager, devices: readonly DeviceId[], { slot, owner, priority, actor, reason }: Ownership): Promise<void> {
-    if (devices.length === 0) return;
+  /**
+   * Another owner for what is assigned already: the devices notice nothing, but those which the owner before held back until a time
+   * of its choice. These are given.
+   */
+  async own(
+    tx: EntityManager,
+    devices: readonly DeviceId[],
+    { slot, owner, priority, actor, reason }: Ownership,
+  ): Promise<DeviceId[]> {
+    if (devices.length === 0) return [];
     await tx.update(AssignmentRow, { slot, device: In(devices) }, { owner, priority, actor, reason });
+    const [freed] = await tx.query<[{ device: DeviceId }[], number]>(
+      `DELETE FROM activation x USING assignment a WHERE x.slot = $1 AND x.device = ANY($2::text[])
+         AND a.device = x.device AND a.slot = x.slot AND a.deployment = x.deployment RETURNING x.device`,
+      [slot, devices],
+    );
+    return freed.map(({ device }) => device);
   }
 
   async remove(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<void> {
@@ -116,8 +129,19 @@ export class AssignmentsRepository {
     return tx.findOne(DeviceRow, { where: { id: device }, lock: { mode: 'pessimistic_write' } });
   }
 
-  async issued(tx: EntityManager, device: DeviceId, epoch: number, desiredHash: Digest): Promise<void> {
-    await tx.update(DeviceRow, { id: device }, { epoch, desiredHash });
+  /** In id order, so that two transactions never wait for each other. Active devices only. */
+  activeDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<DeviceRow[]> {
+    const where = { id: In(devices), status: 'active' as const };
+    return tx.find(DeviceRow, { where, order: { id: 'ASC' }, lock: { mode: 'pessimistic_write' } });
+  }
+
+  async issued(tx: EntityManager, states: readonly { device: DeviceId; epoch: number; desiredHash: Digest }[]): Promise<void> {
+    if (states.length === 0) return;
+    await tx.query(
+      `UPDATE device d SET epoch = s.epoch, desired_hash = s.hash FROM unnest($1::text[], $2::int[], $3::text[]) s(id, epoch, hash)
+       WHERE d.id = s.id`,
+      [states.map((s) => s.device), states.map((s) => s.epoch), states.map((s) => s.desiredHash)],
+    );
   }
 
   async adoptEpoch(tx: EntityManager, device: DeviceId, epoch: number): Promise<void> {

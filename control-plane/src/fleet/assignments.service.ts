@@ -68,13 +68,13 @@ export class AssignmentsService {
     });
     const [kept, stopped] = [having('keep'), having('stop').map(({ item }) => item.device)];
     await this.assignments.upsert(tx, placed, ownership);
-    await this.assignments.own(
+    const freed = await this.assignments.own(
       tx,
       kept.map(({ item }) => item.device),
       ownership,
     );
     await this.assignments.remove(tx, terms.slot, stopped);
-    await this.assignments.raiseEpochs(tx, [...placed.map((item) => item.device), ...stopped]);
+    await this.assignments.raiseEpochs(tx, [...placed.map((item) => item.device), ...stopped, ...freed]);
     const deployments = new Map([
       ...placed.map(({ device, deployment }) => [device, deployment] as const),
       ...kept.map(({ item, decision }) => [item.device, decision.deployment] as const),
@@ -158,6 +158,11 @@ export class AssignmentsService {
   /** The unsigned desired state, to be signed and sent. */
   desiredFor(tx: EntityManager, device: DeviceId): Promise<{ state: DesiredState; row: DeviceRow }> {
     return this.desired.issue(tx, device);
+  }
+
+  /** Of many at once; devices that are to be told nothing are left out. */
+  desiredForAll(tx: EntityManager, devices: readonly DeviceId[]): Promise<{ state: DesiredState; row: DeviceRow }[]> {
+    return this.desired.issueAll(tx, devices);
   }
 
   /** What a device runs already becomes what it should run: by its own deployment, where that still stands for it. */

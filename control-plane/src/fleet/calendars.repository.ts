@@ -68,7 +68,7 @@ export class CalendarsRepository {
   }
 
   /** By slot, where it holds for what is assigned. */
-  async ofDevice(tx: EntityManager, device: DeviceId): Promise<ActivationRow[]> {
+  async ofDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<ActivationRow[]> {
     return tx
       .createQueryBuilder(ActivationRow, 'activation')
       .innerJoin(
@@ -76,7 +76,7 @@ export class CalendarsRepository {
         'a',
         'a.device = activation.device AND a.slot = activation.slot AND a.deployment = activation.deployment',
       )
-      .where('activation.device = :device', { device })
+      .where('activation.device = any(:devices)', { devices })
       .getMany();
   }
 }

@@ -33,8 +33,9 @@ export class CalendarsService {
     return calendar;
   }
 
+  /** A second time as the first. */
   async remove(group: GroupName, actor: string): Promise<void> {
-    await this.show(group);
+    if (!(await this.calendars.of(group))) return;
     await this.calendars.transaction(async (tx) => {
       await this.calendars.remove(tx, group);
       const message = `group ${group} has no calendar of its own any more`;

@@ -1,4 +1,4 @@
-import { type DesiredSlot, type DesiredState, type DeviceId, digestOf, type SlotName } from '@flotilla/protocol';
+import { type DesiredSlot, type DesiredState, type DeviceId, type Digest, digestOf, type SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { ReleasesService } from '../models/releases.service.js';
@@ -10,6 +10,9 @@ import { CalendarsRepository } from './calendars.repository.js';
 import { DeviceConfigs } from './device-configs.js';
 import type { AssignmentRow, DeviceRow } from './device.entity.js';
 import { unknownRelease } from './device-view.js';
+
+/** `row` is as it is after issuing. */
+export type Issued = { state: DesiredState; row: DeviceRow; desiredHash: Digest };
 
 const validForMs = 7 * 86_400_000;
 
@@ -25,15 +28,31 @@ export class DesiredStates {
   ) {}
 
   /** Unsigned. One epoch never names two contents: where the settings changed since it was issued, it rises. */
-  async issue(tx: EntityManager, device: DeviceId): Promise<{ state: DesiredState; row: DeviceRow }> {
-    const row = await this.lock(tx, device);
-    const content = { slots: await this.slots(tx, device), config: await this.configs.of(tx, row) };
-    const desiredHash = digestOf(content);
-    const epoch = row.desiredHash === null || row.desiredHash === desiredHash ? row.epoch : row.epoch + 1;
-    if (epoch !== row.epoch || row.desiredHash === null) await this.assignments.issued(tx, device, epoch, desiredHash);
+  async issue(tx: EntityManager, device: DeviceId): Promise<Issued> {
+    const [issued] = await this.issueLocked(tx, [await this.lock(tx, device)]);
+    return issued!;
+  }
+
+  /** A few statements, however many devices. Those that are not active are left out: they are told nothing. */
+  async issueAll(tx: EntityManager, devices: readonly DeviceId[]): Promise<Issued[]> {
+    return this.issueLocked(tx, await this.assignments.activeDevices(tx, devices));
+  }
+
+  private async issueLocked(tx: EntityManager, rows: readonly DeviceRow[]): Promise<Issued[]> {
+    if (rows.length === 0) return [];
+    const slots = await this.slots(
+      tx,
+      rows.map(({ id }) => id),
+    );
+    const configs = await this.configs.of(tx, rows);
     const expires = this.clock.now().getTime() + validForMs;
-    const state: DesiredState = { v: 1, type: 'desired', device, keyThumbprint: row.keyThumbprint, epoch, expires, ...content };
-    return { state, row: { ...row, epoch, desiredHash } };
+    const issued = rows.map((row) => issuedAs(row, { slots: slots.get(row.id) ?? [], config: configs.get(row.id)! }, expires));
+    const changed = issued.filter(({ row }, i) => row.epoch !== rows[i]!.epoch || rows[i]!.desiredHash === null);
+    await this.assignments.issued(
+      tx,
+      changed.map(({ row: { id, epoch }, desiredHash }) => ({ device: id, epoch, desiredHash })),
+    );
+    return issued;
   }
 
   private async lock(tx: EntityManager, device: DeviceId): Promise<DeviceRow> {
@@ -44,16 +63,29 @@ export class DesiredStates {
     return row;
   }
 
-  private async slots(tx: EntityManager, device: DeviceId): Promise<DesiredSlot[]> {
-    const rows = await this.assignments.ofDevice(tx, device);
-    const names = await this.releases.namesOf(
-      rows.map((row) => row.digest),
-      tx,
+  private async slots(tx: EntityManager, devices: readonly DeviceId[]): Promise<Map<DeviceId, DesiredSlot[]>> {
+    const rows = await this.assignments.ofDevices(tx, devices);
+    const names = await this.releases.namesOf([...new Set(rows.map((row) => row.digest))], tx);
+    const timed = new Map((await this.calendars.ofDevices(tx, devices)).map((row) => [placeOf(row), row]));
+    return new Map(
+      [...Map.groupBy(rows, ({ device }) => device)].map(([device, own]) => [
+        device,
+        own.map((row) => desiredSlot(row, names, timed.get(placeOf(row)))),
+      ]),
     );
-    const timed = new Map((await this.calendars.ofDevice(tx, device)).map((row) => [row.slot, row]));
-    return rows.map((row) => desiredSlot(row, names, timed.get(row.slot)));
   }
 }
+
+/** One epoch never names two contents. */
+function issuedAs(row: DeviceRow, content: Pick<DesiredState, 'slots' | 'config'>, expires: number): Issued {
+  const { id: device, keyThumbprint } = row;
+  const desiredHash = digestOf(content);
+  const epoch = row.desiredHash === null || row.desiredHash === desiredHash ? row.epoch : row.epoch + 1;
+  const state: DesiredState = { v: 1, type: 'desired', device, keyThumbprint, epoch, expires, ...content };
+  return { state, desiredHash, row: { ...row, epoch, desiredHash } };
+}
+
+const placeOf = ({ device, slot }: { device: string; slot: string }) => `${device}/${slot}`;
 
 const desiredSlot = (
   { slot, deployment, digest, probation, slow }: AssignmentRow,

@@ -18,12 +18,16 @@ export class DeviceConfigs {
     @Inject(BlocksService) private readonly blocks: BlocksService,
   ) {}
 
-  /** `config` of the desired state. Without a configuration it is as it always was. */
-  async of(tx: EntityManager, device: DeviceRow): Promise<DeviceConfig> {
-    const effective = (await this.effective(tx, [device])).get(device.id)!;
-    const gateway = gatewayOf(effective);
-    const blocked = await this.blocks.of(tx, device.id);
-    return { ...this.config.device, ...(gateway && { gateway }), ...(blocked.length > 0 && { blocked }) };
+  /** `config` of each desired state. Without a configuration it is as it always was. */
+  async of(tx: EntityManager, devices: readonly DeviceRow[]): Promise<Map<DeviceId, DeviceConfig>> {
+    const effective = await this.effective(tx, devices);
+    const ids = devices.map(({ id }) => id);
+    const blocked = await this.blocks.of(tx, ids);
+    return new Map(ids.map((id) => [id, this.configOf(gatewayOf(effective.get(id)!), blocked.get(id))]));
+  }
+
+  private configOf(gateway: GatewayDocument | undefined, blocked: DeviceConfig['blocked']): DeviceConfig {
+    return { ...this.config.device, ...(gateway && { gateway }), ...(blocked && { blocked }) };
   }
 
   /** Of each device what configurations say; a few queries, however many devices. */

@@ -66,7 +66,7 @@ export class DeviceEnrolment {
     if (buried)
       throw new AppError(
         'CLAIM_REFUSED',
-        `this key was ${buried.device}'s, which was removed or got another board: delete the agent's identity, so that it makes a new key`,
+        `this key was ${buried.device}'s, which was removed or got another board: remove the folder "identity" from the agent's data, so that it makes a new key`,
       );
   }
 

@@ -57,6 +57,10 @@ export const DeviceRow = new EntitySchema<DeviceRow>({
     maintenance: { type: 'jsonb', nullable: true },
     maintenanceUntil: { type: 'timestamptz', name: 'maintenance_until', nullable: true },
   },
+  indices: [
+    { name: 'device_not_active', columns: ['id'], where: `"status" <> 'active'` },
+    { name: 'device_in_maintenance', columns: ['id'], where: `"maintenance" IS NOT NULL` },
+  ],
 });
 
 /** Which release a slot of a device should run, by which owner ('manual', 'rollout:<id>', 'pin', 'kill:<id>', 'restored'). */

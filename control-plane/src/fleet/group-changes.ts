@@ -76,6 +76,11 @@ export class GroupChanges {
         'INVALID_REQUEST',
         `group ${name} lists its devices: give \`devices\`, \`add\` or \`remove\`, no selector`,
       );
+    if (await this.groups.hasBlock(tx, name))
+      throw new AppError(
+        'GROUP_IN_USE',
+        `a release is blocked on group ${name}, and must stay so for whoever is in it: lift that first`,
+      );
     await this.check(tx, name, selector);
     await this.groups.setSelector(tx, name, selector);
     await this.memberships.groupChanged(tx, name);

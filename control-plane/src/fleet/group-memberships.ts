@@ -1,7 +1,7 @@
 import type { DeviceId, GroupName } from '@flotilla/protocol';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { affectedBy, anyway, type Dynamic, dynamicOf, levelsOf, ofGroup } from './group-graph.js';
+import { affectedBy, anyway, type Dynamic, dynamicOf, factsOf, levelsOf, ofGroup } from './group-graph.js';
 import { MembershipRepository } from './membership.repository.js';
 
 /** What changed about devices: `label:KEY`, a fact by its name, or `status` for one that comes or goes. */
@@ -49,6 +49,12 @@ export class GroupMemberships implements OnApplicationBootstrap {
   /** Under the lock: a list with other members than before. */
   async listChanged(tx: EntityManager, name: GroupName, devices: readonly DeviceId[]): Promise<void> {
     if (devices.length > 0) await this.follow(tx, new Set([`${ofGroup}${name}`]), devices);
+  }
+
+  /** What devices report that decides on who is in the group, itself or by groups that it names. */
+  async factsOf(tx: EntityManager, name: GroupName): Promise<string[]> {
+    const all = new Map<string, Dynamic>((await this.definitions(tx)).map((group) => [group.name, group]));
+    return factsOf(all, name);
   }
 
   async definitions(tx: EntityManager): Promise<Dynamic[]> {

@@ -76,13 +76,29 @@ function bornRow(device: DeviceId, reported: ReportedSlot, before: SlotReportRow
 }
 
 async function upsert(tx: EntityManager, rows: readonly SlotReportRow[]): Promise<void> {
+  if (rows.length === 0) return;
   // Always in the same order: two transactions that report the same slots never wait for each other in a circle.
   const ordered = rows.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-  for (let from = 0; from < ordered.length; from += batch) {
-    await tx.upsert(SlotReportRow, ordered.slice(from, from + batch) as object[], ['device', 'slot']);
-  }
+  const column = (value: (row: SlotReportRow) => unknown) => ordered.map(value);
+  await tx.query(
+    `INSERT INTO slot_report (device, slot, deployment, digest, committed, state, failure, reason, variant, at)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+       $10::timestamptz[])
+     ON CONFLICT (device, slot) DO UPDATE SET deployment = excluded.deployment, digest = excluded.digest, committed = excluded.committed,
+       state = excluded.state, failure = excluded.failure, reason = excluded.reason, variant = excluded.variant, at = excluded.at`,
+    [
+      column((row) => row.device),
+      column((row) => row.slot),
+      column((row) => row.deployment),
+      column((row) => row.digest),
+      column((row) => row.committed),
+      column((row) => row.state),
+      column((row) => row.failure),
+      column((row) => row.reason),
+      column((row) => row.variant),
+      column((row) => row.at),
+    ],
+  );
 }
 
-/** PostgreSQL takes 65,535 parameters a statement; a row has ten. */
-const batch = 1000;
 const keyOf = (row: SlotReportRow) => `${row.device}/${row.slot}`;

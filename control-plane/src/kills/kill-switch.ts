@@ -1,4 +1,4 @@
-import { BlockId, type DeviceId, type Digest } from '@flotilla/protocol';
+import { BlockId, type DeviceId, type Digest, type GroupName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { randomUUID } from 'node:crypto';
@@ -6,6 +6,7 @@ import type { BlockRow } from '../blocks/block.entity.js';
 import type { Named } from '../blocks/blocks.repository.js';
 import { BlocksService, forbidden } from '../blocks/blocks.service.js';
 import { EventsService } from '../events/events.service.js';
+import { GroupMemberships } from '../fleet/group-memberships.js';
 import { groupByName } from '../fleet/groups.repository.js';
 import { AppError } from '../platform/errors.js';
 import { RolloutKills } from '../rollouts/rollout-kills.js';
@@ -24,12 +25,13 @@ export class KillSwitch {
     @Inject(BlocksService) private readonly blocks: BlocksService,
     @Inject(RolloutKills) private readonly rollouts: RolloutKills,
     @Inject(EventsService) private readonly events: EventsService,
+    @Inject(GroupMemberships) private readonly memberships: GroupMemberships,
   ) {}
 
   /** The same kill again finds what has come meanwhile, under the block that is there. */
   async kill(aim: Aim, said: Said): Promise<BlockId> {
     return this.rollouts.transaction(async (tx) => {
-      if (aim.group !== null) await groupByName(tx, aim.group);
+      if (aim.group !== null) await this.refuseFleeting(tx, aim.group);
       await this.rollouts.lock(tx, aim.digests);
       const digests = await this.blocks.rows.claim(tx, aim);
       const same = await this.blocks.rows.same(tx, aim);
@@ -37,6 +39,15 @@ export class KillSwitch {
       await this.apply(tx, { ...row, digests: [...new Set([...row.digests, ...digests])] }, said.actor);
       return row.id;
     });
+  }
+
+  /** What a device reports changes, by the kill itself to begin with: it would fall out of the group and out of the block. */
+  private async refuseFleeting(tx: EntityManager, group: GroupName): Promise<void> {
+    await groupByName(tx, group);
+    const facts = await this.memberships.factsOf(tx, group);
+    if (facts.length === 0) return;
+    const message = `who belongs to group ${group} changes with what devices report (${facts.join(', ')}), and a block on it would end with that: kill it everywhere, or on a group of labels`;
+    throw new AppError('INVALID_REQUEST', message);
   }
 
   /** A block that the database has forgotten: it holds again, and what it took is taken once more. */

@@ -51,7 +51,10 @@ export class KillsRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** Every slot of these devices that runs one of the releases or should; with where it goes back to, where its assignment has to go. */
+  /**
+   * Every slot of these devices that runs one of the releases or should; with where it goes back to, where its assignment has to go: also
+   * one to another release that has failed, or that would take over at a later time only.
+   */
   async take(tx: EntityManager, devices: readonly DeviceId[], { block, digests }: Taking, forbidden: Forbidden): Promise<void> {
     await tx.query(
       `INSERT INTO kill_target (block, device, slot, digest, good, before, deployment)
@@ -59,6 +62,7 @@ export class KillsRepository {
        FROM (
          SELECT device, slot, CASE WHEN a.digest = ANY($2) THEN a.digest WHEN s.committed = ANY($2) THEN s.committed ELSE s.digest END digest,
                 CASE WHEN a.digest = ANY($2) OR (s.deployment = a.deployment AND s.state IN ('failed', 'rolled-back', 'rejected'))
+                       OR EXISTS (SELECT 1 FROM activation w WHERE w.device = a.device AND w.slot = a.slot AND w.deployment = a.deployment)
                      THEN a.deployment END before
          FROM assignment a FULL JOIN slot_report s USING (device, slot)
          WHERE a.digest = ANY($2::text[]) OR s.committed = ANY($2) OR s.digest = ANY($2)
@@ -66,7 +70,7 @@ export class KillsRepository {
        JOIN unnest($3::text[]) known(device) ON known.device = x.device
        LEFT JOIN LATERAL (${lastGoodSql('x', ['$4', '$5', '$6'])}) good ON x.before IS NOT NULL
        ON CONFLICT (block, device, slot) DO UPDATE SET digest = excluded.digest, good = excluded.good, before = excluded.before,
-         deployment = excluded.deployment`,
+         deployment = excluded.deployment WHERE excluded.before IS NOT NULL`,
       [block, digests, devices, forbidden.everywhere, forbidden.digests, forbidden.devices],
     );
   }
@@ -107,7 +111,8 @@ export class KillsRepository {
     const [device, slot] = query.after ?? ['', ''];
     return this.db.query(
       `SELECT * FROM (
-         SELECT t.device, t.slot, ${stateSql} state, t.digest, t.good, d.online, d.last_seen_at "lastSeenAt",
+         SELECT t.device, t.slot, ${stateSql} state, t.digest, d.online, d.last_seen_at "lastSeenAt",
+                coalesce(t.good, CASE WHEN t.before IS NULL THEN a.digest END) good,
                 CASE WHEN s.deployment = a.deployment THEN s.reason END reason
          FROM ${standing} WHERE t.block = $1 AND (t.device, t.slot) > ($2, $3)) t
        WHERE $4::text IS NULL OR t.state = $4 ORDER BY t.device, t.slot LIMIT $5`,

@@ -43,11 +43,11 @@ export class DeviceReports {
       tx,
       told.flatMap(({ device, event }) => (event.type === 'configuration' ? [{ device, event }] : [])),
     );
-    for (const { device, event } of told) {
-      if (event.type === 'configuration' && !news.has(event)) continue;
-      const entry = entryOf(device, event);
-      if (entry) await this.log.append(tx, { actor: 'device', device, ...entry });
-    }
+    const entries = told.flatMap(({ device, event }): NewEvent[] => {
+      const entry = event.type === 'configuration' && !news.has(event) ? undefined : entryOf(device, event);
+      return entry ? [{ actor: 'device', device, ...entry }] : [];
+    });
+    await this.log.appendAll(tx, entries);
     const devices = [...new Set(updates.map(({ device }) => device))];
     await this.memberships.devicesChanged(tx, devices, ['release']);
   }

@@ -1,4 +1,4 @@
-import type { Birth, Heartbeat } from '@flotilla/protocol';
+import type { Birth, DeviceId, Heartbeat } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AdoptionService } from '../fleet/adoption.service.js';
@@ -23,18 +23,24 @@ export class Reconciliation {
   async born(tx: EntityManager, row: DeviceRow, birth: Birth): Promise<number> {
     const runsOther = await this.slots.recordBirth(tx, row.id, birth.slots);
     const standing = standingOf(row, birth);
-    if (standing === 'behind') await sendDesired(tx, row);
+    if (standing === 'behind') await sendDesired(tx, [row.id]);
     if (standing === 'regressed') await this.adoption.adopt(tx, row.id, birth.slots, birth.epoch);
     // Facts decide on groups, and groups on configuration.
     await this.memberships.devicesChanged(tx, [row.id], [...changedFacts(row, birth), ...(runsOther ? ['release'] : [])]);
     return standing === 'regressed' ? birth.epoch + 1 : row.epoch;
   }
 
-  /** False: the database is older than the device, which must be born again to say what it runs. */
-  async heard(tx: EntityManager, row: DeviceRow, heartbeat: Heartbeat): Promise<boolean> {
-    const standing = standingOf(row, heartbeat);
-    if (standing === 'behind') await sendDesired(tx, row);
-    return standing !== 'regressed';
+  /** `regressed`: the database is older than the device, which must be born again to say what it runs. */
+  async heard(
+    tx: EntityManager,
+    beats: readonly { row: DeviceRow; heartbeat: Reported }[],
+  ): Promise<ReadonlyMap<DeviceId, Standing>> {
+    const standings = new Map(beats.map(({ row, heartbeat }) => [row.id, standingOf(row, heartbeat)]));
+    await sendDesired(
+      tx,
+      [...standings].flatMap(([device, standing]) => (standing === 'behind' ? [device] : [])),
+    );
+    return standings;
   }
 }
 
@@ -50,6 +56,11 @@ export function standingOf(row: Pick<DeviceRow, 'epoch' | 'desiredHash'>, report
 const changedFacts = (row: DeviceRow, birth: Birth) =>
   (['agent', 'profile', 'hardwareClass'] as const).filter((fact) => row[fact] !== birth[fact]);
 
-async function sendDesired(tx: EntityManager, { id }: DeviceRow): Promise<void> {
-  await tx.insert(OutboxRow, { effect: { type: 'send-desired', device: id } });
+async function sendDesired(tx: EntityManager, devices: readonly DeviceId[]): Promise<void> {
+  if (devices.length === 0) return;
+  // They have just been heard, and what they were told is old: it comes before what is sent to all.
+  await tx.insert(
+    OutboxRow,
+    devices.map((device) => ({ effect: { type: 'send-desired' as const, device }, priority: 0 })),
+  );
 }

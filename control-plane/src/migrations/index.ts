@@ -5,6 +5,7 @@ import { GroupsAndLifecycle1795750705062 } from './1795750705062-groups-and-life
 import { Initial1795359287598 } from './1795359287598-initial.js';
 import { Kill1795750702741 } from './1795750702741-kill.js';
 import { Pace1795750842030 } from './1795750842030-pace.js';
+import { RolloutCounts1795755000000 } from './1795755000000-rollout-counts.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   GroupsAndLifecycle1795750705062,
   Pace1795750842030,
   Api1795753969494,
+  RolloutCounts1795755000000,
 ];

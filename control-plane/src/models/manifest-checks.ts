@@ -119,7 +119,8 @@ function companionProblems(manifest: Manifest): string[] {
   ];
 }
 
-function requirementProblems({ requires: { agent } }: Manifest): string[] {
-  if (agent === undefined || semver.validRange(agent) !== null) return [];
-  return [`requires.agent: "${agent}" is not a version range such as >=0.1.0`];
+function requirementProblems({ requires: { agent, from } }: Manifest): string[] {
+  return Object.entries({ agent, from })
+    .filter(([, range]) => range !== undefined && semver.validRange(range) === null)
+    .map(([key, range]) => `requires.${key}: "${range}" is not a version range such as >=0.1.0`);
 }

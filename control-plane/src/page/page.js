@@ -59,8 +59,10 @@ const tones = {
     'awaiting-approval',
     'rolling-back',
     'not-applicable',
+    'maintenance',
+    'pending',
   ],
-  bad: ['failed', 'breach', 'rolled-back', 'rollback-incomplete', 'rejected', 'revoked', 'offline'],
+  bad: ['failed', 'breach', 'killed', 'rolled-back', 'rollback-incomplete', 'rejected', 'revoked', 'offline'],
 };
 const toneOf = (word) => Object.keys(tones).find((tone) => tones[tone].includes(word)) ?? '';
 const badge = (word) => element('span', { class: `badge ${toneOf(word)}` }, word);
@@ -136,10 +138,18 @@ function slotLine({ slot, assignment, reported }) {
   return element('p', {}, `${slot}: ${running}${wanted} `, reported ? badge(reported.state) : '', why && faint(why));
 }
 
+/** Silence in maintenance is no alarm. */
+const deviceState = ({ status, online, maintenance }) => {
+  if (status !== 'active') return [badge(status), status === 'pending' ? faint('waits for flotilla devices approve') : ''];
+  if (!maintenance) return badge(online ? 'online' : 'offline');
+  const until = maintenance.until ? [', until ', time(maintenance.until)] : '';
+  return [badge('maintenance'), faint(online ? 'online: ' : 'offline: ', maintenance.reason, until)];
+};
+
 const deviceRow = (device) =>
   row([
     [element('strong', {}, device.id), device.notes.map((note) => faint(note))],
-    badge(device.status === 'revoked' ? 'revoked' : device.online ? 'online' : 'offline'),
+    deviceState(device),
     device.slots.length > 0 ? device.slots.map(slotLine) : 'no slot',
     Object.entries(device.labels)
       .map(([key, value]) => `${key}=${value}`)
@@ -159,9 +169,28 @@ const releaseRow = (release) =>
     time(release.pushedAt),
   ]);
 
+const blockRow = (block) =>
+  row([
+    [
+      element('strong', {}, block.version === undefined ? `${block.model}, all versions` : `${block.model}@${block.version}`),
+      faint(block.group === undefined ? 'on every device' : `on group ${block.group}`),
+    ],
+    block.reason,
+    block.actor,
+    time(block.at),
+  ]);
+
 const eventRow = (event) => row([time(event.at), event.kind, event.actor, event.message]);
 
 const sections = [
+  {
+    id: 'blocks',
+    path: 'blocks?limit=50',
+    draw: (items) => {
+      at('blocks-section').hidden = items.length === 0;
+      return table(['Killed', 'Because', 'By', 'Since'], items.map(blockRow), 'No release is blocked.');
+    },
+  },
   {
     id: 'rollouts',
     path: 'rollouts?limit=20',
@@ -209,10 +238,18 @@ function draw({ id, draw: make }, { items, next }) {
   at(id).replaceChildren(make(items), next ? faint(`The newest ${items.length}; more by flotilla ${id} list.`) : '');
 }
 
+const attention = ({ pending, maintenance }) =>
+  [
+    [pending, 'to be approved'],
+    [maintenance, 'in maintenance'],
+  ]
+    .flatMap(([count, what]) => (count > 0 ? [`${count} ${what} · `] : []))
+    .join('');
+
 const drawSummary = (status) => {
   const { devices, releases, rollouts, broker, leader, version, database } = status;
   at('summary').textContent =
-    `${devices.online} of ${devices.total} devices online · ${releases} releases · ${rollouts.running} rollouts running, ` +
+    `${devices.online} of ${devices.total} devices online · ${attention(devices)}${releases} releases · ${rollouts.running} rollouts running, ` +
     `${rollouts.paused} paused · broker ${broker.kind}, ${broker.connected ? 'connected' : 'not connected'} · database ${database} · ` +
     `${leader ? 'leading' : 'not leading'} · version ${version}`;
 };

@@ -11,6 +11,7 @@ import { TombstoneRow } from '../fleet/tombstone.entity.js';
 import { OutboxRow } from '../link/outbox.entity.js';
 import { ReleaseRow } from '../models/release.entity.js';
 import {
+  RolloutCountRow,
   RolloutEventRow,
   RolloutEvidenceRow,
   RolloutOfferRow,
@@ -43,6 +44,7 @@ export const entities = [
   TombstoneRow,
   OutboxRow,
   ReleaseRow,
+  RolloutCountRow,
   RolloutEventRow,
   RolloutEvidenceRow,
   RolloutOfferRow,

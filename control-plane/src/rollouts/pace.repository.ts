@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import type { Counts } from '../core/counts.js';
 import type { Budgets, LabelTally } from '../core/pace.js';
 import type { Held, Observation } from '../core/rollout-state.js';
 import type { RolloutRow } from './rollout.entity.js';
@@ -7,14 +8,16 @@ import { underWay } from './rollout.repository.js';
 import type { Closed } from './rollout-windows.js';
 
 type Paced = Pick<RolloutRow, 'id' | 'plan' | 'bytes' | 'slot'>;
+type Stage = Readonly<{ stage: number; counts: Counts }>;
 export type PaceObservation = Pick<Observation, 'held' | 'budgets' | 'after'>;
 
 /** What bounds a rollout besides its own counts: closed windows, budgets, and the rollouts that it comes after. */
 @Injectable()
 export class PaceRepository {
-  async observe(tx: EntityManager, row: Paced, stage: number, closed: Closed, at: Date): Promise<PaceObservation> {
-    const held = await this.held(tx, row, stage, closed, at);
-    const budgets = await this.budgets(tx, row, stage, closed, at);
+  /** `counts`: of the stage. Of many that wait, only those of closed groups have to be counted again. */
+  async observe(tx: EntityManager, row: Paced, { stage, counts }: Stage, closed: Closed, at: Date): Promise<PaceObservation> {
+    const held = closed.never ? undefined : await this.held(tx, row, { stage, counts }, closed, at);
+    const budgets = counts.waiting === 0 ? undefined : await this.budgets(tx, row, stage, closed, at);
     return { ...(held ? { held } : {}), ...(budgets ? { budgets } : {}) };
   }
 
@@ -33,19 +36,37 @@ export class PaceRepository {
     await tx.query(`INSERT INTO rollout_offer (rollout, at, devices) VALUES ($1, $2, $3)`, [id, at, devices]);
   }
 
-  private async held(tx: EntityManager, { id, slot }: Paced, stage: number, closed: Closed, at: Date): Promise<Held | undefined> {
-    const [sum] = await tx.query<{ waiting: number; open: number; until: Date | null }[]>(
-      `SELECT (count(*) FILTER (WHERE t.state = 'waiting' AND ($4 OR ${inGroups('$5')})))::int waiting,
-              (count(*) FILTER (WHERE t.state = 'open' AND (x.hold OR x.after > $6 OR x.before <= $6)))::int "open", min(x.after) until
-       FROM rollout_target t
-       LEFT JOIN activation x ON t.state = 'open' AND x.device = t.device AND x.slot = $3 AND x.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.stage = $2 AND t.state IN ('waiting', 'open')`,
-      [id, stage, slot, closed.all, closed.groups, at],
-    );
-    const { waiting, open, until } = sum!;
+  private async held(
+    tx: EntityManager,
+    row: Paced,
+    { stage, counts }: Stage,
+    closed: Closed,
+    at: Date,
+  ): Promise<Held | undefined> {
+    const waiting = closed.all ? counts.waiting : await this.waitingIn(tx, row, stage, closed.groups);
+    const { open, until } = counts.open === 0 ? { open: 0, until: null } : await this.notAllowed(tx, row, stage, at);
     if (waiting + open === 0) return undefined;
     const begins = open === 0 ? [] : [`${open} wait to begin it${until ? ` from ${until.toISOString()}` : ''}`];
     return { waiting, open, why: [...(closed.why && waiting > 0 ? [closed.why] : []), ...begins].join('; ') };
+  }
+
+  private async waitingIn(tx: EntityManager, { id }: Paced, stage: number, groups: Closed['groups']): Promise<number> {
+    if (groups.length === 0) return 0;
+    const [sum] = await tx.query<{ n: number }[]>(
+      `SELECT count(*)::int n FROM rollout_target t WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' AND ${inGroups('$3')}`,
+      [id, stage, groups],
+    );
+    return sum!.n;
+  }
+
+  private async notAllowed(tx: EntityManager, { id, slot }: Paced, stage: number, at: Date) {
+    const [sum] = await tx.query<{ open: number; until: Date | null }[]>(
+      `SELECT count(*)::int "open", min(x.after) until FROM rollout_target t
+       JOIN activation x ON x.device = t.device AND x.slot = $3 AND x.deployment = t.deployment
+       WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'open' AND (x.hold OR x.after > $4 OR x.before <= $4)`,
+      [id, stage, slot, at],
+    );
+    return sum!;
   }
 
   private async budgets(tx: EntityManager, row: Paced, stage: number, closed: Closed, at: Date): Promise<Budgets | undefined> {

@@ -15,7 +15,7 @@ export class PreemptionRepository {
       `UPDATE rollout_target t SET state = 'superseded', reason = 'rollout "' || r.name || '" of higher priority has it'
        FROM rollout_target other JOIN rollout r ON r.id = other.rollout
        WHERE t.rollout = $1 AND t.device = ANY($2::text[]) AND other.device = t.device AND r.id <> $1 AND r.slot = $3
-         AND r.phase = ANY($5) AND ${priorityOf('r')} > $4 AND other.state IN ('open', 'committed', 'unproven', 'rolling-back')
+         AND r.phase = ANY($5) AND ${priorityOf('r')} > $4 AND other.state IN ('already', 'open', 'committed', 'unproven', 'rolling-back')
        RETURNING t.device`,
       [id, devices, slot, plan.priority ?? 0, underWay],
     );
@@ -24,6 +24,7 @@ export class PreemptionRepository {
 
   /** What rollouts of lower priority still meant to do with these devices, they do not. */
   async takeOver(tx: EntityManager, { id, name, slot, plan }: Claimant, devices: readonly DeviceId[]): Promise<void> {
+    if (devices.length === 0) return;
     await tx.query(
       `UPDATE rollout_target t SET state = 'superseded', reason = 'rollout "' || $6 || '" of higher priority took it'
        FROM rollout r WHERE r.id = t.rollout AND t.device = ANY($2::text[]) AND r.id <> $1 AND r.slot = $3 AND r.phase = ANY($5)

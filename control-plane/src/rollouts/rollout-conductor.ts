@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { AppError } from '../platform/errors.js';
 import { Leader } from '../platform/leader.js';
 import { LOGGER } from '../platform/tokens.js';
+import { Latecomers } from './latecomers.js';
 import { RolloutMachine } from './rollout-machine.js';
 
 const tickMs = 500;
@@ -15,6 +16,7 @@ export class RolloutConductor implements OnApplicationBootstrap, OnApplicationSh
 
   constructor(
     @Inject(RolloutMachine) private readonly machine: RolloutMachine,
+    @Inject(Latecomers) private readonly latecomers: Latecomers,
     @Inject(Leader) private readonly leader: Leader,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
@@ -41,6 +43,7 @@ export class RolloutConductor implements OnApplicationBootstrap, OnApplicationSh
       for (const id of await this.machine.underWay()) {
         await this.machine.tick(id, (tx) => this.leader.check(tx));
       }
+      await this.latecomers.look((tx) => this.leader.check(tx));
     } catch (error) {
       // Another leader, or a database that restarts: the next tick finds everything as it was committed.
       const level = error instanceof AppError && error.code === 'NOT_LEADER' ? 'info' : 'warn';

@@ -49,12 +49,9 @@ export class RolloutEffects {
     const { stage } = effect;
     const waiting = await this.pace.claim(tx, rollout, await this.targets.waiting(tx, rollout, stage, choice));
     const [already, needing] = partition(waiting, (d) => d.committed === rollout.digest && d.assigned === rollout.digest);
-    await this.targets.setState(
-      tx,
-      rollout.id,
-      already.map((d) => d.device),
-      'already',
-    );
+    const devices = already.map((d) => d.device);
+    await this.targets.setState(tx, rollout.id, devices, 'already');
+    await this.pace.takeOver(tx, rollout, devices);
     if (needing.length === 0) return;
     const gates = gatesOf(rollout.plan, stage);
     const baselines = await this.evidence.baselines(tx, rollout, gates, needing);

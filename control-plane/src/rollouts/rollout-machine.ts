@@ -70,7 +70,7 @@ export class RolloutMachine {
   ): Promise<void> {
     const at = new Date(event.at);
     await this.rollouts.save(tx, row.id, { state, event, actor, at });
-    for (const effect of effects) await this.effects.perform(tx, row, effect, at);
+    for (const effect of effects) await this.effects.perform(tx, { ...row, state }, effect, at);
     if (inWords(row, state) === inWords(row, row.state) && event.type === 'observed') return;
     await this.events.append(tx, {
       kind: `rollout-${state.phase}`,

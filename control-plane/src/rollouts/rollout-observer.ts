@@ -24,11 +24,13 @@ export class RolloutObserver {
     await this.pace.renew(tx, row, at);
     await this.sweep(tx, row, at);
     await this.evidence.fold(tx, row.id);
+    await this.targets.fold(tx, row.id);
     return this.again(tx, row, at);
   }
 
   async again(tx: EntityManager, row: RolloutRow, at: Date): Promise<Observation> {
-    const seen = { ...(await this.targets.observe(tx, row)), ...(await this.pace.observe(tx, row, at)) };
+    const counted = await this.targets.observe(tx, row);
+    const seen = { ...counted, ...(await this.pace.observe(tx, row, counted.stages, at)) };
     if (!isTakenBack(row)) return seen;
     const toldAfter = new Date(at.getTime() - row.plan.success.deviceDeadline * 1000);
     return { ...seen, returns: await this.returning.returns(tx, row, toldAfter) };

@@ -1,7 +1,8 @@
 import type { DeviceId, SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import type { RolloutEffect } from '../core/rollout.js';
+import { noCounts } from '../core/counts.js';
+import type { Observation, RolloutEffect } from '../core/rollout.js';
 import type { Timed, Timing } from '../fleet/calendars.repository.js';
 import { HoldsRepository } from './holds.repository.js';
 import { PaceRepository, type PaceObservation } from './pace.repository.js';
@@ -23,11 +24,13 @@ export class RolloutPace {
   ) {}
 
   /** Only of a rollout that could make use of it. */
-  async observe(tx: EntityManager, row: RolloutRow, at: Date): Promise<PaceObservation> {
+  async observe(tx: EntityManager, row: RolloutRow, stages: Observation['stages'], at: Date): Promise<PaceObservation> {
     const { state, plan } = row;
     if (state.phase === 'scheduled') return plan.after ? { after: await this.pace.after(tx, plan.after) } : {};
     if (state.phase !== 'running') return {};
-    return this.pace.observe(tx, row, state.stage, await this.windows.closed(tx, plan, at), at);
+    const { stage } = state;
+    const counts = stages[stage]?.counts ?? noCounts;
+    return this.pace.observe(tx, row, { stage, counts }, await this.windows.closed(tx, plan, at), at);
   }
 
   /** Undefined: nothing may be offered now. The core has counted, the offer itself looks again. */
@@ -36,21 +39,20 @@ export class RolloutPace {
     return all ? undefined : { most, each, label: plan.pace.maxUnavailable?.by, notIn: groups };
   }
 
-  /** Those that no rollout of higher priority has; from those of lower priority they are taken. */
+  /** Those that no rollout of higher priority has. */
   async claim(tx: EntityManager, row: RolloutRow, waiting: readonly Waiting[]): Promise<readonly Waiting[]> {
     if (waiting.length === 0) return waiting;
     const devices = waiting.map(({ device }) => device);
     const lost = await this.preemption.giveWay(tx, row, devices);
-    const ours = waiting.filter(({ device }) => !lost.has(device));
-    await this.preemption.takeOver(
-      tx,
-      row,
-      ours.map(({ device }) => device),
-    );
-    return ours;
+    return waiting.filter(({ device }) => !lost.has(device));
   }
 
-  /** In the transaction that assigned it, so that no device ever hears of it without its time. */
+  /** Devices that run the release already are this rollout's, too. */
+  takeOver(tx: EntityManager, row: RolloutRow, devices: readonly DeviceId[]): Promise<void> {
+    return this.preemption.takeOver(tx, row, devices);
+  }
+
+  /** In the transaction that assigned it, so that no device ever hears of it without its time; from rollouts of lower priority it is taken. */
   async offered(tx: EntityManager, row: RolloutRow, offers: readonly Offer[], at: Date): Promise<void> {
     await this.pace.offered(tx, row, offers.length, at);
     const timings = await this.timings(tx, row, at, offers);
@@ -58,6 +60,11 @@ export class RolloutPace {
       tx,
       row.slot as SlotName,
       timings.filter(({ timing }) => Object.keys(timing).length > 0),
+    );
+    await this.takeOver(
+      tx,
+      row,
+      offers.map(({ device }) => device),
     );
   }
 

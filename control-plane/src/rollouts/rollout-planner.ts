@@ -1,10 +1,8 @@
 import { type DeviceId, digestOf, RolloutId, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { satisfies } from 'semver';
 import type { EntityManager } from 'typeorm';
 import { randomUUID } from 'node:crypto';
 import { assignStages } from '../core/cohort.js';
-import { incompatibility } from '../core/compatibility.js';
 import { alarmsOf, planProblems } from '../core/stage.js';
 import { AssignmentsService } from '../fleet/assignments.service.js';
 import type { DeviceRow } from '../fleet/device.entity.js';
@@ -14,6 +12,7 @@ import { ReleasesService } from '../models/releases.service.js';
 import { AppError } from '../platform/errors.js';
 import type { RolloutRow } from './rollout.entity.js';
 import { bytesPerDevice, previewOf, type Layout } from './rollout-preview.js';
+import { RolloutPlaces } from './rollout-places.js';
 import { RolloutWindows } from './rollout-windows.js';
 import { RolloutRepository, type NewTarget } from './rollout.repository.js';
 
@@ -26,6 +25,7 @@ export class RolloutPlanner {
     @Inject(RolloutRepository) private readonly rollouts: RolloutRepository,
     @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
     @Inject(RolloutWindows) private readonly windows: RolloutWindows,
+    @Inject(RolloutPlaces) private readonly places: RolloutPlaces,
   ) {}
 
   async draft(tx: EntityManager, plan: RolloutPlan, at: Date): Promise<RolloutRow> {
@@ -72,13 +72,7 @@ export class RolloutPlanner {
     );
     const free = members.filter((device) => !keptOut.has(device.id));
     const stageOf = await this.place(tx, plan, free, digestOf(plan));
-    const targets = free.flatMap((device): NewTarget[] => {
-      const stage = stageOf.get(device.id);
-      if (stage === undefined) return [];
-      const reason = incompatibility(release.manifest, device.agent, satisfies) ?? null;
-      const state = reason === null ? 'waiting' : 'rejected';
-      return [{ device: device.id, stage, state, reason, hardwareClass: device.hardwareClass }];
-    });
+    const targets = await this.places.of(tx, { release, slot: plan.slot }, free, (device) => stageOf.get(device));
     const sizes = plan.stages.map((_, stage) => targets.filter((t) => t.stage === stage).length);
     const problems = [
       ...(blocked === undefined ? [] : [`${plan.release} cannot be offered: ${blocked}`]),

@@ -5,8 +5,11 @@ import { allOf, isOpen, type Openings } from '../core/openings.js';
 import { CalendarsRepository, type Timing } from '../fleet/calendars.repository.js';
 import { type CalendarOpenings, openingsOf } from '../fleet/openings-of.js';
 
-/** What of a rollout may not be offered now: all of it, or the devices of some groups. `why`: in words, with the end of it. */
-export type Closed = Readonly<{ all: boolean; groups: readonly GroupName[]; why: string }>;
+/**
+ * What of a rollout may not be offered now: all of it, or the devices of some groups. `why`: in words, with the end of it.
+ * `never`: there is no window nor blackout that could hold any device.
+ */
+export type Closed = Readonly<{ all: boolean; groups: readonly GroupName[]; why: string; never: boolean }>;
 type Bound = CalendarOpenings & Readonly<{ group?: GroupName }>;
 
 /** When devices may be offered a release and when they may begin to run it: by the plan and by the groups that they are in. */
@@ -15,13 +18,11 @@ export class RolloutWindows {
   constructor(@Inject(CalendarsRepository) private readonly calendars: CalendarsRepository) {}
 
   async closed(tx: EntityManager, plan: RolloutPlan, at: Date): Promise<Closed> {
-    const shut = (await this.bounds(tx, plan)).filter(({ offers }) => !isOpen(offers, at.getTime()));
+    const bounds = await this.bounds(tx, plan);
+    const shut = bounds.filter(({ offers }) => !isOpen(offers, at.getTime()));
     const groups = shut.flatMap(({ group }) => group ?? []);
-    return {
-      all: shut.some(({ group }) => group === undefined),
-      groups,
-      why: shut.map((bound) => inWords(bound, at)).join('; '),
-    };
+    const why = shut.map((bound) => inWords(bound, at)).join('; ');
+    return { all: shut.some(({ group }) => group === undefined), groups, why, never: bounds.length === 0 };
   }
 
   /** For devices that are about to be offered it, or to be let go. A device that nothing holds back is left out. */

@@ -97,10 +97,31 @@ export const RolloutTargetRow = new EntitySchema<RolloutTargetRow>({
     kept: { type: 'jsonb', nullable: true },
   },
   indices: [
-    { name: 'rollout_target_stage', columns: ['rollout', 'stage', 'state'] },
+    { name: 'rollout_target_stage', columns: ['rollout', 'stage', 'state', 'device'] },
+    { name: 'rollout_target_open', columns: ['rollout', 'offeredAt'], where: `"state" = 'open'` },
     { name: 'rollout_target_deployment', columns: ['deployment'] },
     { name: 'rollout_target_under_way', columns: ['device'], where: `"state" IN ('open', 'rolling-back')` },
   ],
+});
+
+/** What one transaction changed in the number of a stage's devices in one state; the database's triggers write it. */
+export interface RolloutCountRow {
+  id: number;
+  rollout: RolloutId;
+  stage: number;
+  state: TargetState;
+  n: number;
+}
+export const RolloutCountRow = new EntitySchema<RolloutCountRow>({
+  name: 'rollout_count',
+  columns: {
+    id: { type: 'int8', primary: true, generated: 'increment', transformer: int8 },
+    rollout: { type: 'uuid' },
+    stage: { type: 'int' },
+    state: { type: 'text' },
+    n: { type: 'int8', transformer: int8 },
+  },
+  indices: [{ name: 'rollout_count_rollout', columns: ['rollout'] }],
 });
 
 /**

@@ -35,11 +35,15 @@ export class RolloutRepository {
 
   async insert(tx: EntityManager, rollout: RolloutRow, targets: readonly NewTarget[]): Promise<void> {
     await tx.insert(RolloutRow, rollout);
+    await this.addTargets(tx, rollout.id, targets);
+  }
+
+  async addTargets(tx: EntityManager, rollout: RolloutId, targets: readonly NewTarget[]): Promise<void> {
     await tx.query(
       `INSERT INTO rollout_target (rollout, device, stage, state, reason, hardware_class)
        SELECT $1, * FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[])`,
       [
-        rollout.id,
+        rollout,
         targets.map((t) => t.device),
         targets.map((t) => t.stage),
         targets.map((t) => t.state),

@@ -63,12 +63,13 @@ export class RolloutsController {
   async command(
     @Param('id', { schema: RolloutId }) id: RolloutId,
     @Body({ schema: RolloutCommand }) command: RolloutCommand,
-    @WhoAsks() { name, role }: Operator,
+    @WhoAsks() operator: Operator,
     @IfMatch() precondition: Precondition,
   ) {
+    const { name, role } = operator;
     if (role === 'approver' && !words.includes(command.type))
       throw new AppError('FORBIDDEN', `${name} is ${role}: they may approve or reject rollouts, not ${command.type} them`);
-    await this.rollouts.command(id, command, name, precondition);
+    await this.rollouts.command(id, command, operator, precondition);
     return this.views.one(id);
   }
 }

@@ -5,6 +5,7 @@ import { AdoptionService } from '../fleet/adoption.service.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
+import { CountRepository } from './count.repository.js';
 import { EvidenceRepository } from './evidence.repository.js';
 import { HoldsRepository } from './holds.repository.js';
 import { OfferEvidence } from './offer-evidence.js';
@@ -25,6 +26,9 @@ import { RolloutsController } from './rollouts.controller.js';
 import { RolloutsService } from './rollouts.service.js';
 import { SlotWhyController } from './slot-why.controller.js';
 import { SlotWhy } from './slot-why.js';
+import { Latecomers } from './latecomers.js';
+import { LatecomersRepository } from './latecomers.repository.js';
+import { RolloutPlaces } from './rollout-places.js';
 import { ReturnRepository } from './return.repository.js';
 import { TargetRepository } from './target.repository.js';
 import { WindowEvidence } from './window-evidence.js';
@@ -33,6 +37,7 @@ import { WindowEvidence } from './window-evidence.js';
   imports: [BlocksModule, EventsModule, FleetModule, ModelsModule, TelemetryModule],
   controllers: [RolloutsController, SlotWhyController],
   providers: [
+    CountRepository,
     EvidenceRepository,
     HoldsRepository,
     OfferEvidence,
@@ -51,6 +56,9 @@ import { WindowEvidence } from './window-evidence.js';
     RolloutRepository,
     RolloutsService,
     SlotWhy,
+    Latecomers,
+    LatecomersRepository,
+    RolloutPlaces,
     ReturnRepository,
     TargetRepository,
     WindowEvidence,

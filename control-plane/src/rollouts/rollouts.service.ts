@@ -1,6 +1,7 @@
 import { digestOf, type RolloutCommand, type RolloutId, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import type { Operator } from '../access/operator.js';
 import type { RolloutEvent } from '../core/rollout.js';
 import { Precondition } from '../platform/preconditions.js';
 import { RolloutMachine } from './rollout-machine.js';
@@ -31,8 +32,13 @@ export class RolloutsService {
     return this.rollouts.transaction(async (tx) => this.planner.preview(tx, plan, await this.rollouts.now(tx)));
   }
 
-  async command(id: RolloutId, command: RolloutCommand, actor: string, precondition = new Precondition()): Promise<void> {
-    await this.machine.command(id, eventOf(command, actor, (await this.rollouts.now()).getTime()), actor, precondition);
+  async command(id: RolloutId, command: RolloutCommand, operator: Operator, precondition = new Precondition()): Promise<void> {
+    await this.machine.command(
+      id,
+      eventOf(command, operator, (await this.rollouts.now()).getTime()),
+      operator.name,
+      precondition,
+    );
   }
 
   /** Pauses everything that runs, in the caller's transaction: after a restored backup nothing moves until somebody says so. */
@@ -62,7 +68,7 @@ export class RolloutsService {
 /** What is approved: an approval of another plan is none. */
 export const planHash = (plan: RolloutPlan) => digestOf(plan);
 
-function eventOf(command: RolloutCommand, actor: string, at: number): RolloutEvent {
+function eventOf(command: RolloutCommand, { name: actor, role }: Operator, at: number): RolloutEvent {
   switch (command.type) {
     case 'pause':
       return { type: 'pause', at, reason: 'manual', detail: `paused by ${actor}` };
@@ -71,7 +77,7 @@ function eventOf(command: RolloutCommand, actor: string, at: number): RolloutEve
     case 'approve':
     case 'reject':
     case 'withdraw-approval':
-      return { type: command.type, at, by: actor, planHash: command.planHash, comment: command.comment };
+      return { type: command.type, at, by: actor, role, planHash: command.planHash, comment: command.comment };
     case 'retry':
       return { type: 'retry', at };
     case 'cancel':

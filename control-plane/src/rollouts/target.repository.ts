@@ -4,10 +4,11 @@ import type { EntityManager } from 'typeorm';
 import { noCounts } from '../core/counts.js';
 import type { Baseline } from '../core/baseline.js';
 import type { Strata } from '../core/gate.js';
-import type { VariantTally } from '../core/quarantine.js';
+import { leastDevices, type VariantTally } from '../core/quarantine.js';
 import type { Observation } from '../core/rollout.js';
 import { gatesOf } from '../core/stage.js';
 import { inMaintenance } from '../fleet/maintenance.js';
+import { CountRepository, type StateCount } from './count.repository.js';
 import { EvidenceRepository, type EvidenceOf } from './evidence.repository.js';
 import { inGroups, valueOf } from './pace.repository.js';
 import type { RolloutRow, TargetState } from './rollout.entity.js';
@@ -49,28 +50,31 @@ const countOf: Record<Exclude<TargetState, 'left-out'>, keyof StageCounts> = {
 };
 /** Told to go back, and not known to have. */
 const unconfirmed = new Set<TargetState>(['rolling-back', 'return-failed']);
-type Sum = { stage: number; state: TargetState; n: string };
 
 /** The devices of rollouts: rows moved in sets, never one by one. */
 @Injectable()
 export class TargetRepository {
-  constructor(@Inject(EvidenceRepository) private readonly evidence: EvidenceRepository) {}
+  constructor(
+    @Inject(EvidenceRepository) private readonly evidence: EvidenceRepository,
+    @Inject(CountRepository) private readonly counts: CountRepository,
+  ) {}
 
   /** Counts and evidence of each stage, as committed at this moment. */
   async observe(tx: EntityManager, { id, plan, alarms }: Pick<RolloutRow, 'id' | 'plan' | 'alarms'>): Promise<Observation> {
-    const rows = await tx.query<Sum[]>(
-      `SELECT stage, state, count(*) n FROM rollout_target WHERE rollout = $1 GROUP BY stage, state`,
-      [id],
-    );
+    const rows = await this.counts.of(tx, id);
     const evidence = await this.evidence.of(tx, id);
     return {
       stages: plan.stages.map((_, stage) => ({
         counts: countsOf(rows.filter((row) => row.stage === stage)),
         gates: gatesOf(plan, stage).map((__, gate) => strataOf(evidence.filter((e) => e.stage === stage && e.gate === gate))),
       })),
-      rollingBack: rows.filter(({ state }) => unconfirmed.has(state)).reduce((sum, row) => sum + Number(row.n), 0),
+      rollingBack: rows.filter(({ state }) => unconfirmed.has(state)).reduce((sum, row) => sum + row.n, 0),
       alarms,
     };
+  }
+
+  fold(tx: EntityManager, rollout: RolloutId): Promise<void> {
+    return this.counts.fold(tx, rollout);
   }
 
   /** Devices of a stage that are still to be offered the release, with what each ran before (its last committed digest). */
@@ -81,7 +85,7 @@ export class TargetRepository {
     { most, label, each, notIn = [] }: Choice,
   ): Promise<Waiting[]> {
     const free = `FROM rollout_target t JOIN device d ON d.id = t.device
-         WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' ${notIn.length > 0 ? `AND NOT ${inGroups('$5')}` : 'AND $5::text[] IS NOT NULL'}`;
+         WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' AND NOT ${inMaintenance('d')} ${notIn.length > 0 ? `AND NOT ${inGroups('$5')}` : 'AND $5::text[] IS NOT NULL'}`;
     // Only a bound by label has to number all that wait.
     const chosen = each
       ? `SELECT device FROM (SELECT t.device, ${valueOf('$6')} value, row_number() OVER (PARTITION BY ${valueOf('$6')} ORDER BY t.device) nth ${free}) ready
@@ -137,8 +141,9 @@ export class TargetRepository {
     );
   }
 
-  /** How devices fared with a release by variant and hardware class, over all rollouts of it. */
-  tallies(tx: EntityManager, { digest, slot }: Pick<RolloutRow, 'digest' | 'slot'>): Promise<VariantTally[]> {
+  /** How devices fared with a release by variant and hardware class, over all rollouts of it; nothing while one at most has failed. */
+  async tallies(tx: EntityManager, { digest, slot }: Pick<RolloutRow, 'digest' | 'slot'>): Promise<VariantTally[]> {
+    if ((await this.counts.failed(tx, { digest, slot })) < leastDevices) return [];
     return tx.query(
       `SELECT coalesce(s.variant, '') variant, t.hardware_class "hardwareClass", count(*)::int decided,
               (count(*) FILTER (WHERE t.state = 'failed-artifact'))::int "failedArtifact"
@@ -165,8 +170,8 @@ export class TargetRepository {
     limits: { offeredBefore: Date; deferOffline: boolean; stage: number },
   ): Promise<DeviceId[]> {
     await tx.query(
-      `DELETE FROM rollout_target t WHERE t.rollout = $1 AND t.state IN ('waiting', 'open', 'rolling-back')
-       AND NOT EXISTS (SELECT 1 FROM device d WHERE d.id = t.device AND d.status = 'active')`,
+      `DELETE FROM rollout_target t USING device d WHERE d.id = t.device AND d.status <> 'active'
+       AND t.rollout = $1 AND t.state IN ('waiting', 'open', 'rolling-back')`,
       [rollout],
     );
     const [passedBy] = await tx.query<[{ device: DeviceId }[]]>(
@@ -193,9 +198,9 @@ export class TargetRepository {
   }
 }
 
-function countsOf(rows: readonly Sum[]): StageCounts {
+function countsOf(rows: readonly StateCount[]): StageCounts {
   const counts: StageCounts = { ...noCounts, superseded: 0 };
-  for (const { state, n } of rows) if (state !== 'left-out') counts[countOf[state]] = (counts[countOf[state]] ?? 0) + Number(n);
+  for (const { state, n } of rows) if (state !== 'left-out') counts[countOf[state]] = (counts[countOf[state]] ?? 0) + n;
   return counts;
 }
 

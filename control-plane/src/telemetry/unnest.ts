@@ -46,7 +46,7 @@ function element(value: unknown, kind: Kind): string {
     case 'int8':
     case 'smallint':
     case 'boolean':
-      return String(value);
+      return String(value as string | number | boolean);
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { openDatabase } from '@flotilla/control-plane/platform/database';
 import { Initial1795359287598 } from '@flotilla/control-plane/migrations/1795359287598-initial';
+import { CountRepository } from '@flotilla/control-plane/rollouts/count.repository';
 import { EvidenceRepository } from '@flotilla/control-plane/rollouts/evidence.repository';
 import { RolloutRepository } from '@flotilla/control-plane/rollouts/rollout.repository';
 import { TargetRepository } from '@flotilla/control-plane/rollouts/target.repository';
@@ -61,7 +62,7 @@ it('a rollout that was under way before gates judged by betting goes on', async 
     expect(row.plan).toMatchObject({ name: 'under-way', evidence: { falseAlarm: 0.01 } });
     expect(row.state).toMatchObject({ phase: 'paused', toAccept: { failed: [1], metrics: ['0/errors'] } });
     expect(row.alarms).toBe(4);
-    const observation = await new TargetRepository(new EvidenceRepository()).observe(db.manager, row);
+    const observation = await new TargetRepository(new EvidenceRepository(), new CountRepository()).observe(db.manager, row);
     expect(observation.stages.map(({ counts }) => [counts.committed, counts.waiting])).toEqual([
       [1, 0],
       [0, 1],

@@ -40,10 +40,9 @@ export function gatewayRoutes(gateway: Gateway): Route[] {
     },
     { method: 'GET', path: '/v1/outputs', handle: () => ({ body: { outputs: gateway.outputs } satisfies OutputViews }) },
     ofSlot('GET', '', (slot) => ({ body: slotView(slot) })),
-    ofSlot('GET', '/result', ({ results, config }) => {
-      const result = results.latest;
-      if (!result) throw new RequestError(404, `${config.slot} has no result yet`);
-      return { body: result };
+    ofSlot('GET', '/result', ({ latest, config }) => {
+      if (!latest) throw new RequestError(404, `${config.slot} has no result yet`);
+      return { body: latest };
     }),
     { ...ofSlot('GET', '/results/stream', ({ streams }) => streams.admit()), head: false },
     ofSlot('GET', '/picture', ({ results, config }) => pictureOf(results.seen, config.slot)),

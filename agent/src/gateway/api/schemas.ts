@@ -1,6 +1,7 @@
 import { OutputsConfig, PipelineOverrides, RecordConfig, SlotName, SourceConfig, TriggerConfig } from '@flotilla/protocol';
 import { z } from 'zod';
-import { Prediction, Quality } from '../../prediction.js';
+import { Prediction } from '../../prediction.js';
+import { ReadingQuality } from '../outputs/reading.js';
 import { InspectionId } from '../inspection-id.js';
 
 /** What the gateway takes and gives, in one place: requests are parsed with it, answers are typed by it, and the served OpenAPI is made of it. */
@@ -40,7 +41,7 @@ export const SlotView = z.object({
     })
     .describe('Since the slot’s configuration was brought into force.'),
   trouble: z.string().optional().describe('Why nothing is inferred at present.'),
-  latest: z.object({ sequence: count, quality: Quality, latencyMs: z.number() }).optional(),
+  latest: z.object({ sequence: count, quality: ReadingQuality, latencyMs: z.number() }).optional(),
 });
 export type SlotView = z.infer<typeof SlotView>;
 
@@ -48,7 +49,7 @@ export const SlotViews = z.object({ slots: z.array(SlotView) });
 
 export const GatewayResult = z.object({
   sequence: z.int().min(1).describe('Counts the results of the gateway’s life, without gaps, whichever runner they come from.'),
-  quality: Quality,
+  quality: ReadingQuality,
   prediction: Prediction,
   capturedAt: z.number().describe('Milliseconds since 1970.'),
   latencyMs: z.number().describe('From capture to result.'),

@@ -5,8 +5,7 @@ import type { SlotGateway } from '../slot-gateway.js';
 import type { InspectionView, SlotConfiguration, SlotView } from './schemas.js';
 
 /** What is shown of one slot. */
-export function slotView({ config, lane, results, inspections }: SlotGateway): SlotView {
-  const latest = results.latest;
+export function slotView({ config, lane, latest, inspections }: SlotGateway): SlotView {
   return {
     slot: config.slot,
     source: config.source ? { kind: kindOf(config.source), ...lane.source } : undefined,

@@ -50,7 +50,7 @@ export const operations: readonly Operation[] = [
     id: 'streamResults',
     method: 'get',
     path: slot('/results/stream'),
-    summary: 'Every result as it is made, as Server-Sent Events; no change of the model ends it',
+    summary: 'Every result as it is made, and each change of its quality, as Server-Sent Events; no change of the model ends it',
     gives: { 'text/event-stream': 'text' },
     refusals: [404, 429],
   },

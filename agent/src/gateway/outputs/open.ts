@@ -7,6 +7,8 @@ type Kind<K extends OutputKind> = {
   apart?: boolean;
   /** What only one peer of this device may have: two that differ and have the same are a mistake. */
   exclusive: (settings: SettingsOf<K>) => string | undefined;
+  /** Names what it keeps over restarts, where other settings may change and it shall stay; the whole description, where it is not said. */
+  keptAs?: (settings: SettingsOf<K>) => string;
   load: () => Promise<OpenOutput<K>>;
 };
 
@@ -29,6 +31,13 @@ export const outputKinds: { [K in OutputKind]?: Kind<K> } = {
     exclusive: ({ port }) => `port ${port}`,
     load: async () => (await import('./modbus/modbus.js')).openModbus,
   },
+  opcua: {
+    slotKeys: ['historyCount', 'severities'],
+    exclusive: ({ port }) => `port ${port}`,
+    // Clients trust the server's certificate, and it theirs, whatever users there are.
+    keptAs: ({ port }) => String(port),
+    load: async () => (await import('./opcua/opcua.js')).openOpcUa,
+  },
   sparkplug: {
     slotKeys: ['device'],
     exclusive: ({ group, node, url }) =>
@@ -42,3 +51,7 @@ export async function openOutput<K extends OutputKind>(kind: K, parts: OutputPar
   if (!known) throw new Error(`this agent does not know the output "${kind}"`);
   return (await known.load())(parts);
 }
+
+/** Undefined where the whole description names it. */
+export const keptAs = <K extends OutputKind>(kind: K, settings: SettingsOf<K>): string | undefined =>
+  outputKinds[kind]?.keptAs?.(settings);

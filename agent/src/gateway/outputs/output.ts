@@ -19,12 +19,14 @@ export type OutputStatus = {
 };
 
 /** One peer in a factory system's protocol: a connection to a broker, a server on a port. */
-export interface Output {
+export interface Output<K extends OutputKind = OutputKind> {
   readonly status: OutputStatus;
   /** Never waits for a peer, and never throws because of one. */
   start(): void;
+  /** For one that stays while slots come and go; the others are begun anew. Throws where it can't have them. */
+  serve?(slots: readonly OutputSlot<K>[]): void;
   /** Says goodbye where the protocol has one, within two seconds. */
-  stop(why: StopReason): Promise<void>;
+  stop(why?: StopReason): Promise<void>;
 }
 /** `removed`: it is not configured any more, or differently. `shutdown`: the gateway ends, and may begin again. */
 export type StopReason = 'removed' | 'shutdown';

@@ -5,7 +5,7 @@ import type { SlotName } from '@flotilla/protocol';
 import { messageOf } from '../../errors.js';
 import type { GatewaySlot } from '../../gateway-protocol.js';
 import type { Logger } from '../../log.js';
-import { openOutput } from './open.js';
+import { keptAs, openOutput } from './open.js';
 import type { Output, OutputKind, OutputStatus } from './output.js';
 import { type Peer, peersOf } from './peers.js';
 import type { SlotPort } from './slot-port.js';
@@ -31,6 +31,7 @@ export class Outputs {
 
   async configure(configuration: Configuration): Promise<void> {
     const wanted = peersOf(configuration.slots);
+    for (const open of this.#open) this.#serveOthers(open, wanted);
     const leaving = this.#open.filter(({ peer }) => !wanted.some((its) => isDeepStrictEqual(its, peer)));
     // A port is free for its successor only when the old one has let go of it.
     await Promise.all(leaving.map(async ({ output }) => output?.stop('removed')));
@@ -44,13 +45,27 @@ export class Outputs {
     this.#open = [];
   }
 
+  /** Nobody who stays is disturbed by a slot that comes or goes, where the output can do that. */
+  #serveOthers(open: Open, wanted: readonly Peer[]): void {
+    const peer = wanted.find(({ key }) => key === open.peer.key);
+    if (!peer || peer.conflict !== undefined || !open.output?.serve || isDeepStrictEqual(peer, open.peer)) return;
+    try {
+      open.output.serve(this.#slotsOf(peer));
+      open.peer = peer;
+    } catch {
+      // It is begun anew, and says why that can't be.
+    }
+  }
+
+  #slotsOf = ({ slots }: Peer) => slots.map(({ slot, settings }) => ({ port: this.parts.port(slot), settings }));
+
   async #begin(peer: Peer, { device, dataDir }: Configuration): Promise<Open> {
     const log = this.parts.log;
     try {
       if (peer.conflict !== undefined) throw new Error(peer.conflict);
       const output = await openOutput(peer.kind, {
         settings: peer.slots[0]!.settings,
-        slots: peer.slots.map(({ slot, settings }) => ({ port: this.parts.port(slot), settings })),
+        slots: this.#slotsOf(peer),
         device,
         folder: join(dataDir, 'outputs', folderOf(peer)),
         log,
@@ -65,4 +80,5 @@ export class Outputs {
 }
 
 /** The same peer finds what it kept, whatever else changes. */
-const folderOf = ({ kind, key }: Peer) => `${kind}-${createHash('sha256').update(key).digest('hex').slice(0, 12)}`;
+const folderOf = ({ kind, key, slots }: Peer) =>
+  `${kind}-${keptAs(kind, slots[0]!.settings) ?? createHash('sha256').update(key).digest('hex').slice(0, 12)}`;

@@ -9,8 +9,8 @@ const configured = (slot: string, outputs?: object) => ({
 
 it('gives slots that describe the same peer one, and others their own', () => {
   const peers = peersOf([
-    configured('left', { opcua: {}, webhook: { url: 'http://127.0.0.1/a' } }),
-    configured('right', { opcua: { port: 4840 }, webhook: { url: 'http://127.0.0.1/a' } }),
+    configured('left', { opcua: { anonymous: 'read' }, webhook: { url: 'http://127.0.0.1/a' } }),
+    configured('right', { opcua: { port: 4840, anonymous: 'read' }, webhook: { url: 'http://127.0.0.1/a' } }),
     configured('none'),
   ]);
   expect(peers.map(({ kind, slots }) => [kind, slots.map(({ slot }) => slot)])).toEqual([

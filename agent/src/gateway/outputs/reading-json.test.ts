@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FedPort } from '../fixtures/fed-port.js';
+import { FedPort } from '../fixtures/ports.js';
 import { farewell, gatewayRun, readingJson } from './reading-json.js';
 
 const json = (reading: Parameters<typeof readingJson>[0], prediction = false) =>
@@ -8,17 +8,17 @@ const json = (reading: Parameters<typeof readingJson>[0], prediction = false) =>
 describe('a reading in JSON', () => {
   let fed: FedPort;
   beforeEach(() => (fed = new FedPort()));
-  afterEach(() => fed.close());
+  afterEach(() => fed.port.close());
 
   it('is flat, and names what it is of', () => {
     fed.tell({ drift: 'none', release: 'm@1.0.0' });
-    fed.give({ top: [{ label: 'cat', index: 3, score: 0.9 }], inspection: 'part-1' }, 5);
+    fed.publish({ top: [{ label: 'cat', index: 3, score: 0.9 }], inspection: 'part-1' }, 5);
     expect(json(fed.port.latest)).toEqual({
-      id: `inspection-${gatewayRun.id}-2`,
+      id: `inspection-${gatewayRun.id}-3`,
       device: 'press-1',
       slot: 'inspection',
       gateway: gatewayRun.id,
-      sequence: 2,
+      sequence: 3,
       quality: 'good',
       reason: null,
       at: new Date(fed.port.latest.at).toISOString(),
@@ -41,7 +41,7 @@ describe('a reading in JSON', () => {
   it('has the same keys while there is nothing to say', () => {
     const before = Object.keys(json(fed.port.latest));
     expect(json(fed.port.latest)).toMatchObject({ quality: 'stale', reason: 'there is no result yet', label: null });
-    fed.give();
+    fed.publish();
     expect(Object.keys(json(fed.port.latest))).toEqual(before);
   });
 
@@ -50,21 +50,21 @@ describe('a reading in JSON', () => {
       { name: 'width', value: 2.5, unit: 'mm' },
       { name: 'ratio', value: 1 },
     ];
-    fed.give({ values });
+    fed.publish({ values });
     expect(json(fed.port.latest)).toMatchObject({ values: { width: 2.5, ratio: 1 }, units: { width: 'mm' } });
     expect(json(fed.port.latest)).not.toHaveProperty('prediction');
     expect(json(fed.port.latest, true)).toMatchObject({ prediction: { id: 'p', values } });
   });
 
   it('leaves out a prediction that is as large as a picture, and says so', () => {
-    fed.give({ outputs: { mask: { datatype: 'FP32', shape: [200_000], data: Array.from({ length: 200_000 }, () => 0.5) } } });
+    fed.publish({ outputs: { mask: { datatype: 'FP32', shape: [200_000], data: Array.from({ length: 200_000 }, () => 0.5) } } });
     const view = json(fed.port.latest, true);
     expect(view).not.toHaveProperty('prediction');
     expect(view['predictionLeftOut']).toMatch(/it has \d+ characters, more than 262144/);
   });
 
   it('is not good any more when nobody looks after it', () => {
-    fed.give();
+    fed.publish();
     expect(farewell(fed.port.latest, 'gone')).toMatchObject({ quality: 'stale', reason: 'gone' });
     fed.tell({ state: 'safe-mode' });
     expect(farewell(fed.port.latest, 'gone')).toMatchObject({ quality: 'safe-mode' });

@@ -1,9 +1,11 @@
 import type { SlotName } from '@flotilla/protocol';
 import type { SlotStatus } from '../../gateway-protocol.js';
-import { type Prediction, type Quality, qualityOf } from '../../prediction.js';
+import { z } from 'zod';
+import { type Prediction, Quality, qualityOf } from '../../prediction.js';
 
 /** `drifting`: the world has moved away from what the release was trained on. */
-export type ReadingQuality = Quality | 'drifting';
+export const ReadingQuality = z.enum([...Quality.options, 'drifting']);
+export type ReadingQuality = z.infer<typeof ReadingQuality>;
 
 /** What a factory system is shown of one slot, in whichever protocol. It is never changed once it is made. */
 export type Reading = Readonly<{

@@ -1,7 +1,8 @@
-import { SlotName } from '@flotilla/protocol';
+import { SlotName, TriggerConfig } from '@flotilla/protocol';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { SlotStatus } from '../../gateway-protocol.js';
 import { aPrediction } from '../fixtures/predictions.js';
+import { Inspections } from '../inspections.js';
 import { Results } from '../results.js';
 import type { Reading } from './reading.js';
 import { type Cause, type PortSource, SlotPort } from './slot-port.js';
@@ -91,4 +92,19 @@ it('presents nothing as good that is made in safe mode or while inputs drift', (
     'result safe-mode',
     'status good',
   ]);
+});
+
+it('tells of the handshake of whichever trigger the slot has', () => {
+  const states: (string | undefined)[] = [];
+  const unfollow = port.followTrigger((handshake) => states.push(handshake?.state));
+  const inspections = new Inspections(TriggerConfig.parse({ timeoutMs: 1000 }));
+  port.attach({ ...sourceWith(1000), inspections });
+  inspections.command('a');
+  inspections.fail('a', 'no picture');
+  port.attach(sourceWith(1000));
+  inspections.command('b');
+  unfollow();
+  port.attach({ ...sourceWith(1000), inspections });
+  expect(states).toEqual(['ready', 'busy', 'error', undefined]);
+  inspections.stop('the test is over');
 });

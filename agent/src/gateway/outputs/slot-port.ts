@@ -1,4 +1,5 @@
 import type { SlotName } from '@flotilla/protocol';
+import type { Handshake } from '../../core/inspection.js';
 import type { SlotStatus } from '../../gateway-protocol.js';
 import type { Inspections } from '../inspections.js';
 import type { LaneCounts } from '../lane.js';
@@ -8,6 +9,7 @@ import { grade, headlineOf, type Reading, type ReadingResult } from './reading.j
 /** Why there is a new reading: a result, a change of its quality, or of what the slot serves. */
 export type Cause = 'result' | 'quality' | 'status';
 export type ReadingListener = (reading: Reading, cause: Cause) => void;
+export type HandshakeListener = (handshake: Handshake | undefined) => void;
 /** What of a slot's gateway a port looks at. */
 export type PortSource = {
   results: Results;
@@ -29,13 +31,14 @@ const unknownYet = (slot: SlotName): SlotStatus => ({
 export class SlotPort {
   #status: SlotStatus;
   #source: PortSource | undefined;
-  #unsubscribe: (() => void) | undefined;
+  #unsubscribe: (() => void)[] = [];
   #result: ReadingResult | undefined;
   #resultAt = 0;
   #sequence = 0;
   #reading: Reading;
   #timer: NodeJS.Timeout | undefined;
   readonly #listeners = new Set<ReadingListener>();
+  readonly #followers = new Set<HandshakeListener>();
 
   /** `now`: milliseconds of a clock that never goes back. */
   constructor(
@@ -71,15 +74,24 @@ export class SlotPort {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** Called for each change of the trigger's handshake, whichever trigger the slot has at the time. What ends it. */
+  followTrigger(follower: HandshakeListener): () => void {
+    this.#followers.add(follower);
+    return () => void this.#followers.delete(follower);
+  }
+
   attach(source: PortSource): void {
     this.detach();
     this.#source = source;
-    this.#unsubscribe = source.results.subscribe((result) => this.#take(result));
+    this.#unsubscribe = [
+      source.results.subscribe((result) => this.#take(result)),
+      source.inspections?.subscribe((handshake) => this.#follow(handshake)) ?? (() => {}),
+    ];
+    this.#follow(source.inspections?.handshake);
   }
 
   detach(): void {
-    this.#unsubscribe?.();
-    this.#unsubscribe = undefined;
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     this.#source = undefined;
   }
 
@@ -92,6 +104,11 @@ export class SlotPort {
     this.detach();
     clearTimeout(this.#timer);
     this.#listeners.clear();
+    this.#followers.clear();
+  }
+
+  #follow(handshake: Handshake | undefined): void {
+    for (const follower of this.#followers) follower(handshake);
   }
 
   #take({ prediction, capturedAt, latencyMs }: Result): void {

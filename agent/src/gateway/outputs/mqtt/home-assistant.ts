@@ -46,7 +46,7 @@ export const slotSensors = (slot: AnnouncedSlot): Announcement[] => [
     name: 'Release',
     icon: 'mdi:package-variant-closed',
     state_topic: slot.statusTopic,
-    value_template: '{{ value_json.release }}',
+    value_template: '{{ value_json.release | default(none) }}',
     entity_category: 'diagnostic',
     availability: [online(slot)],
   }),

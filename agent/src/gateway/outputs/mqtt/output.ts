@@ -58,7 +58,7 @@ export class MqttSlotOutput implements Output {
   }
 
   /** What still waits is sent if it is taken in time; the latest one is left behind as no longer good. */
-  async stop(why: StopReason): Promise<void> {
+  async stop(why: StopReason = 'shutdown'): Promise<void> {
     this.#unsubscribe?.();
     clearInterval(this.#watch);
     const reason = why === 'removed' ? 'the output was taken away' : 'the gateway was stopped';

@@ -48,12 +48,13 @@ export class DeviceSession {
     const there = new Set(metrics.filter(({ name }) => this.#values.has(name)).map(({ name }) => name));
     return [...this.#values]
       .filter((name) => !there.has(name))
-      .map((name) => ({ name, datatype: 'Double', value: null, at, quality: qualities.bad }));
+      .map((name) => ({ ...this.#metrics.get(name)!.now, value: null, at, quality: qualities.bad }));
   }
 
-  /** Another release may have other values: those that it lacks are in no later birth. Whether there are such. */
-  serves(digest: string, metrics: readonly MetricValue[]): boolean {
-    if (digest === this.#digest) return false;
+  /** Another release may have other values: those that it lacks are in no later birth, if they can be forgotten. Whether there are such. */
+  serves({ digest, metrics, canForget }: { digest: string; metrics: readonly MetricValue[]; canForget: boolean }): boolean {
+    this.#digest ??= digest;
+    if (digest === this.#digest || !canForget) return false;
     this.#digest = digest;
     const gone = this.lacking(metrics, 0);
     for (const { name } of gone) {

@@ -11,12 +11,18 @@ type Device = { session: DeviceSession; feed: SlotFeed };
 export class Devices {
   readonly #devices = new Map<string, Device>();
 
-  constructor(
-    private readonly node: EdgeNode,
-    slots: readonly Slot[],
-  ) {
-    const ids = idsOf(slots);
-    for (const [id, slot] of ids) this.#add(id, slot);
+  constructor(private readonly node: EdgeNode) {}
+
+  /** These from now on: who goes is said to be dead, who comes is born, and nobody else is disturbed. Throws where two have one name. */
+  serve(slots: readonly Slot[]): void {
+    const wanted = idsOf(slots);
+    for (const [id, { feed, session }] of this.#devices) {
+      if (wanted.get(id)?.port === feed.port) continue;
+      feed.close();
+      this.node.remove(session);
+      this.#devices.delete(id);
+    }
+    for (const [id, slot] of wanted) if (!this.#devices.has(id)) this.#add(id, slot);
   }
 
   tick(): void {

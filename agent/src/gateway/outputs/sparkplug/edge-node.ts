@@ -55,7 +55,7 @@ export class EdgeNode {
 
   /** Each second. */
   tick(): void {
-    if (this.#isBirthWanted && this.session.isBorn) this.#bear();
+    if (this.#isBirthWanted && this.session.isBorn && this.now() - this.#bornAt >= birthsApartMs) this.#bear();
   }
 
   /** A device that comes while the others are there already. */
@@ -75,7 +75,7 @@ export class EdgeNode {
   take(device: DeviceSession, metrics: readonly MetricValue[], result?: OfResult): void {
     const all = result ? [...metrics, ...device.lacking(metrics, result.at)] : metrics;
     // What waits still needs the names that it was made with.
-    const isOthers = result !== undefined && this.#isDirect && device.serves(result.digest, metrics);
+    const isOthers = result !== undefined && device.serves({ digest: result.digest, metrics, canForget: this.#isDirect });
     const { changed, isNew } = device.take(isOthers ? metrics : all);
     if (changed.length === 0 && !isOthers) return;
     const isDirect = this.#isDirect;

@@ -2,7 +2,7 @@ import type { SparkplugOutput as Settings } from '@flotilla/protocol';
 import type { MqttClient } from 'mqtt';
 import { messageOf } from '../../../errors.js';
 import { BrokerPeer } from '../../broker-peer.js';
-import type { OpenOutput, Output, OutputParts, OutputStatus } from '../output.js';
+import type { OpenOutput, Output, OutputParts, OutputSlot, OutputStatus } from '../output.js';
 import { BirthNumber } from './birth-number.js';
 import { readCommand } from './command.js';
 import { Devices } from './devices.js';
@@ -18,7 +18,7 @@ type Parts = OutputParts<'sparkplug'>;
 export const openSparkplug: OpenOutput<'sparkplug'> = (parts) => new SparkplugOutput(parts);
 
 /** This device as an edge node of Sparkplug B 3.0, its slots as the node's devices. */
-class SparkplugOutput implements Output {
+class SparkplugOutput implements Output<'sparkplug'> {
   readonly #peer: BrokerPeer;
   readonly #node: EdgeNode;
   readonly #devices: Devices;
@@ -35,7 +35,8 @@ class SparkplugOutput implements Output {
     this.#birthNumber = new BirthNumber(folder);
     this.#node = new EdgeNode({ group: settings.group, node: nodeOf(settings, device) });
     this.#node.own(this.#ownMetrics());
-    this.#devices = new Devices(this.#node, slots);
+    this.#devices = new Devices(this.#node);
+    this.#devices.serve(slots);
     this.#peer = new BrokerPeer({
       address: settings,
       session: () => ({ will: willOf(this.#node.session.connects(this.#birthNumber.next(), Date.now())) }),
@@ -53,6 +54,20 @@ class SparkplugOutput implements Output {
   start(): void {
     this.#timer = setInterval(() => this.#tick(), 1000);
     this.#peer.start();
+  }
+
+  serve(slots: readonly OutputSlot<'sparkplug'>[]): void {
+    const before = this.#topics();
+    this.#devices.serve(slots);
+    const after = this.#topics();
+    const client = this.#ready;
+    if (!client) return;
+    const unheard = (error?: Error | null) => {
+      if (error) this.parts.log.warn({ output: 'sparkplug', reason: error.message }, 'the broker did not take a subscription');
+    };
+    const [coming, going] = [minus(after, before), minus(before, after)];
+    if (coming.length > 0) client.subscribe(coming, { qos: 1 }, unheard);
+    if (going.length > 0) client.unsubscribe(going, unheard);
   }
 
   async stop(): Promise<void> {
@@ -169,6 +184,8 @@ class SparkplugOutput implements Output {
     else this.parts.log.warn(fields, 'the edge node is not online; values wait for it');
   }
 }
+
+const minus = (some: readonly string[], others: readonly string[]) => some.filter((one) => !others.includes(one));
 
 const stateTopic = (host: string) => `${namespace}/STATE/${host}`;
 

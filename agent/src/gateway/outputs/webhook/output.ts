@@ -88,14 +88,14 @@ export class WebhookSlotOutput implements Output {
       if (verdict.is !== 'again') {
         if (verdict.is === 'taken') this.#sent += this.#inHand;
         else this.#refused += this.#inHand;
-        break;
+        this.#inHand = 0;
+        return;
       }
       // Nobody waits for it any more.
       if (this.#ends) this.#closing.abort();
       const waitMs = Math.max(retryAfterMs, backoffMs(attempt, retries, Math.random()));
       await pause(waitMs, undefined, { signal: this.#closing.signal }).catch(() => {});
     }
-    this.#inHand = 0;
   }
 
   async #try(batch: Batch): Promise<[verdict: Verdict, retryAfterMs: number]> {

@@ -1,0 +1,35 @@
+import { ControlPlaneConfig } from '@flotilla/control-plane/config';
+import { startControlPlane } from '@flotilla/control-plane/control-plane';
+import { Leader } from '@flotilla/control-plane/platform/leader';
+import { createLogger } from '@flotilla/control-plane/platform/logger';
+import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
+
+/** A control plane that a test kills or stops: it says when it leads, and what became of its looks at rollouts. */
+const [dataDir, databaseUrl, skewMs] = process.argv.slice(2);
+const free = { port: 0 };
+const config = ControlPlaneConfig.parse({ dataDir, databaseUrl, http: free, deviceApi: free, mqtt: free });
+const clock = { now: () => new Date(Date.now() + Number(skewMs)) };
+const { app } = await startControlPlane(config, { log: createLogger('silent'), clock });
+const [leader, machine] = [app.get(Leader), app.get(RolloutMachine)];
+
+let armed = false;
+process.on('SIGUSR2', () => (armed = true));
+const check = leader.check.bind(leader);
+leader.check = async (tx) => {
+  await check(tx);
+  if (!armed) return;
+  armed = false;
+  console.log('stops in mid-transaction');
+  process.kill(process.pid, 'SIGSTOP');
+};
+const tick = machine.tick.bind(machine);
+machine.tick = async (...args) => {
+  try {
+    await tick(...args);
+    console.log('looked');
+  } catch (error) {
+    console.log('failed to look');
+    throw error;
+  }
+};
+leader.whenLeading((term) => console.log(`leads ${term}`));
