@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,7 +17,20 @@ export class ApiError extends Error {
   }
 }
 
-type Call = { method: string; body?: NonNullable<RequestInit['body']>; type?: string; size?: number; accept404?: boolean };
+type Call = {
+  method: string;
+  body?: NonNullable<RequestInit['body']>;
+  type?: string;
+  size?: number;
+  accept404?: boolean;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+};
+/** What was read, and the tag with which it can be changed as it was read. */
+export type TaggedValue<T> = { value: T; tag: string };
+
+/** A request with a key is done once, however often it is sent: worth asking again for so long. */
+const keyedPatienceMs = 5000;
 
 /** The operator API over HTTP; every answer is parsed before anybody uses it. */
 export class ApiClient {
@@ -45,15 +59,29 @@ export class ApiClient {
     return items;
   }
 
-  post<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
-    return this.#patiently(
-      () => this.#json({ method: 'POST', body: JSON.stringify(body), type: 'application/json' }, path, schema),
-      wasNeverSent,
-    );
+  async getTagged<S extends z.ZodType>(path: string, schema: S): Promise<TaggedValue<z.output<S>>> {
+    const call = { method: 'GET' };
+    const response = await this.#patiently(() => this.#send(call, path), isPassing);
+    return { value: await this.#parsed(call, path, response, schema), tag: response.headers.get('etag') ?? '*' };
   }
 
-  put<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
-    return this.#json({ method: 'PUT', body: JSON.stringify(body), type: 'application/json' }, path, schema);
+  /** Done once: where the answer is lost on the way, the same request with the same key asks for it again. */
+  async post<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
+    const headers = { 'idempotency-key': randomUUID() };
+    const call = { method: 'POST', body: JSON.stringify(body), type: 'application/json', headers };
+    const send = () => this.#json(call, path, schema);
+    try {
+      return await this.#patiently(send, wasNeverSent);
+    } catch (error) {
+      if (!mayBeDone(error)) throw error;
+      return this.#patiently(send, (later) => isPassing(later) || mayBeDone(later), keyedPatienceMs);
+    }
+  }
+
+  /** `tag`: only where it is still as it was read. */
+  put<S extends z.ZodType>(path: string, body: unknown, schema: S, tag?: string): Promise<z.output<S>> {
+    const headers = tag === undefined ? {} : { 'if-match': tag };
+    return this.#json({ method: 'PUT', body: JSON.stringify(body), type: 'application/json', headers }, path, schema);
   }
 
   patch<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
@@ -86,8 +114,8 @@ export class ApiClient {
   }
 
   /** Again and again while the failure is one that passes; at once where nobody asked for patience. */
-  async #patiently<T>(ask: () => Promise<T>, passes: (error: unknown) => boolean): Promise<T> {
-    for (const deadline = Date.now() + this.patienceMs; ; await delay(250)) {
+  async #patiently<T>(ask: () => Promise<T>, passes: (error: unknown) => boolean, forMs = this.patienceMs): Promise<T> {
+    for (const deadline = Date.now() + forMs; ; await delay(250)) {
       try {
         return await ask();
       } catch (error) {
@@ -97,7 +125,10 @@ export class ApiClient {
   }
 
   async #json<S extends z.ZodType>(call: Call, path: string, schema: S): Promise<z.output<S>> {
-    const response = await this.#send(call, path);
+    return this.#parsed(call, path, await this.#send(call, path), schema);
+  }
+
+  async #parsed<S extends z.ZodType>(call: Call, path: string, response: Response, schema: S): Promise<z.output<S>> {
     const answer = schema.safeParse(await jsonOf(response));
     if (answer.success) return answer.data;
     const issues = answer.error.issues
@@ -109,15 +140,23 @@ export class ApiClient {
     );
   }
 
-  async #send({ method, body, type, size, accept404 }: Call, path: string): Promise<Response> {
+  /** The text of an answer that goes on and on. */
+  async stream(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<AsyncIterable<string>> {
+    const { body } = await this.#send({ method: 'GET', headers, signal }, path);
+    return body!.pipeThrough(new TextDecoderStream());
+  }
+
+  async #send({ method, body, type, size, accept404, headers, signal }: Call, path: string): Promise<Response> {
     const response = await this.#fetch(`${this.url}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${this.token}`,
+        ...headers,
         ...(type ? { 'content-type': type } : {}),
         ...(size === undefined ? {} : { 'content-length': String(size) }),
       },
       ...(body === undefined ? {} : { body, duplex: 'half' }),
+      ...(signal && { signal }),
     });
     if (response.ok || (accept404 && response.status === 404)) return response;
     const problem = Problem.safeParse(await jsonOf(response));
@@ -144,6 +183,11 @@ export class ApiClient {
 /** Nobody listened: not even a request that changes something can have done it. */
 const wasNeverSent = (error: unknown) =>
   error instanceof ApiError && error.code === 'UNREACHABLE' && reasonOf(error.cause) === 'ECONNREFUSED';
+/** The answer to a request with a key is still to be had: the connection broke, or the first try is being worked on. */
+const mayBeDone = (error: unknown) =>
+  error instanceof ApiError &&
+  (error.code === 'REQUEST_RUNNING' ||
+    (error.code === 'UNREACHABLE' && ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(reasonOf(error.cause))));
 /** The control plane, or its database, is starting again; asking twice is harmless. */
 const isPassing = (error: unknown) => error instanceof ApiError && ['UNREACHABLE', 'INTERNAL'].includes(error.code);
 

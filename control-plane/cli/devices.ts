@@ -6,7 +6,7 @@ import { approve, maintenance, remove, replace } from './device-life.js';
 import { known, pathOf } from './device-paths.js';
 import { pin, unpin, why } from './device-slots.js';
 import { example, facts, labelsText, print, table } from './output.js';
-import type { ApiClient } from './client.js';
+import { ApiError, type ApiClient } from './client.js';
 import { clientFor, labelOf } from './settings.js';
 
 export function devices(): Command {
@@ -103,10 +103,19 @@ const label = () =>
       .argument('<labels...>')
       .action(async (id: string, pairs: string[], _options: unknown, command: Command) => {
         const client = clientFor(command);
-        const changed = Object.fromEntries(pairs.map(labelOf));
-        const { labels } = await find(client, id);
-        const kept = Object.entries({ ...labels, ...changed }).filter(([, value]) => value !== '');
-        print(command, await client.put(`${pathOf(id)}/labels`, { labels: Object.fromEntries(kept) }, DeviceView), describe);
+        print(command, await relabelled(client, id, Object.fromEntries(pairs.map(labelOf))), describe);
       }),
     'flotilla devices label lyon-1 camera=upper',
   );
+
+/** Somebody else may label it at the same time: then once more, upon what they made of it. */
+async function relabelled(client: ApiClient, id: string, changed: DeviceView['labels'], tries = 5): Promise<DeviceView> {
+  const { value, tag } = await known(client, id, client.getTagged(pathOf(id), DeviceView));
+  const labels = Object.fromEntries(Object.entries({ ...value.labels, ...changed }).filter(([, text]) => text !== ''));
+  try {
+    return await client.put(`${pathOf(id)}/labels`, { labels }, DeviceView, tag);
+  } catch (error) {
+    if (tries <= 1 || !(error instanceof ApiError && error.code === 'PRECONDITION_FAILED')) throw error;
+    return relabelled(client, id, changed, tries - 1);
+  }
+}

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { digestOf, ReleaseName, RolloutPreview, RolloutView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { ApiClient, ApiError } from './client.js';
+import { changesOf } from './rollout-changes.js';
 import { thereAre } from './near-names.js';
 import { example, print, table } from './output.js';
 import { readPlan } from './plan-file.js';
@@ -73,8 +73,8 @@ const watch = () =>
       .action(async (name: string, _options: unknown, command: Command) => {
         const client = clientFor(command);
         let rollout = await findRollout(client, name);
-        for (let said = ''; ; await delay(500)) {
-          rollout = await client.get(`/api/v1/rollouts/${rollout.id}`, RolloutView);
+        let said = '';
+        for await (rollout of changesOf(client, rollout.id)) {
           const text = describeRollout(rollout);
           if (text !== said && !globalsOf(command).json) process.stdout.write(`${text}\n\n`);
           said = text;

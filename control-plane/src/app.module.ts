@@ -7,6 +7,7 @@ import { KillsModule } from './kills/kills.module.js';
 import { LinkModule, type LinkParts } from './link/link.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { PageController } from './page/page.controller.js';
+import { IdempotencyModule } from './platform/idempotency/idempotency.module.js';
 import { PlatformModule } from './platform/platform.module.js';
 import { RolloutsModule } from './rollouts/rollouts.module.js';
 import { SafekeepingModule } from './safekeeping/safekeeping.module.js';
@@ -35,6 +36,7 @@ export class AppModule {
         BlocksModule,
         EventsModule,
         FleetModule,
+        IdempotencyModule,
         KillsModule,
         LinkModule.forRoot(link),
         ModelsModule,

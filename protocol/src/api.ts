@@ -60,6 +60,8 @@ export type MaintenanceRequest = z.infer<typeof MaintenanceRequest>;
 export const GroupView = z
   .object({
     name: GroupName,
+    /** Changes with the selector and the list, not with who matches. */
+    revision: z.uuid(),
     selector: z.string().optional(),
     size: z.int(),
     /** The first hundred by id; `GET /devices?selector=group=NAME` has them all. */

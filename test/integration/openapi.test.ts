@@ -48,7 +48,7 @@ describe('the description of the operator API', () => {
     const ids = operations.map((operation) => operation['operationId']);
     expect(new Set(ids).size).toBe(ids.length);
     const failures = operations.map((operation) => Object.keys((operation['responses'] as Json)['default'] as Json));
-    expect(failures.every((keys) => keys.includes('content'))).toBe(true);
+    expect(failures.filter((keys) => !keys.includes('content') && !keys.includes('$ref'))).toEqual([]);
     expect(Object.keys(document.paths)).toEqual(
       expect.arrayContaining([
         '/api/v1/devices/{id}',

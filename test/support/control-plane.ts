@@ -55,10 +55,17 @@ export async function aControlPlane(
   };
 }
 
+/** Tests replace things whole without having read them. */
+const unconditional: Record<string, Record<string, string>> = { PUT: { 'if-match': '*' }, PATCH: { 'if-match': '*' } };
+
 async function ask(url: string, method: string, token: string, body: unknown): Promise<Answer> {
   const response = await fetch(url, {
     method,
-    headers: { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...unconditional[method],
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();

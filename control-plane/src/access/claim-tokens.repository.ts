@@ -2,6 +2,7 @@ import type { DeviceId } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { DeviceRow } from '../fleet/device.entity.js';
+import { AppError } from '../platform/errors.js';
 import { ClaimTokenRow } from './claim-token.entity.js';
 
 @Injectable()
@@ -39,7 +40,8 @@ export class ClaimTokensRepository {
       .addOrderBy('token.id', 'DESC')
       .take(limit + 1);
     if (cursor !== undefined) {
-      const after = await this.db.getRepository(ClaimTokenRow).findOneByOrFail({ id: cursor });
+      const after = await this.db.getRepository(ClaimTokenRow).findOneBy({ id: cursor });
+      if (!after) throw new AppError('INVALID_REQUEST', `cursor: no claim token ${cursor}`);
       select.andWhere('(token.createdAt, token.id) < (:createdAt, :id)', after);
     }
     return select.getMany();

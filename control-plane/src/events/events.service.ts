@@ -8,13 +8,22 @@ import { CLOCK, type Clock } from '../platform/tokens.js';
 import { EventRow } from './event.entity.js';
 
 /** `kind` names one kind, or several separated by commas. */
-export const EventQuery = ListQuery.extend({
+const EventFilter = z.object({
   device: z.string().max(64).optional(),
   rollout: z.uuid().optional(),
   kind: z.string().max(500).optional(),
-  cursor: z.coerce.number().int().min(1).optional(),
 });
+export type EventFilter = z.infer<typeof EventFilter>;
+
+/** Ids are 32 bits wide. */
+const eventId = z.coerce
+  .number()
+  .int()
+  .max(2 ** 31 - 1);
+export const EventQuery = ListQuery.extend({ ...EventFilter.shape, cursor: eventId.min(1).optional() });
 export type EventQuery = z.infer<typeof EventQuery>;
+export const EventStreamQuery = EventFilter.extend({ after: eventId.min(0).optional() });
+export type EventStreamQuery = z.infer<typeof EventStreamQuery>;
 
 export interface NewEvent {
   kind: string;
@@ -59,18 +68,27 @@ export class EventsService {
   }
 
   async list(query: EventQuery): Promise<Page<EventView>> {
-    const rows = await this.select(query).getMany();
+    const rows = await this.page(query).getMany();
     const page = pageFrom(rows, query.limit, (row) => String(row.id));
     return { ...page, items: page.items.map(viewOf) };
   }
 
-  private select({ limit, cursor, device, rollout, kind }: EventQuery) {
-    const select = this.db
-      .getRepository(EventRow)
-      .createQueryBuilder('event')
+  /** Oldest first: behind `after`, up to and with `until`. */
+  async between(after: number, until: number, filter: EventFilter, limit: number): Promise<EventView[]> {
+    const select = this.select(filter).orderBy('event.id', 'ASC').take(limit);
+    select.andWhere('event.id > :after AND event.id <= :until', { after, until });
+    return (await select.getMany()).map(viewOf);
+  }
+
+  private page({ limit, cursor, ...filter }: EventQuery) {
+    const select = this.select(filter)
       .orderBy('event.id', 'DESC')
       .take(limit + 1);
-    if (cursor !== undefined) select.andWhere('event.id < :cursor', { cursor });
+    return cursor === undefined ? select : select.andWhere('event.id < :cursor', { cursor });
+  }
+
+  private select({ device, rollout, kind }: EventFilter) {
+    const select = this.db.getRepository(EventRow).createQueryBuilder('event');
     if (device !== undefined) select.andWhere('event.device = :device', { device });
     if (rollout !== undefined) select.andWhere('event.rollout = :rollout', { rollout });
     if (kind !== undefined) select.andWhere('event.kind = any(:kinds)', { kinds: kindsIn(kind) });

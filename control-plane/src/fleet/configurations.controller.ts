@@ -10,11 +10,20 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } f
 import { ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
 import { ListQuery } from '../listing.js';
-import { ConfigurationsService } from './configurations.service.js';
+import { IfMatch, type Precondition, Tagged } from '../platform/preconditions.js';
+import { configurationTag, ConfigurationsService, VersionsQuery } from './configurations.service.js';
 
 /** A group's or a device's name. */
 const Name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
-const VersionQuery = z.object({ version: z.coerce.number().int().min(1).optional() });
+const changeTag = ({ configuration }: ConfigurationChange) => configurationTag(configuration);
+const VersionQuery = z.object({
+  version: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1)
+    .optional(),
+});
 type VersionQuery = z.infer<typeof VersionQuery>;
 
 @Controller('api/v1/configurations')
@@ -22,10 +31,11 @@ export class ConfigurationsController {
   constructor(@Inject(ConfigurationsService) private readonly configurations: ConfigurationsService) {}
 
   @Post()
+  @Tagged(changeTag)
   @HttpCode(200)
   @ApiResponse({ status: 200, standardSchema: ConfigurationChange })
-  push(@Body({ schema: ConfigurationFile }) file: ConfigurationFile) {
-    return this.configurations.push(file);
+  push(@Body({ schema: ConfigurationFile }) file: ConfigurationFile, @IfMatch() precondition: Precondition) {
+    return this.configurations.push(file, precondition);
   }
 
   @Get()
@@ -35,6 +45,7 @@ export class ConfigurationsController {
   }
 
   @Get(':scope/:name')
+  @Tagged(configurationTag)
   @ApiResponse({ status: 200, standardSchema: ConfigurationView })
   show(
     @Param('scope', { schema: ConfigurationScope }) scope: ConfigurationScope,
@@ -49,20 +60,22 @@ export class ConfigurationsController {
   versions(
     @Param('scope', { schema: ConfigurationScope }) scope: ConfigurationScope,
     @Param('name', { schema: Name }) name: string,
-    @Query({ schema: ListQuery }) query: ListQuery,
+    @Query({ schema: VersionsQuery }) query: VersionsQuery,
   ) {
     return this.configurations.versions({ scope, name }, query);
   }
 
   @Post(':scope/:name/rollback')
+  @Tagged(changeTag)
   @HttpCode(200)
   @ApiResponse({ status: 200, standardSchema: ConfigurationChange })
   rollBack(
     @Param('scope', { schema: ConfigurationScope }) scope: ConfigurationScope,
     @Param('name', { schema: Name }) name: string,
     @Body({ schema: ConfigurationRollback }) to: ConfigurationRollback,
+    @IfMatch() precondition: Precondition,
   ) {
-    return this.configurations.rollBack({ scope, name }, to);
+    return this.configurations.rollBack({ scope, name }, to, precondition);
   }
 
   @Delete(':scope/:name')
@@ -71,7 +84,8 @@ export class ConfigurationsController {
   delete(
     @Param('scope', { schema: ConfigurationScope }) scope: ConfigurationScope,
     @Param('name', { schema: Name }) name: string,
+    @IfMatch() precondition: Precondition,
   ) {
-    return this.configurations.delete({ scope, name });
+    return this.configurations.delete({ scope, name }, precondition);
   }
 }

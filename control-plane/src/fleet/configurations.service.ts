@@ -8,13 +8,26 @@ import {
 } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import { z } from 'zod';
 import { nameOf } from '../core/configuration.js';
 import { EventsService } from '../events/events.service.js';
-import { type ListQuery, type Page, pageFrom } from '../listing.js';
+import { ListQuery, type Page, pageFrom } from '../listing.js';
 import { AppError } from '../platform/errors.js';
+import { Precondition, tagOf } from '../platform/preconditions.js';
 import type { ConfigurationVersionRow } from './configuration.entity.js';
 import { ConfigurationSpread, type Reach } from './configuration-spread.js';
 import { ConfigurationsRepository, type NewVersion, type Owner, viewOf } from './configurations.repository.js';
+
+/** The cursor is a version. */
+export const VersionsQuery = ListQuery.extend({
+  cursor: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1)
+    .optional(),
+});
+export type VersionsQuery = z.infer<typeof VersionsQuery>;
 
 type Written = Pick<NewVersion, 'slots' | 'priority' | 'comment'>;
 type Done = { row: ConfigurationVersionRow; changed: boolean; devices: number; reach: Reach };
@@ -28,24 +41,33 @@ export class ConfigurationsService {
     @Inject(EventsService) private readonly events: EventsService,
   ) {}
 
-  push(file: ConfigurationFile): Promise<ConfigurationChange> {
+  push(file: ConfigurationFile, precondition = new Precondition()): Promise<ConfigurationChange> {
     const owner: Owner =
       file.group === undefined ? { scope: 'device', name: file.device! } : { scope: 'group', name: file.group };
     const written = { slots: file.slots, priority: file.priority ?? 0, comment: file.comment ?? null };
-    return this.change(owner, 'configuration-pushed', () => Promise.resolve(written));
+    return this.change(owner, 'configuration-pushed', (_tx, newest) => {
+      precondition.check(nameOf(owner), inForceTag(newest));
+      return Promise.resolve(written);
+    });
   }
 
   /** The old version's content becomes a new version: what was in force when is never rewritten. */
-  rollBack(owner: Owner, { version, comment }: ConfigurationRollback): Promise<ConfigurationChange> {
+  rollBack(
+    owner: Owner,
+    { version, comment }: ConfigurationRollback,
+    precondition = new Precondition(),
+  ): Promise<ConfigurationChange> {
     return this.change(owner, 'configuration-rolled-back', async (tx, newest) => {
+      precondition.check(nameOf(owner), inForceTag(newest));
       const old = await this.wanted(tx, owner, version, newest);
       return { slots: old.slots, priority: old.priority, comment: comment ?? `back to version ${old.version}` };
     });
   }
 
-  async delete(owner: Owner): Promise<void> {
+  async delete(owner: Owner, precondition = new Precondition()): Promise<void> {
     await this.change(owner, 'configuration-deleted', async (_tx, newest) => {
       if (!newest?.slots) throw notFound(owner);
+      precondition.check(nameOf(owner), inForceTag(newest));
       return { slots: null, priority: newest.priority, comment: null };
     });
   }
@@ -62,9 +84,8 @@ export class ConfigurationsService {
     return { ...page, items: page.items.map(viewOf) };
   }
 
-  async versions(owner: Owner, { limit, cursor }: ListQuery): Promise<Page<ConfigurationView>> {
-    const below = cursor === undefined ? undefined : Number.parseInt(cursor, 10);
-    const page = pageFrom(await this.configurations.versions(owner, limit, below), limit, (row) => String(row.version));
+  async versions(owner: Owner, { limit, cursor }: VersionsQuery): Promise<Page<ConfigurationView>> {
+    const page = pageFrom(await this.configurations.versions(owner, limit, cursor), limit, (row) => String(row.version));
     if (page.items.length === 0 && cursor === undefined) throw notFound(owner);
     return { ...page, items: page.items.map(viewOf) };
   }
@@ -118,6 +139,9 @@ export class ConfigurationsService {
     await this.events.append(tx, { kind, actor: row.actor, ...device, message, data });
   }
 }
+
+export const configurationTag = ({ version }: { version: number }) => tagOf(version);
+const inForceTag = (newest: ConfigurationVersionRow | null) => (newest?.slots ? configurationTag(newest) : undefined);
 
 /** A comment alone makes no new version. */
 const says = ({ slots, priority }: Written) => canonicalJson({ slots, priority });

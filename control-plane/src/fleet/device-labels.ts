@@ -2,12 +2,16 @@ import type { DeviceId } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { EventsService } from '../events/events.service.js';
+import { type Precondition, tagOf } from '../platform/preconditions.js';
 import { DevicesRepository } from './devices.repository.js';
 import { GroupMemberships } from './group-memberships.js';
 import { checkLabels } from './labels.js';
 
 type Labels = Readonly<Record<string, string>>;
+export const labelsTag = ({ labels }: { labels: Labels }) => tagOf(labels);
 export type Labelled = { device: DeviceId; labels: Labels };
+
+type By = { actor: string; precondition: Precondition };
 
 /** Labels are the operator's: groups follow them in the same transaction. */
 @Injectable()
@@ -18,10 +22,11 @@ export class DeviceLabels {
     @Inject(EventsService) private readonly events: EventsService,
   ) {}
 
-  async set(device: DeviceId, labels: Labels, actor: string): Promise<void> {
+  async set(device: DeviceId, labels: Labels, { actor, precondition }: By): Promise<void> {
+    precondition.mustBeGiven('the labels');
     checkLabels(labels);
     await this.devices.transaction(async (tx) => {
-      await this.devices.mustLock(tx, device);
+      precondition.check(`device ${device}`, labelsTag(await this.devices.mustLock(tx, device)));
       await this.replace(tx, [{ device, labels }]);
       const message = `labels of ${device} are now ${inWords(labels)}`;
       await this.events.append(tx, { kind: 'device-labelled', actor, device, message, data: { labels } });

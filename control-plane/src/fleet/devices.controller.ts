@@ -2,10 +2,11 @@ import { DeviceConfigurationView, DeviceId, DeviceView, MaintenanceRequest, page
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { type Operator, WhoAsks } from '../access/operator.js';
+import { IfMatch, type Precondition, Tagged } from '../platform/preconditions.js';
 import { DeviceCare } from './device-care.js';
 import { DeviceConfigurations } from './device-configurations.js';
 import { DeviceDeparture } from './device-departure.js';
-import { DeviceLabels } from './device-labels.js';
+import { DeviceLabels, labelsTag } from './device-labels.js';
 import { DeviceQuery, DevicesService, RemoveQuery } from './devices.service.js';
 import { LabelsRequest } from './labels.js';
 
@@ -26,6 +27,7 @@ export class DevicesController {
   }
 
   @Get(':id')
+  @Tagged(labelsTag)
   @ApiResponse({ status: 200, standardSchema: DeviceView })
   show(@Param('id', { schema: DeviceId }) id: DeviceId) {
     return this.devices.get(id);
@@ -38,13 +40,15 @@ export class DevicesController {
   }
 
   @Put(':id/labels')
+  @Tagged(labelsTag)
   @ApiResponse({ status: 200, standardSchema: DeviceView })
   async setLabels(
     @Param('id', { schema: DeviceId }) id: DeviceId,
     @Body({ schema: LabelsRequest }) { labels }: LabelsRequest,
     @WhoAsks() operator: Operator,
+    @IfMatch() precondition: Precondition,
   ) {
-    await this.labels.set(id, labels, operator.name);
+    await this.labels.set(id, labels, { actor: operator.name, precondition });
     return this.devices.get(id);
   }
 

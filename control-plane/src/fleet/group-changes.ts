@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { EventsService } from '../events/events.service.js';
 import { AppError } from '../platform/errors.js';
+import { type Precondition, tagOf } from '../platform/preconditions.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
 import { dynamicOf, refuseCycle } from './group-graph.js';
 import type { GroupRow } from './group.entity.js';
@@ -10,6 +11,8 @@ import { GroupMemberships } from './group-memberships.js';
 import { GroupsRepository } from './groups.repository.js';
 import { MembershipRepository } from './membership.repository.js';
 import { refuseUnknownGroups } from './selection.js';
+
+export const groupTag = ({ revision }: { revision: string }) => tagOf(revision);
 
 type Listed = Record<'add' | 'remove', readonly DeviceId[]>;
 
@@ -38,17 +41,20 @@ export class GroupChanges {
     });
   }
 
-  change(name: GroupName, change: GroupChange): Promise<void> {
+  change(name: GroupName, change: GroupChange, precondition: Precondition): Promise<void> {
+    if (!('add' in change)) precondition.mustBeGiven('selector' in change ? 'the selector' : 'the list of devices');
     return this.alone(async (tx) => {
       const row = await this.groups.byName(name, tx);
+      precondition.check(`group ${name}`, groupTag(row));
       if ('selector' in change) await this.select(tx, row, change.selector);
       else await this.relist(tx, row, change);
+      await this.groups.revise(tx, name);
     });
   }
 
-  remove(name: GroupName): Promise<void> {
+  remove(name: GroupName, precondition: Precondition): Promise<void> {
     return this.alone(async (tx) => {
-      await this.groups.byName(name, tx);
+      precondition.check(`group ${name}`, groupTag(await this.groups.byName(name, tx)));
       if (await this.groups.hasConfiguration(tx, name))
         throw new AppError(
           'GROUP_IN_USE',

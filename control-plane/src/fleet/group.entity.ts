@@ -6,6 +6,8 @@ export interface GroupRow {
   name: GroupName;
   selector: string | null;
   createdAt: Date;
+  /** Another one with each change of the selector or the list. */
+  revision: string;
   /** Null: its members have never been looked for (it was made by a version that looked each time). */
   evaluatedAt: Date | null;
 }
@@ -15,6 +17,7 @@ export const GroupRow = new EntitySchema<GroupRow>({
     name: { type: 'text', primary: true },
     selector: { type: 'text', nullable: true },
     createdAt: { type: 'timestamptz', name: 'created_at' },
+    revision: { type: 'uuid', generated: 'uuid' },
     evaluatedAt: { type: 'timestamptz', name: 'evaluated_at', nullable: true },
   },
 });

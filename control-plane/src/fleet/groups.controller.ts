@@ -2,6 +2,8 @@ import { GroupChange, GroupCreate, GroupName, GroupPreview, GroupPreviewRequest,
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { ListQuery } from '../listing.js';
+import { IfMatch, type Precondition, Tagged } from '../platform/preconditions.js';
+import { groupTag } from './group-changes.js';
 import { GroupsService } from './groups.service.js';
 
 @Controller('api/v1/groups')
@@ -9,6 +11,7 @@ export class GroupsController {
   constructor(@Inject(GroupsService) private readonly groups: GroupsService) {}
 
   @Post()
+  @Tagged(groupTag)
   @ApiResponse({ status: 201, standardSchema: GroupView })
   create(@Body({ schema: GroupCreate }) request: GroupCreate) {
     return this.groups.create(request);
@@ -29,21 +32,27 @@ export class GroupsController {
   }
 
   @Get(':name')
+  @Tagged(groupTag)
   @ApiResponse({ status: 200, standardSchema: GroupView })
   show(@Param('name', { schema: GroupName }) name: GroupName) {
     return this.groups.show(name);
   }
 
   @Patch(':name')
+  @Tagged(groupTag)
   @ApiResponse({ status: 200, standardSchema: GroupView })
-  change(@Param('name', { schema: GroupName }) name: GroupName, @Body({ schema: GroupChange }) change: GroupChange) {
-    return this.groups.change(name, change);
+  change(
+    @Param('name', { schema: GroupName }) name: GroupName,
+    @Body({ schema: GroupChange }) change: GroupChange,
+    @IfMatch() precondition: Precondition,
+  ) {
+    return this.groups.change(name, change, precondition);
   }
 
   @Delete(':name')
   @HttpCode(204)
   @ApiResponse({ status: 204, description: 'Removed; its devices stay' })
-  remove(@Param('name', { schema: GroupName }) name: GroupName) {
-    return this.groups.remove(name);
+  remove(@Param('name', { schema: GroupName }) name: GroupName, @IfMatch() precondition: Precondition) {
+    return this.groups.remove(name, precondition);
   }
 }

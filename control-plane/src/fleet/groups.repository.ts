@@ -75,9 +75,14 @@ export class GroupsRepository {
   }
 
   /** False where the name is taken. */
-  async insert(tx: EntityManager, row: GroupRow): Promise<boolean> {
+  async insert(tx: EntityManager, row: Omit<GroupRow, 'revision'>): Promise<boolean> {
     const inserted = await tx.createQueryBuilder().insert().into(GroupRow).values(row).orIgnore().returning(['name']).execute();
     return (inserted.raw as unknown[]).length > 0;
+  }
+
+  /** What was read before is outdated from here on. */
+  async revise(tx: EntityManager, name: GroupName): Promise<void> {
+    await tx.update(GroupRow, { name }, { revision: () => 'gen_random_uuid()' });
   }
 
   async setSelector(tx: EntityManager, name: GroupName, selector: string): Promise<void> {

@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type ListQuery, type Page, pageFrom } from '../listing.js';
 import { type Dynamic, dynamicOf, factsOf } from './group-graph.js';
 import type { GroupRow } from './group.entity.js';
+import type { Precondition } from '../platform/preconditions.js';
 import { GroupChanges } from './group-changes.js';
 import { GroupMemberships } from './group-memberships.js';
 import { GroupsRepository } from './groups.repository.js';
@@ -22,13 +23,13 @@ export class GroupsService {
     return this.show(request.name);
   }
 
-  async change(name: GroupName, change: GroupChange): Promise<GroupView> {
-    await this.changes.change(name, change);
+  async change(name: GroupName, change: GroupChange, precondition: Precondition): Promise<GroupView> {
+    await this.changes.change(name, change, precondition);
     return this.show(name);
   }
 
-  remove(name: GroupName): Promise<void> {
-    return this.changes.remove(name);
+  remove(name: GroupName, precondition: Precondition): Promise<void> {
+    return this.changes.remove(name, precondition);
   }
 
   async preview({ selector, group }: GroupPreviewRequest): Promise<GroupPreview> {
@@ -56,8 +57,9 @@ export class GroupsService {
   private async views(rows: readonly GroupRow[]): Promise<GroupView[]> {
     const members = await this.groups.membersOf(rows.map((row) => row.name));
     const all = byName(await this.groups.transaction((tx) => this.memberships.definitions(tx)));
-    return rows.map(({ name, selector }) => ({
+    return rows.map(({ name, selector, revision }) => ({
       name,
+      revision,
       ...(selector !== null && { selector }),
       ...members.get(name)!,
       facts: factsOf(all, name),

@@ -20,6 +20,7 @@ import {
   RolloutTargetRow,
 } from '../rollouts/rollout.entity.js';
 import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
+import { IdempotentRequestRow } from './idempotency/idempotency.entity.js';
 import { LeaderLeaseRow } from './leader.entity.js';
 
 /** Every table: what migrations are kept in step with. */
@@ -55,5 +56,6 @@ export const entities = [
   DeviceStreamRow,
   TelemetryWindowRow,
   VitalsRow,
+  IdempotentRequestRow,
   LeaderLeaseRow,
 ];

@@ -53,9 +53,17 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
+/** PostgreSQL keeps no U+0000, and no half of a surrogate pair in JSON: nowhere, so that no schema has to say so. */
+const isUnstorable = (error: unknown): boolean => {
+  const { code, message = '' } = (error ?? {}) as { code?: string; message?: string };
+  return code === '22021' || code === '22P05' || (code === '22P02' && message.includes('json'));
+};
+const unstorable = 'a text holds a character that cannot be kept: U+0000, or half of a surrogate pair';
+
 /** Nest and Fastify refuse requests before a controller sees them: no such route, no JSON, too much of it. */
-function asKnown(error: unknown, request: FastifyRequest): AppError | null {
+export function asKnown(error: unknown, request: FastifyRequest): AppError | null {
   if (error instanceof AppError) return error;
+  if (isUnstorable(error)) return new AppError('INVALID_REQUEST', unstorable, { cause: error });
   const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number } | null)?.statusCode;
   if (status === 404) return new AppError('ROUTE_NOT_FOUND', `there is no ${request.method} ${request.url.split('?')[0]}`);
   if (status === undefined || status < 400 || status >= 500) return null;

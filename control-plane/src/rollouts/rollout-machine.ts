@@ -5,9 +5,11 @@ import { reduceRollout, type RolloutEvent, type Observation, type RolloutState, 
 import { quarantined } from '../core/quarantine.js';
 import { EventsService } from '../events/events.service.js';
 import { AppError } from '../platform/errors.js';
+import type { Precondition } from '../platform/preconditions.js';
 import { RolloutEffects } from './rollout-effects.js';
 import { RolloutObserver } from './rollout-observer.js';
 import type { RolloutRow } from './rollout.entity.js';
+import { standingTagOf } from './rollout-view.js';
 import { RolloutRepository } from './rollout.repository.js';
 import { TargetRepository } from './target.repository.js';
 
@@ -23,8 +25,11 @@ export class RolloutMachine {
   ) {}
 
   /** An operator's command, or the start; refused commands throw. */
-  async command(id: RolloutId, event: RolloutEvent, actor: string): Promise<void> {
-    await this.rollouts.locked(id, (tx, row) => this.apply(tx, row, event, actor));
+  async command(id: RolloutId, event: RolloutEvent, actor: string, precondition: Precondition): Promise<void> {
+    await this.rollouts.locked(id, (tx, row) => {
+      precondition.check(`rollout ${row.name}`, standingTagOf(row));
+      return this.apply(tx, row, event, actor);
+    });
   }
 
   /** Rollouts that a tick has to look at. */

@@ -10,7 +10,19 @@ import {
 } from '@flotilla/protocol';
 import type { Observation, RolloutState } from '../core/rollout.js';
 import { judgeGates } from '../core/stage.js';
+import { tagOf } from '../platform/preconditions.js';
 import type { RolloutRow } from './rollout.entity.js';
+
+type Standing = Pick<RolloutView, 'phase' | 'reason' | 'stage' | 'planHash'>;
+/** Where it stands, without the counts and figures that move all the time. */
+export const standingTag = ({ phase, reason, stage, planHash }: Standing) => tagOf({ phase, reason, stage, planHash });
+export const standingTagOf = ({ state, plan }: RolloutRow) =>
+  standingTag({
+    phase: state.phase,
+    ...('reason' in state && { reason: state.reason }),
+    ...('stage' in state && { stage: state.stage }),
+    planHash: digestOf(plan),
+  });
 
 /** A rollout as the API shows it: stages with their counts, and the gates with the figures they rest on. */
 export function viewOf(row: RolloutRow, observation: Observation): RolloutView {

@@ -13,6 +13,8 @@ import { z } from 'zod';
 import { WhoAsks, type Operator } from '../access/operator.js';
 import { ListQuery } from '../listing.js';
 import { AppError } from '../platform/errors.js';
+import { IfMatch, type Precondition, Tagged } from '../platform/preconditions.js';
+import { standingTag } from './rollout-view.js';
 import { RolloutViews } from './rollout-views.js';
 import { RolloutsService } from './rollouts.service.js';
 
@@ -34,12 +36,14 @@ export class RolloutsController {
   }
 
   @Get(':id')
+  @Tagged(standingTag)
   @ApiResponse({ status: 200, standardSchema: RolloutView })
   show(@Param('id', { schema: RolloutId }) id: RolloutId) {
     return this.views.one(id);
   }
 
   @Post()
+  @Tagged(standingTag)
   @ApiResponse({ status: 201, standardSchema: RolloutView })
   async create(@Body({ schema: RolloutPlanFile }) plan: RolloutPlan, @WhoAsks() { name }: Operator) {
     return this.views.one(await this.rollouts.create(plan, name));
@@ -54,16 +58,18 @@ export class RolloutsController {
   }
 
   @Post(':id/commands')
+  @Tagged(standingTag)
   @ApiResponse({ status: 201, standardSchema: RolloutView })
   async command(
     @Param('id', { schema: RolloutId }) id: RolloutId,
     @Body({ schema: RolloutCommand }) command: RolloutCommand,
     @WhoAsks() operator: Operator,
+    @IfMatch() precondition: Precondition,
   ) {
     const { name, role } = operator;
     if (role === 'approver' && !words.includes(command.type))
       throw new AppError('FORBIDDEN', `${name} is ${role}: they may approve or reject rollouts, not ${command.type} them`);
-    await this.rollouts.command(id, command, operator);
+    await this.rollouts.command(id, command, operator, precondition);
     return this.views.one(id);
   }
 }

@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Operator } from '../access/operator.js';
 import type { RolloutEvent } from '../core/rollout.js';
+import { Precondition } from '../platform/preconditions.js';
 import { RolloutMachine } from './rollout-machine.js';
 import { RolloutPlanner } from './rollout-planner.js';
 import { RolloutRepository } from './rollout.repository.js';
@@ -31,8 +32,13 @@ export class RolloutsService {
     return this.rollouts.transaction(async (tx) => this.planner.preview(tx, plan, await this.rollouts.now(tx)));
   }
 
-  async command(id: RolloutId, command: RolloutCommand, operator: Operator): Promise<void> {
-    await this.machine.command(id, eventOf(command, operator, (await this.rollouts.now()).getTime()), operator.name);
+  async command(id: RolloutId, command: RolloutCommand, operator: Operator, precondition = new Precondition()): Promise<void> {
+    await this.machine.command(
+      id,
+      eventOf(command, operator, (await this.rollouts.now()).getTime()),
+      operator.name,
+      precondition,
+    );
   }
 
   /** Pauses everything that runs, in the caller's transaction: after a restored backup nothing moves until somebody says so. */
