@@ -26,7 +26,7 @@ const PrometheusAnswer = z.object({
 });
 
 async function askPrometheus(check: Extract<PlanCheck, { type: 'prometheus' }>): Promise<Verdict> {
-  const url = `${check.url.replace(/\/$/, '')}/api/v1/query?${new URLSearchParams({ query: check.query })}`;
+  const url = `${check.url.replace(/\/$/, '')}/api/v1/query?${new URLSearchParams({ query: check.query }).toString()}`;
   const { data } = PrometheusAnswer.parse(await answer(check, url, {}));
   const values = data.resultType === 'scalar' ? [data.result[1]] : data.result.map(({ value }) => value[1]);
   return withinLimit(check, values.map(valueOf));
