@@ -15,6 +15,7 @@ import { rollouts } from './rollouts.js';
 import { backup, restore } from './safekeeping.js';
 import { UsageError, version } from './settings.js';
 import { status } from './status.js';
+import { telemetry } from './telemetry.js';
 import { tokens } from './tokens.js';
 import { WrittenFileError } from './written-file.js';
 
@@ -30,6 +31,7 @@ const nouns = [
   tokens,
   operators,
   events,
+  telemetry,
   status,
   doctor,
   backup,

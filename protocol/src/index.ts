@@ -46,3 +46,4 @@ export * from './configuration.js';
 export * from './configuration-api.js';
 export * from './kill.js';
 export * from './api.js';
+export * from './telemetry-api.js';

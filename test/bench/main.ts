@@ -4,6 +4,7 @@ import { fleetSim } from './fleet-sim.js';
 import { footprint } from './footprint.js';
 import { ingest } from './ingest.js';
 import { killSwitch } from './kill-switch.js';
+import { outputs } from './outputs.js';
 import { pipeline } from './pipeline.js';
 import { predict } from './predict.js';
 import { rollout } from './rollout.js';
@@ -21,6 +22,7 @@ const benches: Record<string, Bench> = {
   footprint,
   ingest,
   'kill-switch': killSwitch,
+  outputs,
   pipeline,
   predict,
   rollout,

@@ -52,7 +52,7 @@ const plan = (name: string, target: string, maxInFlight?: number): RolloutPlanIn
   slot,
   target,
   stages: [1, 5, 20, 50, 100].map((percent) => ({ name: `to-${percent}`, percent, soak: 0, deadline: 3600 })),
-  gates: [{ metric: 'errors', max: 0.5, minInferences: 1, margin: 0.4 }],
+  gates: [{ metric: 'errors', max: 0.1, minInferences: 1, margin: 0.5 }],
   evidence: { pass: 0.2 },
   ...(maxInFlight === undefined ? {} : { pace: { maxInFlight } }),
 });

@@ -1,6 +1,7 @@
 import { Flags } from '../bench/flags.js';
 import { runner } from './runner.js';
 import { story } from './story.js';
+import { outputs } from './outputs.js';
 import { pipeline } from './pipeline.js';
 import { parentKilled } from './parent-killed.js';
 
@@ -12,7 +13,7 @@ export type FaultSuite = {
   run: (log: (line: string) => void, wanted: (name: string) => boolean) => Promise<Case[]>;
 };
 
-const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled, runner, pipeline };
+const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled, runner, pipeline, outputs };
 
 const [name = '', ...given] = process.argv.slice(2);
 const flags = new Flags(given);

@@ -26,6 +26,12 @@ export class PlainMosquitto {
     await until(() => isListening(this.port), `mosquitto listens on ${this.port}`);
   }
 
+  /** Stood still, it keeps its connections and answers nobody. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    this.#process?.kill(signal);
+    return Promise.resolve();
+  }
+
   async stop(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;

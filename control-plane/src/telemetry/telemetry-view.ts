@@ -76,7 +76,7 @@ export function windowView(row: TelemetryWindowRow): TelemetryWindowView {
     ok: row.ok,
     errors: row.errors,
     sheds: row.sheds,
-    ...mean(row.computeCpuUs, row.ok),
+    ...meanMs(row.computeCpuUs, row.ok),
     latency: {
       queue: quantiles({ first: row.queueFirst, counts: row.queue }),
       compute: quantiles({ first: row.computeFirst, counts: row.compute }),
@@ -105,7 +105,7 @@ export function releaseTelemetry(totals: ReleaseTotals, release: string | undefi
     ok,
     errors,
     sheds,
-    ...mean(computeCpuUs, ok),
+    ...meanMs(computeCpuUs, ok),
     latency: quantiles(latency),
   };
 }
@@ -115,9 +115,9 @@ const times = (row: { startedAt: Date; endedAt: Date; receivedAt: Date }) => ({
   endedAt: row.endedAt.toISOString(),
   receivedAt: row.receivedAt.toISOString(),
 });
-const mean = (sumUs: number, count: number) => (count > 0 ? { meanComputeMs: round(sumUs / count / 1000) } : {});
+export const meanMs = (sumUs: number, count: number) => (count > 0 ? { meanComputeMs: round(sumUs / count / 1000) } : {});
 
-function quantiles(sketch: Sketch): z.infer<typeof Quantiles> {
+export function quantiles(sketch: Sketch): z.infer<typeof Quantiles> {
   const ms = (q: number) => quantileUs(sketch, q);
   const [p50, p95, p99] = [ms(0.5), ms(0.95), ms(0.99)];
   if (p50 === undefined || p95 === undefined || p99 === undefined) return {};

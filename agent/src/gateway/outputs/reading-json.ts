@@ -17,8 +17,17 @@ const mostPredictionChars = 256 * 1024;
 export const readingId = ({ slot, sequence }: Pick<Reading, 'slot' | 'sequence'>): string =>
   `${slot}-${gatewayRun.id}-${sequence}`;
 
+/** The last one that was asked for: each reading goes to all outputs before the next is made. */
+let made: { reading: Reading; device: string; prediction: boolean; json: string } | undefined;
+
 /** A reading as JSON for protocols that speak it: flat, with the same keys whatever there is to say. */
 export function readingJson(reading: Reading, { device, prediction }: Settings): string {
+  if (made?.reading !== reading || made.device !== device || made.prediction !== prediction)
+    made = { reading, device, prediction, json: write(reading, { device, prediction }) };
+  return made.json;
+}
+
+function write(reading: Reading, { device, prediction }: Settings): string {
   const { slot, sequence, quality, reason = null, at, result, status } = reading;
   const view = {
     id: readingId(reading),

@@ -1,0 +1,89 @@
+import { TelemetryService } from '@flotilla/control-plane/telemetry/telemetry.service';
+import { type InferenceWindow, sketchOf, TelemetryAnswer } from '@flotilla/protocol';
+import { DataSource } from 'typeorm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import { aNewDevice, enrolled } from '../support/fleet.js';
+import { aWindow } from '../support/records.js';
+import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
+import { boot, newer, old } from '../support/rollout-rig.js';
+
+const minute = 60_000;
+let cp: TestControlPlane;
+beforeAll(async () => {
+  cp = await aControlPlane();
+  for (const release of [old, newer, aRelease('3.0.0', { model: 'other' })]) await pushed(cp, release);
+  const site = (name: string, its: string) => aNewDevice(name, { labels: { site: its } });
+  await enrolled(cp, site('a', 'lyon'), site('b', 'lyon'), site('c', 'turin'));
+  await cp.api('POST', 'groups', { name: 'lyon', selector: 'site=lyon' });
+  const [before, after] = [digestOfRelease(old), digestOfRelease(newer)];
+  await measured('a', { digest: before, ok: 100, computeCpuUs: 100_000 }, 10);
+  await measured('a', { digest: after, ok: 300, errors: 100, computeCpuUs: 900_000, rssBytes: 7 }, 5);
+  await measured('b', { digest: after, ok: 200, computeCpuUs: 400_000, total: sketchOf([9000]), rssBytes: 9 }, 5);
+  await measured('c', { digest: before, ok: 50, sheds: 3, restarts: 2, variant: 'fp32.onnx' }, 5);
+  await measured('c', { digest: before, ok: 1 }, 90);
+});
+afterAll(() => cp?.stop());
+
+async function measured(device: string, window: Partial<InferenceWindow>, minutesAgo: number): Promise<void> {
+  const at = new Date(Date.now() - minutesAgo * minute);
+  const where = { startedAt: at, endedAt: at, receivedAt: at, uncertain: false };
+  const [row] = await cp.app.get(DataSource).query<{ id: string }[]>(`SELECT id FROM device WHERE id = $1`, [device]);
+  await cp.app
+    .get(DataSource)
+    .transaction((tx) =>
+      cp.app.get(TelemetryService).store(tx, [{ device: row!.id as never, window: aWindow(boot, window), at: where }], []),
+    );
+}
+const ask = async (query: string) => TelemetryAnswer.parse((await cp.api('GET', `telemetry?${query}`)).body).items;
+const keys = async (query: string) => (await ask(query)).map(({ key }) => Object.values(key).join('/'));
+
+describe('what devices measured', () => {
+  it('is put together by release, most inferences first, over the last hour', async () => {
+    const [first, second] = await ask('');
+    expect(first).toMatchObject({
+      key: { release: 'product-classifier@1.1.0' },
+      devices: 2,
+      windows: 2,
+      ok: 500,
+      errors: 100,
+      errorRate: 0.166667,
+      meanComputeMs: 2.6,
+      maxRssBytes: 9,
+    });
+    expect(second).toMatchObject({ key: { release: 'product-classifier@1.0.0' }, devices: 2, ok: 150, sheds: 3, restarts: 2 });
+    expect(second).not.toHaveProperty('maxRssBytes');
+    // Nine of 5 ms, one of 9 and one of 20: of eleven, the p99 is the last but one.
+    expect(first!.latency.total.p50! / 5).toBeCloseTo(1, 1);
+    expect(first!.latency.total.p99! / 9).toBeCloseTo(1, 1);
+  });
+
+  it.each([
+    ['by=device', ['a', 'b', 'c']],
+    ['by=label:site', ['lyon', 'turin']],
+    ['by=label:floor', ['']],
+    ['by=group', ['lyon']],
+    ['by=device,release&limit=2', ['a/product-classifier@1.1.0', 'b/product-classifier@1.1.0']],
+    ['by=variant', ['int8.onnx', 'fp32.onnx']],
+    ['by=device&order=errorRate', ['a', 'b', 'c']],
+    ['by=device&order=restarts&limit=1', ['c']],
+    ['by=device&release=product-classifier@1.0.0', ['a', 'c']],
+    ['by=device&since=7m&until=1m&release=product-classifier@1.0.0', ['c']],
+    ['by=device&model=other', []],
+    ['by=device&group=lyon', ['a', 'b']],
+    ['by=device&selector=site!%3Dlyon', ['c']],
+    ['by=device&variant=fp32.onnx', ['c']],
+    ['by=slot&device=b', ['classify']],
+  ])('is asked for with %s', async (query, expected) => expect(await keys(query)).toEqual(expected));
+
+  it.each([
+    ['by=colour', /must be release, variant/],
+    ['since=yesterday', /must be a duration/],
+    ['order=beauty', /order/],
+    ['by=device,release,slot', /by/],
+  ])('is refused with %s in words', async (query, words) => {
+    const { status, body } = await cp.api('GET', `telemetry?${query}`);
+    expect(status).toBe(400);
+    expect(JSON.stringify(body)).toMatch(words);
+  });
+});
