@@ -1,4 +1,4 @@
-import type { RolloutPreview, RolloutView, StageView } from '@flotilla/protocol';
+import type { RolloutPreview, RolloutSummary, RolloutView, StageView } from '@flotilla/protocol';
 import { describeCalendars } from './calendars.js';
 import { facts, table } from './output.js';
 
@@ -24,6 +24,7 @@ export const describeRollout = (rollout: RolloutView): string =>
       slot: rollout.slot,
       phase: `${rollout.phase}${rollout.reason ? ` (${rollout.reason})` : ''}`,
       because: rollout.detail,
+      ...(rollout.summary && inShort(rollout.summary)),
     }),
     table(stageRows(rollout.stages), 'no stage'),
     table(
@@ -31,6 +32,23 @@ export const describeRollout = (rollout: RolloutView): string =>
       'no gate has evidence yet',
     ),
   ].join('\n\n');
+
+/** How long it took, what changed, and what was accepted on the way. */
+const inShort = ({ startedAt, endedAt, stages, changed, accepted }: RolloutSummary) => ({
+  took: [
+    duration((Date.parse(endedAt) - Date.parse(startedAt)) / 1000),
+    ...(stages.length > 1 ? [`(${stages.map(({ name, tookS }) => `${name} ${duration(tookS)}`).join(', ')})`] : []),
+  ].join(' '),
+  changed: changed.map(({ from, devices }) => `${devices} devices from ${from ?? 'nothing'}`).join(', ') || 'nothing',
+  accepted: accepted.map(({ by, reason, instead }) => `"${reason}" by ${by}, for: ${instead}`).join('; ') || undefined,
+});
+
+const duration = (seconds: number) =>
+  seconds < 90
+    ? `${Math.round(seconds)} s`
+    : seconds < 5400
+      ? `${Math.round(seconds / 60)} min`
+      : `${(seconds / 3600).toFixed(1)} h`;
 
 /** Who falls in which stage, and what speaks against the plan. */
 export const describePreview = ({ problems, stages, rejected, leftOut, leastS, mostBytes, calendars }: RolloutPreview): string =>

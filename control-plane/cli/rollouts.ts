@@ -60,7 +60,10 @@ const show = () =>
       .description('One rollout with its stages, gates and evidence')
       .argument('<rollout>', 'name, id, or how the id begins')
       .action(async (name: string, _options: unknown, command: Command) => {
-        print(command, await findRollout(clientFor(command), name), describeRollout);
+        const client = clientFor(command);
+        const { id } = await findRollout(client, name);
+        // Lists carry no summary.
+        print(command, await client.get(`/api/v1/rollouts/${id}`, RolloutView), describeRollout);
       }),
     'flotilla rollouts show product-classifier-1.2.0',
   );

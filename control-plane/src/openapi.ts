@@ -81,7 +81,11 @@ function statusesOf(path: string, method: string): number[] {
   const changes = method !== 'get' && method !== 'head';
   const artifacts = path.startsWith('/api/v1/artifacts');
   return [
-    ...[400, 401, 403, 429, 500],
+    400,
+    401,
+    403,
+    429,
+    500,
     ...(path.includes('{') || changes ? [404] : []),
     ...(changes ? [409, 413] : []),
     ...(changes && conditional.test(path) ? [412, 428] : []),

@@ -3,6 +3,7 @@ import { Probation } from './desired.js';
 import { DeploymentId, DeviceId, Digest, GroupName, OperatorName, ReleaseName, RolloutId, SlotName } from './ids.js';
 import { CheckView } from './plan-check.js';
 import { RolloutPlan } from './plan.js';
+import { RolloutSummary } from './rollout-summary.js';
 import { FailureClass, UpdateState } from './update.js';
 
 /** Views and requests of the operator API `/api/v1`, for the control plane, the command line and the page. Times are ISO 8601. */
@@ -206,6 +207,8 @@ export const RolloutView = z
     detail: z.string().optional(),
     stage: z.int().optional(),
     stages: z.array(StageView),
+    /** Of one that is over, where one is asked for rather than all. */
+    summary: RolloutSummary.optional(),
     plan: RolloutPlan,
     /** What an approval has to name: the plan as it is. */
     planHash: Digest,

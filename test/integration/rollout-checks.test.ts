@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { anAskedServer, type Reply } from '../support/asked.js';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { lookedAt } from '../support/looked-at.js';
+import { expectReplayed } from '../support/replayed.js';
 import { aRolloutRig, newer } from '../support/rollout-rig.js';
 import { digestOfRelease } from '../support/releases.js';
 
@@ -61,14 +62,15 @@ describe('a webhook', () => {
 
   it('Given a source that goes down, When it comes back, Then the rollout has waited for it and goes on by itself', async () => {
     const source = await anAskedServer();
-    const { devices, looks, ask } = await its.aRollout(1, webhook({ url: source.url, errorLimit: 1 }));
+    const { id, devices, looks, ask } = await its.aRollout(1, webhook({ url: source.url, errorLimit: 1 }));
     await its.commit(devices);
     await source.stop();
     await ask(1);
     expect((await looks(2, 1)).phase).toBe('running');
     await ask(3);
     expect(await looks(4, 1)).toMatchObject({
-      ...{ phase: 'paused', reason: 'metrics' },
+      phase: 'paused',
+      reason: 'metrics',
       detail: 'webhook "qa" gives no answer, 2 times in a row: ECONNREFUSED',
     });
     const again = await anAskedServer(source.port);
@@ -77,6 +79,7 @@ describe('a webhook', () => {
     expect((await looks(7)).phase).toBe('running');
     await ask(10);
     expect((await looks(11, 1)).phase).toBe('completed');
+    await expectReplayed(rig.db, id);
     await again.stop();
   });
 });

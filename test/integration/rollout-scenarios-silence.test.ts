@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { flotilla } from '../support/command-line.js';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { lookedAt, oneStage } from '../support/looked-at.js';
 import { aRolloutRig } from '../support/rollout-rig.js';
@@ -80,7 +81,7 @@ describe('a device that reports when it is timed out already', () => {
 
 describe('an outage of a site in mid-stage', () => {
   it('Given half of the stage in it, When they fall silent, Then it pauses, takes nothing back, and goes on once they are offered it again', async () => {
-    const { devices, look, looks, command } = await its.aRollout(4, { success });
+    const { id, devices, look, looks, command } = await its.aRollout(4, { success });
     const dark = devices.slice(2);
     await its.commit(devices.slice(0, 2));
     await its.areOnline(devices);
@@ -95,6 +96,17 @@ describe('an outage of a site in mid-stage', () => {
     await command({ type: 'resume', accepting: 'the uplink of the site was down' });
     await look(63);
     await its.commit(dark);
-    expect(await looks(64)).toMatchObject({ phase: 'completed', stages: [{ counts: { committed: 4, timedOut: 0 } }] });
+    expect(await looks(64)).toMatchObject({
+      phase: 'completed',
+      stages: [{ counts: { committed: 4, timedOut: 0 } }],
+      summary: {
+        stages: [{ name: 'all', tookS: expect.any(Number) }],
+        changed: [{ from: 'product-classifier@1.0.0', devices: 4 }],
+        accepted: [{ by: 'admin', reason: 'the uplink of the site was down', instead: expect.stringMatching(/^2 of 4 devices/) }],
+      },
+    });
+    const { stdout } = await flotilla(cp, 'rollouts', 'show', id);
+    expect(stdout).toMatch(/^changed +4 devices from product-classifier@1\.0\.0$/m);
+    expect(stdout).toMatch(/^accepted +"the uplink of the site was down" by admin, for: 2 of 4 devices/m);
   });
 });

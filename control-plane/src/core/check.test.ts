@@ -7,7 +7,11 @@ const check = { type: 'webhook', name: 'qa', url: 'http://qa.test/' } as const;
 const asking = (change: object = {}, more: Partial<RolloutPlanInput> = {}) =>
   RolloutPlan.parse({ ...written, ...more, checks: [{ ...check, ...change }] });
 const answers = (second: number, verdict: Answer['verdict'], times = 1, detail = 'as it is'): Answer => ({
-  ...{ stage: 0, name: 'qa', verdict, detail, times },
+  stage: 0,
+  name: 'qa',
+  verdict,
+  detail,
+  times,
   at: at(second),
 });
 /** A look at a stage whose devices and gates are well. */
@@ -33,7 +37,10 @@ describe('a check outside', () => {
     });
     expect(play([...soaked, seen(61)], asking()).state).toMatchObject({ detail: 'webhook "qa" has not been asked yet' });
     expect(phase([...late, resume(62, 'they are on leave'), seen(63)], asking())).toEqual([
-      ...['running', 'activating', 'offer 0', 'offer 1'],
+      'running',
+      'activating',
+      'offer 0',
+      'offer 1',
     ]);
   });
   it('that says no more often than it may takes the release back, whenever it does', () => {
@@ -54,17 +61,23 @@ describe('a check outside', () => {
   it('that gives no answer holds the rollout up, until it does', () => {
     const down = [start, seen(1, answers(1, 'error', 4, 'ECONNREFUSED'))];
     expect(play(down, asking()).state).toMatchObject({
-      ...{ phase: 'paused', reason: 'metrics' },
+      phase: 'paused',
+      reason: 'metrics',
       detail: 'webhook "qa" gives no answer, 4 times in a row: ECONNREFUSED',
     });
     expect(phase([...down, { type: 'release', at: at(2), reason: 'metrics' }, seen(3)], asking())).toEqual([
-      ...['running', 'soaking', 'offer 0'],
+      'running',
+      'soaking',
+      'offer 0',
     ]);
     expect(phase([start, seen(1, answers(1, 'error', 3))], asking())).toEqual(['running', 'soaking', 'offer 0']);
   });
   it('in a dry run, or about another stage, decides nothing', () => {
     expect(phase([...soaked, seen(8, answers(7, 'fail'))], asking({ dryRun: true }))).toEqual([
-      ...['running', 'activating', 'offer 0', 'offer 1'],
+      'running',
+      'activating',
+      'offer 0',
+      'offer 1',
     ]);
     const other = { ...answers(1, 'fail'), stage: 1 };
     expect(phase([start, seen(1, other)], asking())).toEqual(['running', 'soaking', 'offer 0']);

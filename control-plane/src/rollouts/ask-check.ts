@@ -5,17 +5,19 @@ export type Verdict = Readonly<{ verdict: 'pass' | 'fail' | 'wait' | 'error'; de
 const mostBytes = 65_536;
 
 /** Asks once; whatever goes wrong is an answer, too: `error`, with the reason. */
-export async function askCheck(check: PlanCheck, question: unknown): Promise<Verdict> {
+export async function askCheck(check: PlanCheck, question: unknown, stopping?: AbortSignal): Promise<Verdict> {
+  const late = AbortSignal.timeout(check.timeout * 1000);
+  const signal = stopping ? AbortSignal.any([late, stopping]) : late;
   try {
-    return check.type === 'webhook' ? await askWebhook(check, question) : await askPrometheus(check);
+    return check.type === 'webhook' ? await askWebhook(check, question, signal) : await askPrometheus(check, signal);
   } catch (error) {
     return { verdict: 'error', detail: reasonOf(error, check.timeout).slice(0, 500) };
   }
 }
 
-async function askWebhook(check: PlanCheck, question: unknown): Promise<Verdict> {
+async function askWebhook(check: PlanCheck, question: unknown, signal: AbortSignal): Promise<Verdict> {
   const headers = { 'content-type': 'application/json' };
-  return CheckAnswer.parse(await answer(check, check.url, { method: 'POST', headers, body: JSON.stringify(question) }));
+  return CheckAnswer.parse(await answer(check.url, { method: 'POST', headers, body: JSON.stringify(question), signal }));
 }
 
 const PrometheusAnswer = z.object({
@@ -25,9 +27,9 @@ const PrometheusAnswer = z.object({
   ]),
 });
 
-async function askPrometheus(check: Extract<PlanCheck, { type: 'prometheus' }>): Promise<Verdict> {
-  const url = `${check.url.replace(/\/$/, '')}/api/v1/query?${new URLSearchParams({ query: check.query })}`;
-  const { data } = PrometheusAnswer.parse(await answer(check, url, {}));
+async function askPrometheus(check: Extract<PlanCheck, { type: 'prometheus' }>, signal: AbortSignal): Promise<Verdict> {
+  const url = `${check.url.replace(/\/$/, '')}/api/v1/query?${new URLSearchParams({ query: check.query }).toString()}`;
+  const { data } = PrometheusAnswer.parse(await answer(url, { signal }));
   const values = data.resultType === 'scalar' ? [data.result[1]] : data.result.map(({ value }) => value[1]);
   return withinLimit(check, values.map(valueOf));
 }
@@ -45,10 +47,9 @@ function withinLimit({ max, min }: { max?: number | undefined; min?: number | un
   return { verdict: holds ? 'pass' : 'fail', detail };
 }
 
-async function answer({ timeout }: PlanCheck, url: string, request: RequestInit): Promise<unknown> {
-  const signal = AbortSignal.timeout(timeout * 1000);
+async function answer(url: string, request: RequestInit): Promise<unknown> {
   // To another place than the plan names, nothing is told.
-  const response = await fetch(url, { ...request, redirect: 'error', signal });
+  const response = await fetch(url, { ...request, redirect: 'error' });
   if (!response.ok) {
     await response.body?.cancel();
     throw new Error(`it answered ${response.status}`);

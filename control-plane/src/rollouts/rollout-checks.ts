@@ -1,5 +1,5 @@
 import type { PlanCheck } from '@flotilla/protocol';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Answer } from '../core/check.js';
 import { askCheck } from './ask-check.js';
@@ -14,9 +14,10 @@ type Guard = (tx: EntityManager) => Promise<void>;
 
 /** Asks others about stages, outside of every transaction: however slow they are, they hold nothing up. */
 @Injectable()
-export class RolloutChecks {
+export class RolloutChecks implements OnApplicationShutdown {
   /** By rollout and name: nobody is asked twice at a time. */
   readonly #asking = new Map<string, Promise<void>>();
+  readonly #stopping = new AbortController();
 
   constructor(
     @Inject(CheckRepository) private readonly checks: CheckRepository,
@@ -31,6 +32,12 @@ export class RolloutChecks {
       const at = (now ?? (await this.rollouts.now())).getTime();
       await this.ask(await this.rollouts.get(id), at, guard);
     }
+  }
+
+  /** Nobody waits for an answer that nobody would hear. */
+  async onApplicationShutdown(): Promise<void> {
+    this.#stopping.abort();
+    await this.settled();
   }
 
   async settled(): Promise<void> {
@@ -63,7 +70,9 @@ export class RolloutChecks {
     { question, ...about }: Pick<Answer, 'stage' | 'name' | 'at'> & { question: unknown },
     guard: Guard,
   ): Promise<void> {
-    const verdict = await askCheck(check, question);
+    const { signal } = this.#stopping;
+    const verdict = await askCheck(check, question, signal);
+    if (signal.aborted) return;
     await this.rollouts.locked(id, async (tx, row) => {
       await guard(tx);
       await this.checks.store(tx, id, { ...about, ...verdict });

@@ -31,7 +31,6 @@ export class RolloutConductor implements OnApplicationBootstrap, OnApplicationSh
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.#ticking;
-    await this.checks.settled();
   }
 
   #schedule(): void {

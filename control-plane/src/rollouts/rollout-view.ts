@@ -57,7 +57,11 @@ function checksOf(plan: RolloutPlan, index: number, { answers = [] }: Observatio
   const of = answers.filter(({ stage }) => stage === index);
   return {
     checks: of.map(({ name, verdict, detail, times, at }) => ({
-      ...{ name, verdict, detail, times, askedAt: new Date(at).toISOString() },
+      name,
+      verdict,
+      detail,
+      times,
+      askedAt: new Date(at).toISOString(),
       ...(isDry(name) ? { dryRun: true } : {}),
     })),
   };

@@ -4,7 +4,8 @@ import { DataSource } from 'typeorm';
 import { pageFrom, type ListQuery, type Page } from '../listing.js';
 import { viewOf } from './rollout-view.js';
 import type { RolloutRow } from './rollout.entity.js';
-import { RolloutRepository } from './rollout.repository.js';
+import { RolloutRepository, underWay } from './rollout.repository.js';
+import { SummaryRepository } from './summary.repository.js';
 import { TargetRepository } from './target.repository.js';
 
 /** Rollouts as the API shows them, computed from what is committed now. */
@@ -14,10 +15,13 @@ export class RolloutViews {
     @Inject(DataSource) private readonly db: DataSource,
     @Inject(RolloutRepository) private readonly rollouts: RolloutRepository,
     @Inject(TargetRepository) private readonly targets: TargetRepository,
+    @Inject(SummaryRepository) private readonly summaries: SummaryRepository,
   ) {}
 
   async one(id: RolloutId): Promise<RolloutView> {
-    return this.view(await this.rollouts.get(id));
+    const row = await this.rollouts.get(id);
+    const view = await this.view(row);
+    return underWay.includes(row.phase) ? view : { ...view, summary: await this.summaries.of(row) };
   }
 
   /** Newest first; the cursor is the time of the last one shown. */

@@ -32,6 +32,7 @@ import { Latecomers } from './latecomers.js';
 import { LatecomersRepository } from './latecomers.repository.js';
 import { RolloutPlaces } from './rollout-places.js';
 import { ReturnRepository } from './return.repository.js';
+import { SummaryRepository } from './summary.repository.js';
 import { TargetRepository } from './target.repository.js';
 import { WindowEvidence } from './window-evidence.js';
 
@@ -64,6 +65,7 @@ import { WindowEvidence } from './window-evidence.js';
     LatecomersRepository,
     RolloutPlaces,
     ReturnRepository,
+    SummaryRepository,
     TargetRepository,
     WindowEvidence,
   ],
