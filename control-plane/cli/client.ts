@@ -84,8 +84,9 @@ export class ApiClient {
     return this.#json({ method: 'PUT', body: JSON.stringify(body), type: 'application/json', headers }, path, schema);
   }
 
-  patch<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
-    return this.#json({ method: 'PATCH', body: JSON.stringify(body), type: 'application/json' }, path, schema);
+  patch<S extends z.ZodType>(path: string, body: unknown, schema: S, tag?: string): Promise<z.output<S>> {
+    const headers = tag === undefined ? {} : { 'if-match': tag };
+    return this.#json({ method: 'PATCH', body: JSON.stringify(body), type: 'application/json', headers }, path, schema);
   }
 
   async delete(path: string): Promise<void> {

@@ -27,7 +27,6 @@ export const events = (): Command =>
         print(command, found, () => table(found.map(row), 'nothing has happened yet'));
       }),
     'flotilla events --device lyon-1 --limit 10',
-    'flotilla events --follow --kind rollout-running,rollout-paused',
   );
 
 /** One line an event; with `--json` one JSON value a line. */

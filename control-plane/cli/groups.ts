@@ -109,7 +109,9 @@ const change = () =>
       .option('--remove <ids>', 'of a list: devices that leave it')
       .action(async (name: string, options: Change, command: Command) => {
         const client = clientFor(command);
-        print(command, await known(client, name, client.patch(pathOf(name), changeOf(options), GroupView)), describe);
+        const changed = changeOf(options);
+        const { tag } = await known(client, name, client.getTagged(pathOf(name), GroupView));
+        print(command, await known(client, name, client.patch(pathOf(name), changed, GroupView, tag)), describe);
       }),
     'flotilla groups change upper-cameras --selector "group=lyon,camera=upper"',
   );

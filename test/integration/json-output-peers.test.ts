@@ -53,7 +53,7 @@ describeWith('mosquitto', 'mosquitto_sub', () => {
     const lines: string[] = [];
     createInterface({ input: program.stdout }).on('line', (line) => lines.push(line));
     await eventually(() => lines.some((line) => line.includes('"label":"scratch"')));
-    expect(lines[0]).toMatch(/^1 \{"historical":false,"id":"inspection-/);
+    expect(lines[0]).toMatch(/^1 \{"historical":(true|false),"id":"inspection-/);
     fed.tell({ state: 'safe-mode' });
     await eventually(() => lines.at(-1)!.startsWith('0 ') && lines.at(-1)!.includes('"quality":"safe-mode"'));
   });

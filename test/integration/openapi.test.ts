@@ -47,7 +47,11 @@ describe('the description of the operator API', () => {
     const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
     const ids = operations.map((operation) => operation['operationId']);
     expect(new Set(ids).size).toBe(ids.length);
-    const failures = operations.map((operation) => Object.keys((operation['responses'] as Json)['default'] as Json));
+    // The answer to HEAD has no body, a refusal neither.
+    const answered = Object.values(document.paths).flatMap((path) =>
+      Object.entries(path).flatMap(([method, operation]) => (method === 'head' ? [] : [operation])),
+    );
+    const failures = answered.map((operation) => Object.keys((operation['responses'] as Json)['default'] as Json));
     expect(failures.filter((keys) => !keys.includes('content') && !keys.includes('$ref'))).toEqual([]);
     expect(Object.keys(document.paths)).toEqual(
       expect.arrayContaining([

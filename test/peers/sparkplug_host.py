@@ -1,6 +1,7 @@
 """A Sparkplug 3.0 host application on pysparkplug's payloads: a line of JSON for each message of an edge node, commands on standard input."""
 import json
 import sys
+import threading
 import time
 
 from paho.mqtt.client import CallbackAPIVersion, Client
@@ -68,12 +69,17 @@ def connected(*_):
 
 
 is_online = False
+listening = threading.Event()
 born = now()
 client.on_connect = connected
 client.on_message = heard
+client.on_subscribe = lambda *_: listening.set()
 client.will_set(f"spBv1.0/STATE/{host_id}", json.dumps({"online": False, "timestamp": born}), qos=1, retain=True)
 client.connect("127.0.0.1", port)
 client.loop_start()
+# Births that come before the subscription would be missed, and nothing would ask for them.
+if not listening.wait(30):
+    sys.exit("the broker does not answer")
 for line in sys.stdin:
     command, *arguments = line.split()
     if command in ("online", "offline"):
