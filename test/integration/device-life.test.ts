@@ -87,6 +87,7 @@ describe('a device in maintenance', () => {
     await db.query(`UPDATE device SET last_seen_at = now() - interval '1 hour', online = true WHERE id = 'attended-1'`);
     const watch = cp.app.get(PresenceWatch);
     // For long enough on the line to know that silence is silence.
+    await watch.check(new Date(), true);
     await watch.check(new Date(Date.now() + 3_600_000), true);
     expect((await show('attended-1')).online).toBe(false);
     expect(await events('attended-1')).not.toContain('device-offline');
