@@ -1,5 +1,5 @@
 import type { Payload } from '../frame.js';
-import type { Prediction, Quality } from '../prediction.js';
+import { type Prediction, type Quality, qualityOf } from '../prediction.js';
 
 /** What the slot's latest frame led to. */
 export type Result = {
@@ -60,6 +60,3 @@ export class Results {
     return () => void this.#listeners.delete(listener);
   }
 }
-
-export const qualityOf = ({ uncertain }: Pick<Prediction, 'uncertain'>): Quality =>
-  uncertain === undefined ? 'good' : 'uncertain';

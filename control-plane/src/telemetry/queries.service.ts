@@ -1,7 +1,8 @@
-import { type Sketch, sketchLayout, type TelemetryAnswer, type TelemetryGroup, type TelemetryQuery } from '@flotilla/protocol';
+import type { TelemetryAnswer, TelemetryGroup, TelemetryQuery } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../platform/tokens.js';
 import { type GroupBin, type GroupTotals, QueryRepository } from './query.repository.js';
+import { sketchOfBins } from './sketch-of-bins.js';
 import { meanMs, quantiles } from './telemetry-view.js';
 
 /** Questions about the fleet's windows. */
@@ -29,7 +30,7 @@ export class QueriesService {
 function groupOf(by: readonly string[], totals: GroupTotals, bins: readonly GroupBin[]): TelemetryGroup {
   const { key, computeCpuUs, maxRssBytes, ...counts } = totals;
   const computed = counts.ok + counts.errors;
-  const latency = (of: GroupBin['of']) => quantiles(sketchOf(bins.filter((bin) => bin.of === of)));
+  const latency = (of: GroupBin['of']) => quantiles(sketchOfBins(bins.filter((bin) => bin.of === of)));
   return {
     key: Object.fromEntries(by.map((dimension, i) => [dimension, key[i] ?? ''])),
     ...counts,
@@ -38,10 +39,4 @@ function groupOf(by: readonly string[], totals: GroupTotals, bins: readonly Grou
     latency: { queue: latency('queue'), compute: latency('compute'), total: latency('total') },
     ...(maxRssBytes !== null && { maxRssBytes }),
   };
-}
-
-function sketchOf(bins: readonly GroupBin[]): Sketch {
-  const counts = Array.from({ length: sketchLayout.bins }, () => 0);
-  for (const { bin, count } of bins) counts[bin] = count;
-  return { first: 0, counts };
 }

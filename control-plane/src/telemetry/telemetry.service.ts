@@ -1,4 +1,4 @@
-import { quantileUs, sketchLayout, type DeviceId, type Sketch, type SlotName } from '@flotilla/protocol';
+import { quantileUs, type DeviceId, type SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Baseline } from '../core/baseline.js';
@@ -6,6 +6,7 @@ import { leastInferences } from '../core/sample.js';
 import { DevicesService } from '../fleet/devices.service.js';
 import { ReleasesService } from '../models/releases.service.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
+import { sketchOfBins } from './sketch-of-bins.js';
 import {
   releaseTelemetry,
   vitalsView,
@@ -84,10 +85,4 @@ function baselineOf(
     ...(wall ? { wallP95Us: quantileUs(wall, 0.95), wallP99Us: quantileUs(wall, 0.99) } : {}),
     ...(rssBytes === null ? {} : { rssP95Bytes: rssBytes }),
   };
-}
-
-function sketchOfBins(bins: readonly { bin: number; count: number }[]): Sketch {
-  const counts = Array.from({ length: sketchLayout.bins }, () => 0);
-  for (const { bin, count } of bins) counts[bin] = count;
-  return { first: 0, counts };
 }
