@@ -6,6 +6,7 @@ import { GroupsAndLifecycle1795750705062 } from './1795750705062-groups-and-life
 import { Initial1795359287598 } from './1795359287598-initial.js';
 import { Kill1795750702741 } from './1795750702741-kill.js';
 import { Pace1795750842030 } from './1795750842030-pace.js';
+import { Rollups1795762379401 } from './1795762379401-rollups.js';
 import { RolloutCounts1795755000000 } from './1795755000000-rollout-counts.js';
 
 /** In the order in which they run. */
@@ -19,4 +20,5 @@ export const migrations = [
   Api1795753969494,
   RolloutCounts1795755000000,
   Checks1795755570882,
+  Rollups1795762379401,
 ];
