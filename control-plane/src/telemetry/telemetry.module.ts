@@ -8,6 +8,8 @@ import { Partitions } from './partitions.js';
 import { QueriesService } from './queries.service.js';
 import { QueryRepository } from './query.repository.js';
 import { Retention } from './retention.js';
+import { RollupRepository } from './rollup.repository.js';
+import { Rollups } from './rollups.js';
 import { TelemetryController } from './telemetry.controller.js';
 import { TelemetryRepository } from './telemetry.repository.js';
 import { TelemetryService } from './telemetry.service.js';
@@ -24,6 +26,8 @@ import { TelemetryService } from './telemetry.service.js';
     PartitionKeeper,
     OldRows,
     Retention,
+    RollupRepository,
+    Rollups,
   ],
   exports: [TelemetryService],
 })
