@@ -155,7 +155,7 @@ export type Offenders = z.infer<typeof Offenders>;
 
 /** What happened around a moment, beside what was measured before and after it. */
 export const ChangesQuery = z.object({
-  at: Ago.default(0),
+  at: Ago,
   around: DurationText.default(1800),
   ...TelemetryFilter.shape,
 });
@@ -190,3 +190,48 @@ export const TelemetryChanges = z
   })
   .meta({ id: 'TelemetryChanges' });
 export type TelemetryChanges = z.infer<typeof TelemetryChanges>;
+
+/** Windows as they are stored. `last`: so many of the last day's are told first. */
+export const TailQuery = TelemetryFilter.extend({
+  after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+  last: z.coerce.number().int().min(0).max(1000).default(0),
+});
+export type TailQuery = z.infer<typeof TailQuery>;
+export const TailedWindow = z
+  .object({
+    id: z.int(),
+    device: z.string(),
+    slot: z.string(),
+    release: z.string(),
+    variant: z.string(),
+    startedAt: z.iso.datetime(),
+    endedAt: z.iso.datetime(),
+    receivedAt: z.iso.datetime(),
+    ok: z.int(),
+    errors: z.int(),
+    sheds: z.int(),
+    restarts: z.int().optional(),
+    meanComputeMs: z.number().optional(),
+    /** From request to result. */
+    p95Ms: z.number().optional(),
+  })
+  .meta({ id: 'TailedWindow' });
+export type TailedWindow = z.infer<typeof TailedWindow>;
+
+/** What can be taken away as a table. */
+export const ExportSource = z.enum([
+  'windows',
+  'vitals',
+  'device-hours',
+  'device-days',
+  'fleet-minutes',
+  'fleet-hours',
+  'fleet-days',
+]);
+export type ExportSource = z.infer<typeof ExportSource>;
+export const ExportQuery = TelemetrySpan.extend({
+  ...TelemetryFilter.shape,
+  of: ExportSource.default('windows'),
+  format: z.enum(['csv', 'parquet']).default('csv'),
+});
+export type ExportQuery = z.infer<typeof ExportQuery>;

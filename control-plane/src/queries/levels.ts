@@ -20,9 +20,10 @@ export type Ask = Readonly<{
 
 const minuteMs = 60_000;
 export const lengthMs = { raw: 1, minute: minuteMs, hour: 60 * minuteMs, day: 1440 * minuteMs } as const;
-const order: readonly TelemetryLevel[] = ['raw', 'minute', 'hour', 'day'];
+export const order: readonly TelemetryLevel[] = ['raw', 'minute', 'hour', 'day'];
 const kept: Readonly<Record<Rows, readonly TelemetryLevel[]>> = { device: ['raw', 'hour', 'day'], fleet: order };
 
+const sources = { raw: 'raw windows', minute: 'rollups by minute', hour: 'rollups by hour', day: 'rollups by day' } as const;
 /** So many rows with their sketches are put together well within a second on one core. */
 const budget = 60_000;
 /** Nobody waits for more. */
@@ -40,7 +41,7 @@ export function planOf(ask: Ask, keptMs: Readonly<Record<TelemetryLevel, number>
   if (costOf(ask, parts) > mostRows)
     throw new AppError(
       'INVALID_REQUEST',
-      `that is too much to put together from ${level} level: ask for less time, for fewer devices, or for a longer step`,
+      `that is too much to put together from ${sources[level]}: ask for less time, for fewer devices, or for a longer step`,
     );
   return { rows: ask.rows, level, from, to, parts };
 }
@@ -83,7 +84,7 @@ function refuseTooManyBuckets({ from, to }: Ask, step: TelemetryLevel): void {
   if (buckets > mostBuckets)
     throw new AppError(
       'INVALID_REQUEST',
-      `step: that is ${buckets} buckets of a ${step} each, and at most ${mostBuckets} are answered: ask for less time, or for a longer step`,
+      `step: that is ${buckets} buckets of one ${step} each, and at most ${mostBuckets} are answered: ask for less time, or for a longer step`,
     );
 }
 
@@ -91,7 +92,7 @@ function whyNot(ask: Ask, level: TelemetryLevel): string {
   const possible = usable(ask).join(', ');
   if (!kept[ask.rows].includes(level))
     return `level: what single devices, groups or labels measured is not kept by ${level}: choose one of ${possible}`;
-  return `level: a ${ask.step} cannot be made of a whole ${level}: choose one of ${possible}`;
+  return `level: ${ask.step}s cannot be made of whole ${level}s: choose one of ${possible}`;
 }
 
 const floorTo = (at: number, level: TelemetryLevel) => Math.floor(at / lengthMs[level]) * lengthMs[level];

@@ -1,5 +1,6 @@
 import type { TelemetryAnswer, TelemetryFigures, TelemetryGroup, TelemetryLevel, TelemetryQuery } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import type { ControlPlaneConfig } from '../config.js';
 import { AppError } from '../platform/errors.js';
 import { CLOCK, CONFIG, type Clock } from '../platform/tokens.js';
@@ -10,8 +11,8 @@ import { rowsFor, type Question } from './question-sql.js';
 
 /** Milliseconds since 1970. */
 export type Span = Readonly<{ from: number; to: number }>;
-type Asked = Question &
-  Readonly<{ span: Span; level?: TelemetryLevel | undefined; order: TelemetryQuery['order']; limit: number }>;
+export type ReadingOf = Question & Readonly<{ span: Span; level?: TelemetryLevel | undefined }>;
+type Asked = ReadingOf & Readonly<{ order: TelemetryQuery['order']; limit: number }>;
 export type Found = Readonly<{ span: Span; level: TelemetryLevel; groups: readonly Group[] }>;
 type Group = Readonly<{ key: readonly string[]; at: Date | null; figures: TelemetryFigures }>;
 
@@ -33,27 +34,36 @@ export class QueriesService {
 
   /** `since` and `until` are seconds ago, or moments. */
   span({ since, until }: Pick<TelemetryQuery, 'since' | 'until'>): Span {
-    const now = this.clock.now().getTime();
-    const at = (when: number | Date) => (typeof when === 'number' ? now - when * 1000 : when.getTime());
-    const span = { from: at(since), to: at(until) };
+    const span = { from: this.moment(since), to: this.moment(until) };
     if (span.from < span.to) return span;
     throw new AppError('INVALID_REQUEST', `since: ${iso(span.from)} is not before until, which is ${iso(span.to)}`);
   }
 
+  /** So long ago, or a moment. */
+  moment(when: number | Date): number {
+    return typeof when === 'number' ? this.clock.now().getTime() - when * 1000 : when.getTime();
+  }
+
   find(asked: Asked): Promise<Found> {
-    return this.rows.inOneSnapshot(async (tx, watermark) => {
-      const rows = rowsFor(asked);
-      const devices = await this.rows.devices(tx, asked.filter);
-      const { step, level, span } = asked;
-      const now = this.clock.now().getTime();
-      const plan = planOf({ rows, ...span, now, devices, windowS: this.config.device.windowS, step, level }, this.#keptMs());
-      const read: Read = { plan, question: asked, watermark };
+    return this.reading(asked, async (tx, read) => {
+      const { plan } = read;
       const totals = await this.rows.totals(tx, read, asked);
       const keys = totals.map(({ key }) => key);
-      if (step) refuseTooMany(keys.length, (plan.to - plan.from) / lengthMs[step]);
-      const groups = step && keys.length > 0 ? await this.rows.buckets(tx, read, keys) : totals;
+      if (asked.step) refuseTooMany(keys.length, (plan.to - plan.from) / lengthMs[asked.step]);
+      const groups = asked.step && keys.length > 0 ? await this.rows.buckets(tx, read, keys) : totals;
       const bins = keys.length > 0 ? await this.rows.bins(tx, read, keys) : [];
       return { span: plan, level: plan.level, groups: withFigures(groups, bins) };
+    });
+  }
+
+  /** Decides from what level the answer comes, and reads it, all at one moment. */
+  reading<T>(asked: ReadingOf, read: (tx: EntityManager, read: Read) => Promise<T>): Promise<T> {
+    return this.rows.inOneSnapshot(async (tx, watermark) => {
+      const { step, level, span, filter } = asked;
+      const devices = await this.rows.devices(tx, filter);
+      const circumstances = { rows: rowsFor(asked), devices, windowS: this.config.device.windowS, now: this.moment(0) };
+      const plan = planOf({ ...circumstances, ...span, step, level }, this.#keptMs());
+      return read(tx, { plan, question: asked, watermark });
     });
   }
 
@@ -67,7 +77,7 @@ export class QueriesService {
   }
 }
 
-export const readOf = ({ span, level }: Found) => ({ since: iso(span.from), until: iso(span.to), level });
+export const readOf = ({ span, level }: Pick<Found, 'span' | 'level'>) => ({ since: iso(span.from), until: iso(span.to), level });
 const iso = (at: number) => new Date(at).toISOString();
 
 function refuseTooMany(groups: number, buckets: number): void {

@@ -28,6 +28,13 @@ export function rowsSql(plan: Plan, question: Question, watermark: Watermark, bi
   return [...parts, partSql(young, question, bind)].join(' UNION ALL ');
 }
 
+/** What else a statement about rows (as `t`, with their release as `r`) needs, to be about those that the filters mean. */
+export function conditionsOn(of: Rows | 'vitals', filter: TelemetryFilter, bind: Bind): { joins: string; conditions: string[] } {
+  const source: Source = { table: '', at: '', device: of !== 'fleet', where: () => [] };
+  const by = of === 'vitals' ? [] : ['release'];
+  return { joins: joins(by, filter, source), conditions: filters(filter, source, bind) };
+}
+
 /** A condition on `device` that the filters make, for counting. */
 export const devicesWhere = (filter: TelemetryFilter, bind: Bind): string =>
   ['TRUE', ...deviceFilters(filter, 'device.id', bind), ...given(filter.device, (id) => `device.id = ${bind(id)}`)].join(' AND ');
