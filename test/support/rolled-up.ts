@@ -1,5 +1,5 @@
 import { type InferenceWindow, mergeSketches } from '@flotilla/protocol';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 
 export type Placed = Readonly<{ device: string; hardwareClass: string; site: string; endedAt: Date; window: InferenceWindow }>;
 
@@ -16,7 +16,10 @@ const figures = `windows, ok, errors, sheds, restarts, compute_cpu_us, queue_dep
 const keys = { device: 'bucket, slot, digest, variant, device', fleet: 'bucket, slot, digest, variant, hardware_class, site' };
 
 /** The rollups of these windows, all in all, and the watermark where they end: made here, and not as the control plane makes them. */
-export async function rollUp(db: DataSource, windows: readonly Placed[], upTo: number): Promise<void> {
+export const rollUp = (db: DataSource, windows: readonly Placed[], upTo: number): Promise<void> =>
+  db.transaction((tx) => write(tx, windows, upTo));
+
+async function write(db: EntityManager, windows: readonly Placed[], upTo: number): Promise<void> {
   await db.query(`DELETE FROM rollup_watermark`);
   await db.query(`INSERT INTO rollup_watermark (name, up_to) VALUES ('telemetry_window', $1)`, [upTo]);
   for (const [table, length, of] of tables) {

@@ -23,7 +23,7 @@ const values: Record<Summed, string> = {
   restarts: 'sum(restarts)::float8',
 };
 /** The middle of the bin in which the 95th of a hundred lies, milliseconds: as `quantileUs` has it. */
-const p95 = `${sketchLayout.minUs} * power(${sketchLayout.gamma}, min(bin) FILTER (WHERE upto > 0.95 * (every - 1)) + 0.5) / 1000`;
+const p95 = `${sketchLayout.minUs} * power(${sketchLayout.gamma}::float8, min(bin) FILTER (WHERE upto > 0.95 * (every - 1)) + 0.5) / 1000`;
 const p95OfDevices = `SELECT device, ${p95} value FROM (
     SELECT device, bin, sum(count) OVER (PARTITION BY device ORDER BY bin) upto, sum(count) OVER (PARTITION BY device) every
     FROM (SELECT device, total_first + b.i - 1 bin, sum(b.count)::float8 count
