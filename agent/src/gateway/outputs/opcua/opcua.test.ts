@@ -77,11 +77,13 @@ it('shows no value as good that is not, and none at all where nothing serves', a
   expect(status.map(({ value }) => value.value)).toEqual(['safe-mode', 'safe-mode']);
 });
 
-it('keeps an overflowing queue of uncertain values short, and lives on', async () => {
+it('keeps an overflowing queue of uncertain values short, and a subscription for as long as a client may stand still', async () => {
   const { press, output, url } = await serve();
   await running(output);
   const session = await client(url);
   const subscription = await session.createSubscription2({ requestedPublishingInterval: 1000, publishingEnabled: true });
+  // A client that asks for a moment's life, and then stands still for longer, is not forgotten.
+  expect(subscription.lifetimeCount * subscription.publishingInterval).toBe(60_000);
   const item = ClientMonitoredItem.create(
     subscription,
     { nodeId: 'ns=2;s=press/Confidence', attributeId: AttributeIds.Value },
@@ -202,7 +204,7 @@ it('serves others while connections are held that say nothing, and ends in time 
   const { press, output, port, url } = await serve({ maxSessions: 3 });
   await running(output);
   const silent: Socket[] = [];
-  for (let turn = 0; turn < 4; turn++) {
+  for (let turn = 0; turn < 12; turn++) {
     const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {});
     await once(socket, 'connect');
     silent.push(socket);
