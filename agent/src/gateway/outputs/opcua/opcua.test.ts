@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { OpcUaOutput } from '@flotilla/protocol';
@@ -216,4 +216,29 @@ it('serves others while connections are held that say nothing, and ends in time 
   const began = performance.now();
   await output.stop();
   expect(performance.now() - began).toBeLessThan(5000);
+});
+
+it('lets others in when clients died without a word, whose sessions would live on', async () => {
+  const { output, port, url } = await serve({ maxSessions: 2 });
+  await running(output);
+  const pipes: Socket[] = [];
+  const proxy = createServer((socket) => {
+    const onward = connect({ port, host: '127.0.0.1' });
+    pipes.push(socket, onward);
+    for (const end of [socket, onward]) end.on('error', () => {});
+    socket.pipe(onward).pipe(socket);
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const behind = `opc.tcp://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  await client(behind);
+  await client(behind);
+  await expect(client(url)).rejects.toThrow('BadTooManySessions');
+  proxy.close();
+  for (const pipe of pipes) pipe.destroy();
+  const device = await eventually(() =>
+    client(url)
+      .then((session) => read(session, 'Device'))
+      .catch(() => undefined),
+  );
+  expect(device[0]!.value.value).toBe('d');
 });

@@ -11,6 +11,7 @@ import {
 import { OPCUAServer, type OPCUAServerOptions, RegisterServerMethod, Subscription } from 'node-opcua-server';
 import type { Certificates } from './certificates.js';
 import { mendMonitoredItems } from './monitored-items.js';
+import { letOrphansGo } from './orphans.js';
 import type { Users } from './users.js';
 
 // It writes paragraphs to stdout; what matters comes as an error.
@@ -67,6 +68,7 @@ export async function opcuaServer({ settings, device, certificates, users }: Par
   });
   await server.initialize();
   offerOnly(server, settings);
+  letOrphansGo(server);
   return server;
 }
 
