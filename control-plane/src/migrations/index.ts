@@ -1,4 +1,5 @@
 import { AddConfigurations1795740709749 } from './1795740709749-add-configurations.js';
+import { BaselineCounts1795764000000 } from './1795764000000-baseline-counts.js';
 import { Checks1795755570882 } from './1795755570882-checks.js';
 import { Api1795753969494 } from './1795753969494-api.js';
 import { Evidence1795737600000 } from './1795737600000-evidence.js';
@@ -19,4 +20,5 @@ export const migrations = [
   Api1795753969494,
   RolloutCounts1795755000000,
   Checks1795755570882,
+  BaselineCounts1795764000000,
 ];
