@@ -11,7 +11,7 @@ import { type Pipeline, openPipeline } from './pipeline/pipeline.js';
 import { type Probed, areGuessed, probesOf } from './probe.js';
 import type { Tensor } from './tensor.js';
 
-export type LoadOrder = Extract<ToRunner, { type: 'preflight' | 'serve' }>;
+export type LoadOrder = Extract<ToRunner, { type: 'preflight' | 'measure' | 'serve' }>;
 export type LoadedRelease = {
   manifest: Manifest;
   name: string;
