@@ -1,4 +1,4 @@
-import { type InferenceWindow, mergeSketches, type TelemetryRecord, type Vitals } from '@flotilla/protocol';
+import { type FeedbackCounts, type InferenceWindow, mergeSketches, type TelemetryRecord, type Vitals } from '@flotilla/protocol';
 
 /** Two records of the same thing, end to end, as one over both times; undefined where they are not, or where it would be longer than `mostS`. */
 export function mergeRecords<R extends TelemetryRecord>(a: R, b: R, mostS: number): R | undefined {
@@ -19,7 +19,10 @@ export const keyOf = (record: TelemetryRecord): string =>
         record.digest,
         record.variant,
         ...Object.keys(record.slow).toSorted(),
+        // Of a sum that holds for a part of the time only, nobody could say a share.
+        ...boardKeys.filter((key) => record[key] !== undefined),
       ].join(' ');
+const boardKeys = ['temperatureMaxC', 'throttledMs', 'energyJ'] as const;
 
 type Span = { start: number; end: number };
 const spanOf = (a: Span, b: Span) => Math.max(a.end, b.end) - Math.min(a.start, b.start);
@@ -53,6 +56,19 @@ function mergeWindows(a: InferenceWindow, b: InferenceWindow): InferenceWindow {
     queueDepthMax: Math.max(a.queueDepthMax, b.queueDepthMax),
     ...withValue('rssBytes', most(a.rssBytes, b.rssBytes)),
     ...withValue('restarts', sum(a.restarts, b.restarts)),
+    ...withValue('feedback', mergeFeedback(a.feedback, b.feedback)),
+    ...withValue('temperatureMaxC', most(a.temperatureMaxC, b.temperatureMaxC)),
+    ...withValue('throttledMs', sum(a.throttledMs, b.throttledMs)),
+    ...withValue('energyJ', sum(a.energyJ, b.energyJ)),
+  };
+}
+
+function mergeFeedback(a: FeedbackCounts | undefined, b: FeedbackCounts | undefined): FeedbackCounts | undefined {
+  if (!a || !b) return a ?? b;
+  return {
+    confirmed: a.confirmed + b.confirmed,
+    rejected: a.rejected + b.rejected,
+    corrected: a.corrected + b.corrected,
   };
 }
 
@@ -81,6 +97,8 @@ function mergeVitals(a: Vitals, b: Vitals): Vitals {
     ...withValue('temperatureC', most(a.temperatureC, b.temperatureC)),
     ...withValue('throttled', a.throttled === undefined ? b.throttled : a.throttled || b.throttled === true),
     ...withValue('powerW', mean(a.powerW, b.powerW)),
+    ...withValue('gpu', mean(a.gpu, b.gpu)),
+    ...withValue('gpuMHz', mean(a.gpuMHz, b.gpuMHz)),
   };
 }
 
