@@ -1,6 +1,7 @@
 import { AddConfigurations1795740709749 } from './1795740709749-add-configurations.js';
 import { Checks1795755570882 } from './1795755570882-checks.js';
 import { Api1795753969494 } from './1795753969494-api.js';
+import { BoardEvidence1795769900000 } from './1795769900000-board-evidence.js';
 import { Evidence1795737600000 } from './1795737600000-evidence.js';
 import { GroupsAndLifecycle1795750705062 } from './1795750705062-groups-and-lifecycle.js';
 import { Initial1795359287598 } from './1795359287598-initial.js';
@@ -19,4 +20,5 @@ export const migrations = [
   Api1795753969494,
   RolloutCounts1795755000000,
   Checks1795755570882,
+  BoardEvidence1795769900000,
 ];
