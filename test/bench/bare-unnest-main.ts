@@ -116,7 +116,7 @@ const windowColumns: readonly Column<Row<InferenceWindow>>[] = [
   ['rss_bytes', 'int8', (w) => w.record.rssBytes ?? null],
   ['temperature_max_c', 'real', (w) => w.record.temperatureMaxC ?? null],
   ['throttled_ms', 'int', (w) => w.record.throttledMs ?? null],
-  ['energy_j', 'real', (w) => w.record.energyJ ?? null],
+  ['energy_mj', 'int8', ({ record: { energyJ } }) => (energyJ === undefined ? null : Math.round(energyJ * 1000))],
 ];
 const vitalsColumns: readonly Column<Row<Vitals>>[] = [
   ['device', 'text', (v) => v.device],

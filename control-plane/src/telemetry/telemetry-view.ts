@@ -96,7 +96,7 @@ export function windowView(row: TelemetryWindowRow): TelemetryWindowView {
     ...feedbackOf(row),
     ...(row.temperatureMaxC !== null && { temperatureMaxC: row.temperatureMaxC }),
     ...(row.throttledMs !== null && { throttledMs: row.throttledMs }),
-    ...(row.energyJ !== null && { energyJ: row.energyJ }),
+    ...(row.energyMj !== null && { energyJ: row.energyMj / 1000 }),
   };
 }
 

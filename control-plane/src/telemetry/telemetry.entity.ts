@@ -29,7 +29,10 @@ export const DeviceStreamRow = new EntitySchema<DeviceStreamRow>({
   indices: [{ name: 'device_stream_device', columns: ['device'] }],
 });
 
-/** One window of one slot; latency sketches as fixed-bin arrays beginning at bin `…First`. */
+/**
+ * One window of one slot; latency sketches as fixed-bin arrays beginning at bin `…First`. Like vitals partitioned by the day it
+ * was received, so the day is part of the key; the entities know nothing else of it.
+ */
 export interface TelemetryWindowRow {
   id: number;
   device: string;
@@ -66,7 +69,7 @@ export interface TelemetryWindowRow {
   /** How the board was; null: it has no such sensor. */
   temperatureMaxC: number | null;
   throttledMs: number | null;
-  energyJ: number | null;
+  energyMj: number | null;
 }
 export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
   name: 'telemetry_window',
@@ -79,7 +82,7 @@ export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
     variant: { type: 'text' },
     startedAt: { type: 'timestamptz', name: 'started_at' },
     endedAt: { type: 'timestamptz', name: 'ended_at' },
-    receivedAt: { type: 'timestamptz', name: 'received_at' },
+    receivedAt: { type: 'timestamptz', name: 'received_at', primary: true },
     uncertain: { type: 'boolean' },
     ok: { type: 'int' },
     errors: { type: 'int' },
@@ -103,7 +106,7 @@ export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
     corrected: { type: 'int', nullable: true },
     temperatureMaxC: { type: 'real', name: 'temperature_max_c', nullable: true },
     throttledMs: { type: 'int', name: 'throttled_ms', nullable: true },
-    energyJ: { type: 'real', name: 'energy_j', nullable: true },
+    energyMj: { type: 'int8', name: 'energy_mj', nullable: true, transformer: int8 },
   },
   indices: [
     { name: 'telemetry_window_slot', columns: ['device', 'slot', 'digest', 'receivedAt'] },
@@ -127,7 +130,7 @@ export const VitalsRow = new EntitySchema<VitalsRow>({
     device: { type: 'text' },
     startedAt: { type: 'timestamptz', name: 'started_at' },
     endedAt: { type: 'timestamptz', name: 'ended_at' },
-    receivedAt: { type: 'timestamptz', name: 'received_at' },
+    receivedAt: { type: 'timestamptz', name: 'received_at', primary: true },
     vitals: { type: 'jsonb' },
   },
   indices: [

@@ -63,7 +63,7 @@ const windowColumns: readonly Column<StoredWindow>[] = [
   ['corrected', 'int', (w) => w.window.feedback?.corrected ?? null],
   ['temperature_max_c', 'real', (w) => w.window.temperatureMaxC ?? null],
   ['throttled_ms', 'int', (w) => w.window.throttledMs ?? null],
-  ['energy_j', 'real', (w) => w.window.energyJ ?? null],
+  ['energy_mj', 'int8', ({ window: { energyJ } }) => (energyJ === undefined ? null : Math.round(energyJ * 1000))],
 ];
 const vitalsColumns: readonly Column<StoredVitals>[] = [
   ['device', 'text', (v) => v.device],
@@ -170,15 +170,5 @@ export class TelemetryRepository {
        WHERE w.received_at >= $1 GROUP BY w.digest, bin ORDER BY w.digest, bin`,
       [since],
     );
-  }
-
-  /** Deletes at most `limit` rows; says how many. */
-  async deleteOlder(table: 'telemetry_window' | 'vitals' | 'dead_letter', before: Date, limit: number): Promise<number> {
-    const time = table === 'dead_letter' ? 'at' : 'received_at';
-    const [, deleted] = await this.db.query<[unknown, number]>(
-      `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE ${time} < $1 ORDER BY ${time} LIMIT $2)`,
-      [before, limit],
-    );
-    return deleted;
   }
 }
