@@ -94,7 +94,7 @@ async function asked(table: RollupTable, source: 'windows' | 'rollups'): Promise
       `SELECT ${by}, ${raw ? 'count(*)' : 'sum(windows)'}::int8 windows, sum(ok)::int8 ok, sum(errors)::int8 errors, sum(sheds)::int8 sheds,
               sum(${raw ? 'coalesce(restarts, 0)' : 'restarts'})::int8 restarts, sum(compute_cpu_us)::int8 compute,
               max(queue_depth_max) depth, max(${raw ? 'rss_bytes' : 'rss_bytes_max'}) rss,
-              max(temperature_max_c) celsius, ${evidenceKeys.map((key) => `sum(${raw ? evidenceSums[key].ofWindow.replaceAll('w.', 'r.') : evidenceSums[key].column})::int8 ${key}`).join(', ')}, count(*) FILTER (WHERE ${raw}) * 0 + 1 one
+              max(temperature_max_c) celsius, ${evidenceKeys.map((key) => `sum(${raw ? evidenceSums[key].ofWindow('r') : evidenceSums[key].column})::int8 ${key}`).join(', ')}, count(*) FILTER (WHERE ${raw}) * 0 + 1 one
        FROM ${rows} r GROUP BY ${by} ORDER BY ${by}`,
     ),
     bins: await db.query(

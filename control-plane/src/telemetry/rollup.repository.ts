@@ -20,7 +20,7 @@ const windowsSql = `
          coalesce(d.hardware_class, '') "hardwareClass", coalesce(d.labels ->> 'site', '') site,
          1 windows, w.ok, w.errors, w.sheds, coalesce(w.restarts, 0) restarts, w.compute_cpu_us::float8 "computeCpuUs",
          w.queue_depth_max "queueDepthMax", w.rss_bytes::float8 "rssBytesMax",
-         w.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `(${evidenceSums[key].ofWindow})::float8 "${key}"`).join(', ')},
+         w.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `(${evidenceSums[key].ofWindow('w')})::float8 "${key}"`).join(', ')},
          ${sketches('w')}
   FROM ${source} w LEFT JOIN device d ON d.id = w.device WHERE w.id > $1 AND w.id <= $2 ORDER BY w.id LIMIT $3`;
 
