@@ -1,4 +1,13 @@
-import { DeploymentId, Digest, FeedbackCounts, quantileUs, SlotName, Vitals, type Sketch } from '@flotilla/protocol';
+import {
+  BaselineCounts,
+  DeploymentId,
+  Digest,
+  FeedbackCounts,
+  quantileUs,
+  SlotName,
+  Vitals,
+  type Sketch,
+} from '@flotilla/protocol';
 import { z } from 'zod';
 import type { TelemetryWindowRow, VitalsRow } from './telemetry.entity.js';
 import type { ReleaseTotals } from './telemetry.repository.js';
@@ -38,6 +47,8 @@ export const TelemetryWindowView = z
     temperatureMaxC: z.number().optional(),
     throttledMs: z.int().optional(),
     energyJ: z.number().optional(),
+    /** In the bins of the release's baseline. */
+    baseline: BaselineCounts.optional(),
   })
   .meta({ id: 'TelemetryWindowView' });
 export type TelemetryWindowView = z.infer<typeof TelemetryWindowView>;
@@ -97,6 +108,7 @@ export function windowView(row: TelemetryWindowRow): TelemetryWindowView {
     ...(row.temperatureMaxC !== null && { temperatureMaxC: row.temperatureMaxC }),
     ...(row.throttledMs !== null && { throttledMs: row.throttledMs }),
     ...(row.energyMj !== null && { energyJ: row.energyMj / 1000 }),
+    ...(row.baseline && { baseline: row.baseline }),
   };
 }
 

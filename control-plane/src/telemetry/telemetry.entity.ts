@@ -1,3 +1,4 @@
+import type { BaselineCounts } from '@flotilla/protocol';
 import { EntitySchema } from 'typeorm';
 import { int8 } from '../platform/number-column.js';
 
@@ -70,6 +71,7 @@ export interface TelemetryWindowRow {
   temperatureMaxC: number | null;
   throttledMs: number | null;
   energyMj: number | null;
+  baseline: BaselineCounts | null;
 }
 export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
   name: 'telemetry_window',
@@ -107,6 +109,7 @@ export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
     temperatureMaxC: { type: 'real', name: 'temperature_max_c', nullable: true },
     throttledMs: { type: 'int', name: 'throttled_ms', nullable: true },
     energyMj: { type: 'int8', name: 'energy_mj', nullable: true, transformer: int8 },
+    baseline: { type: 'jsonb', nullable: true },
   },
   indices: [
     { name: 'telemetry_window_slot', columns: ['device', 'slot', 'digest', 'receivedAt'] },

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { EventsModule } from '../events/events.module.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { OldRows } from './old-rows.js';
@@ -12,7 +13,7 @@ import { TelemetryRepository } from './telemetry.repository.js';
 import { TelemetryService } from './telemetry.service.js';
 
 @Module({
-  imports: [FleetModule, ModelsModule],
+  imports: [EventsModule, FleetModule, ModelsModule],
   controllers: [TelemetryController],
   providers: [TelemetryRepository, TelemetryService, Partitions, PartitionKeeper, OldRows, Retention, RollupRepository, Rollups],
   exports: [TelemetryService],

@@ -64,6 +64,7 @@ const windowColumns: readonly Column<StoredWindow>[] = [
   ['temperature_max_c', 'real', (w) => w.window.temperatureMaxC ?? null],
   ['throttled_ms', 'int', (w) => w.window.throttledMs ?? null],
   ['energy_mj', 'int8', ({ window: { energyJ } }) => (energyJ === undefined ? null : Math.round(energyJ * 1000))],
+  ['baseline', 'jsonb', (w) => w.window.baseline ?? null],
 ];
 const vitalsColumns: readonly Column<StoredVitals>[] = [
   ['device', 'text', (v) => v.device],
