@@ -14,6 +14,23 @@ const seconds = z.number().min(0).max(1e10);
 /** Where on the device's own clock a record belongs: the supervisor's boot and its uptime in seconds. */
 const clock = { boot: BootId };
 
+/**
+ * Verdicts on predictions of the window's deployment that were given during the window, whenever the predictions were made. One that
+ * was changed counts again.
+ */
+export const FeedbackCounts = z.object({ confirmed: count, rejected: count, corrected: count }).meta({ id: 'FeedbackCounts' });
+export type FeedbackCounts = z.infer<typeof FeedbackCounts>;
+
+const celsius = z.number().min(-100).max(250);
+/** What the board went through during a window. Absent means: it has no such sensor. */
+const board = {
+  temperatureMaxC: celsius.optional(),
+  /** How long it was held back by heat or by a weak supply, milliseconds. */
+  throttledMs: count.optional(),
+  /** What the whole board drew, divided by the slots that served, joules. */
+  energyJ: z.number().min(0).max(1e9).optional(),
+};
+
 /** What one slot did in one window, for one deployment; cut at a swap. */
 export const InferenceWindow = z
   .object({
@@ -48,6 +65,9 @@ export const InferenceWindow = z
     rssBytes: count.optional(),
     /** How often the runner had to be started anew since the window before; absent for never. */
     restarts: count.optional(),
+    /** Absent: nobody said anything. */
+    feedback: FeedbackCounts.optional(),
+    ...board,
     /** In the bins of the release's baseline; absent where it has none. */
     baseline: BaselineCounts.optional(),
   })
@@ -67,9 +87,12 @@ export const Vitals = z
     memoryTotalBytes: count,
     supervisorRssBytes: count,
     runnerRssBytes: count.optional(),
-    temperatureC: z.number().min(-100).max(250).optional(),
+    temperatureC: celsius.optional(),
     throttled: z.boolean().optional(),
     powerW: z.number().min(0).max(10_000).optional(),
+    /** Share of the time that the GPU was busy, 0 to 1, and its clock. */
+    gpu: z.number().min(0).max(1).optional(),
+    gpuMHz: z.number().min(0).max(100_000).optional(),
     outboxRecords: count,
     outboxBytes: count,
     outboxDropped: count,

@@ -3,6 +3,8 @@ import type { DataSource, EntityManager } from 'typeorm';
 
 export type Placed = Readonly<{ device: string; hardwareClass: string; site: string; endedAt: Date; window: InferenceWindow }>;
 
+/** Each window's length. */
+export const lastedMs = 10_000;
 const lengthMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const tables = [
   ['rollup_device_hour', 'hour', 'device'],
@@ -12,7 +14,8 @@ const tables = [
   ['rollup_fleet_day', 'day', 'fleet'],
 ] as const;
 const figures = `windows, ok, errors, sheds, restarts, compute_cpu_us, queue_depth_max, rss_bytes_max,
-  queue_first, queue, compute_first, compute, total_first, total`;
+  queue_first, queue, compute_first, compute, total_first, total,
+  confirmed, rejected, corrected, temperature_max_c, throttled_ms, throttled_of_ms, energy_mj, energy_ok`;
 const keys = { device: 'bucket, slot, digest, variant, device', fleet: 'bucket, slot, digest, variant, hardware_class, site' };
 
 /** The rollups of these windows, all in all, and the watermark where they end: made here, and not as the control plane makes them. */
@@ -48,5 +51,18 @@ function sums(windows: readonly InferenceWindow[]): unknown[] {
     Math.max(...windows.map(({ queueDepthMax }) => queueDepthMax)),
     rss.length > 0 ? Math.max(...rss) : null,
     ...sketches.flatMap(({ first, counts }) => [first, counts]),
+    ...evidenceOf(windows, sum),
+  ];
+}
+
+function evidenceOf(windows: readonly InferenceWindow[], sum: (of: (window: InferenceWindow) => number) => number): unknown[] {
+  const celsius = windows.flatMap(({ temperatureMaxC }) => temperatureMaxC ?? []);
+  return [
+    ...(['confirmed', 'rejected', 'corrected'] as const).map((name) => sum(({ feedback }) => feedback?.[name] ?? 0)),
+    celsius.length > 0 ? Math.max(...celsius) : null,
+    sum(({ throttledMs }) => throttledMs ?? 0),
+    sum(({ throttledMs }) => (throttledMs === undefined ? 0 : lastedMs)),
+    sum(({ energyJ }) => Math.round((energyJ ?? 0) * 1000)),
+    sum(({ energyJ, ok }) => (energyJ === undefined ? 0 : ok)),
   ];
 }

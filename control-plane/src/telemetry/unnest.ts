@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 
 /** How a column's values travel, and what they are in the table. */
-type Kind = 'text' | 'uuid' | 'int' | 'int8' | 'smallint' | 'boolean' | 'timestamptz' | 'int[]' | 'int8[]' | 'jsonb';
+type Kind = 'text' | 'uuid' | 'int' | 'int8' | 'smallint' | 'real' | 'boolean' | 'timestamptz' | 'int[]' | 'int8[]' | 'jsonb';
 export type Column<T> = readonly [name: string, kind: Kind, value: (row: T) => unknown];
 
 /**
@@ -46,6 +46,7 @@ function element(value: unknown, kind: Kind): string {
     case 'int':
     case 'int8':
     case 'smallint':
+    case 'real':
     case 'boolean':
       return String(value as string | number | boolean);
   }
