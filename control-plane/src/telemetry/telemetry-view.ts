@@ -1,4 +1,4 @@
-import { DeploymentId, Digest, quantileUs, SlotName, Vitals, type Sketch } from '@flotilla/protocol';
+import { BaselineCounts, DeploymentId, Digest, quantileUs, SlotName, Vitals, type Sketch } from '@flotilla/protocol';
 import { z } from 'zod';
 import type { TelemetryWindowRow, VitalsRow } from './telemetry.entity.js';
 import type { ReleaseTotals } from './telemetry.repository.js';
@@ -32,6 +32,8 @@ export const TelemetryWindowView = z
     otherClasses: z.int(),
     scores: z.array(z.int()),
     queueDepthMax: z.int(),
+    /** In the bins of the release's baseline. */
+    baseline: BaselineCounts.optional(),
   })
   .meta({ id: 'TelemetryWindowView' });
 export type TelemetryWindowView = z.infer<typeof TelemetryWindowView>;
@@ -87,6 +89,7 @@ export function windowView(row: TelemetryWindowRow): TelemetryWindowView {
     otherClasses: row.otherClasses,
     scores: row.scores,
     queueDepthMax: row.queueDepthMax,
+    ...(row.baseline && { baseline: row.baseline }),
   };
 }
 

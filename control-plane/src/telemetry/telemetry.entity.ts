@@ -1,3 +1,4 @@
+import type { BaselineCounts } from '@flotilla/protocol';
 import { EntitySchema } from 'typeorm';
 import { int8 } from '../platform/number-column.js';
 
@@ -62,6 +63,7 @@ export interface TelemetryWindowRow {
   queueDepthMax: number;
   rssBytes: number | null;
   restarts: number | null;
+  baseline: BaselineCounts | null;
 }
 export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
   name: 'telemetry_window',
@@ -93,6 +95,7 @@ export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
     queueDepthMax: { type: 'int', name: 'queue_depth_max' },
     rssBytes: { type: 'int8', name: 'rss_bytes', nullable: true, transformer: int8 },
     restarts: { type: 'int', nullable: true },
+    baseline: { type: 'jsonb', nullable: true },
   },
   indices: [
     { name: 'telemetry_window_slot', columns: ['device', 'slot', 'digest', 'receivedAt'] },

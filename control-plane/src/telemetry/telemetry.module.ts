@@ -5,8 +5,6 @@ import { ModelsModule } from '../models/models.module.js';
 import { OldRows } from './old-rows.js';
 import { PartitionKeeper } from './partition-keeper.js';
 import { Partitions } from './partitions.js';
-import { QueriesService } from './queries.service.js';
-import { QueryRepository } from './query.repository.js';
 import { Retention } from './retention.js';
 import { RollupRepository } from './rollup.repository.js';
 import { Rollups } from './rollups.js';
@@ -17,18 +15,7 @@ import { TelemetryService } from './telemetry.service.js';
 @Module({
   imports: [EventsModule, FleetModule, ModelsModule],
   controllers: [TelemetryController],
-  providers: [
-    QueriesService,
-    QueryRepository,
-    TelemetryRepository,
-    TelemetryService,
-    Partitions,
-    PartitionKeeper,
-    OldRows,
-    Retention,
-    RollupRepository,
-    Rollups,
-  ],
+  providers: [TelemetryRepository, TelemetryService, Partitions, PartitionKeeper, OldRows, Retention, RollupRepository, Rollups],
   exports: [TelemetryService],
 })
 export class TelemetryModule {}

@@ -54,6 +54,7 @@ const windowColumns: readonly Column<StoredWindow>[] = [
   ['queue_depth_max', 'int', (w) => w.window.queueDepthMax],
   ['rss_bytes', 'int8', (w) => w.window.rssBytes ?? null],
   ['restarts', 'int', (w) => w.window.restarts ?? null],
+  ['baseline', 'jsonb', (w) => w.window.baseline ?? null],
 ];
 const vitalsColumns: readonly Column<StoredVitals>[] = [
   ['device', 'text', (v) => v.device],
