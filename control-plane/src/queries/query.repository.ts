@@ -18,8 +18,15 @@ export type GroupTotals = Readonly<{
   computeCpuUs: number;
   maxRssBytes: number | null;
 }>;
-export type GroupBin = Readonly<{ key: string[]; at: Date | null; of: (typeof sketchNames)[number]; bin: number; count: number }>;
+export type GroupBin = Readonly<{
+  key: readonly string[];
+  at: Date | null;
+  of: (typeof sketchNames)[number];
+  bin: number;
+  count: number;
+}>;
 export type Read = Readonly<{ plan: Plan; question: Question; watermark: Watermark }>;
+type Keys = readonly (readonly string[])[];
 type Order = Readonly<{ order: TelemetryQuery['order']; limit: number }>;
 
 const leastInferences = 100;
@@ -35,6 +42,7 @@ const orders: Record<TelemetryQuery['order'], string> = {
 const sums = `count(DISTINCT device)::int devices, sum(windows)::float8 windows, sum(ok)::float8 ok, sum(errors)::float8 errors,
   sum(sheds)::float8 sheds, sum(restarts)::float8 restarts, sum(compute_cpu_us)::float8 "computeCpuUs", max(rss_bytes)::float8 "maxRssBytes"`;
 const longestMs = 20_000;
+const settings = [`statement_timeout = ${longestMs}`, `work_mem = '32MB'`, 'jit = off'];
 
 /** Windows put together by what they have in common: merging fixed bins is addition, so the database does it. */
 @Injectable()
@@ -45,7 +53,8 @@ export class QueryRepository {
   async inOneSnapshot<T>(ask: (tx: EntityManager, watermark: Watermark) => Promise<T>): Promise<T> {
     try {
       return await this.db.transaction('REPEATABLE READ', async (tx) => {
-        await tx.query(`SET LOCAL statement_timeout = ${longestMs}`);
+        // Bins are sorted into groups in memory, and statements are too short to be compiled.
+        for (const setting of settings) await tx.query(`SET LOCAL ${setting}`);
         const rows = await tx.query<{ upTo: string }[]>(
           `SELECT up_to "upTo" FROM rollup_watermark WHERE name = 'telemetry_window'`,
         );
@@ -76,33 +85,36 @@ export class QueryRepository {
   }
 
   /** The same by bucket, of these groups only. */
-  buckets(tx: EntityManager, { plan, question, watermark }: Read, keys: readonly (readonly string[])[]): Promise<GroupTotals[]> {
+  buckets(tx: EntityManager, { plan, question, watermark }: Read, keys: Keys): Promise<GroupTotals[]> {
     const { values, bind } = binder();
     const rows = rowsSql(plan, question, watermark, bind);
     return tx.query(
-      `SELECT key, at, ${sums} FROM (${rows}) w WHERE ${among(keys, bind)} GROUP BY key, at ORDER BY at, key`,
+      `SELECT key, at, ${sums} FROM (${rows}) w JOIN ${numbered(keys, bind)} USING (key) GROUP BY key, at ORDER BY at, key`,
       values,
     );
   }
 
-  /** Of these groups only. */
-  bins(tx: EntityManager, { plan, question, watermark }: Read, keys: readonly (readonly string[])[]): Promise<GroupBin[]> {
+  /** Of these groups only. Numbers instead of keys: what is grouped are millions of bins. */
+  async bins(tx: EntityManager, { plan, question, watermark }: Read, keys: Keys): Promise<GroupBin[]> {
     const { values, bind } = binder();
     const rows = rowsSql(plan, question, watermark, bind);
     const of = (name: string) =>
-      `SELECT key, at, '${name}' "of", (w.${name}_first + b.i - 1)::int bin, sum(b.count)::float8 count
-       FROM w, unnest(w.${name}) WITH ORDINALITY b(count, i) GROUP BY key, at, bin`;
-    return tx.query(
-      `WITH w AS MATERIALIZED (SELECT * FROM (${rows}) every WHERE ${among(keys, bind)}) ${sketchNames.map(of).join(' UNION ALL ')}`,
+      `SELECT n, at, '${name}' "of", (w.${name}_first + b.i - 1)::int bin, sum(b.count)::float8 count
+       FROM w, unnest(w.${name}) WITH ORDINALITY b(count, i) GROUP BY n, at, bin`;
+    const found = await tx.query<(Omit<GroupBin, 'key'> & { n: number })[]>(
+      `WITH w AS MATERIALIZED (SELECT n, every.* FROM (${rows}) every JOIN ${numbered(keys, bind)} USING (key))
+       ${sketchNames.map(of).join(' UNION ALL ')}`,
       values,
     );
+    return found.map(({ n, ...bin }) => ({ ...bin, key: keys[n - 1]! }));
   }
 }
+
+const numbered = (keys: Keys, bind: (value: unknown) => string) =>
+  `(SELECT ARRAY(SELECT json_array_elements_text(k)) key, n::int
+    FROM json_array_elements(CAST(${bind(JSON.stringify(keys))} AS json)) WITH ORDINALITY k(k, n)) keys`;
 
 export function binder() {
   const values: unknown[] = [];
   return { values, bind: (value: unknown) => `$${values.push(value)}` };
 }
-
-const among = (keys: readonly (readonly string[])[], bind: (value: unknown) => string) =>
-  `key IN (SELECT ARRAY(SELECT json_array_elements_text(k)) FROM json_array_elements(CAST(${bind(JSON.stringify(keys))} AS json)) k)`;
