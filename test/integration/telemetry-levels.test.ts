@@ -50,7 +50,11 @@ let queries: QueriesService;
 let ids: number[];
 beforeAll(async () => {
   ({ db, close } = await aDatabase());
-  const config = { device: { windowS: 1, uploadS: 60, heartbeatS: 60 }, retentionDays: 30 };
+  const config = {
+    device: { windowS: 1, uploadS: 60, heartbeatS: 60 },
+    retentionDays: 30,
+    rollupDays: { minute: 7, hour: 90, day: 730 },
+  };
   queries = new QueriesService(new QueryRepository(db), { now: () => new Date(now) }, config as never);
   for (const { device, hardwareClass, site } of windows.slice(0, 3))
     await db.query(

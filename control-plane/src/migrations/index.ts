@@ -1,6 +1,7 @@
 import { AddConfigurations1795740709749 } from './1795740709749-add-configurations.js';
 import { Checks1795755570882 } from './1795755570882-checks.js';
 import { Api1795753969494 } from './1795753969494-api.js';
+import { DayPartitions1795763000000 } from './1795763000000-day-partitions.js';
 import { EventAt1795764000000 } from './1795764000000-event-at.js';
 import { Evidence1795737600000 } from './1795737600000-evidence.js';
 import { GroupsAndLifecycle1795750705062 } from './1795750705062-groups-and-lifecycle.js';
@@ -22,5 +23,6 @@ export const migrations = [
   RolloutCounts1795755000000,
   Checks1795755570882,
   Rollups1795762379401,
+  DayPartitions1795763000000,
   EventAt1795764000000,
 ];

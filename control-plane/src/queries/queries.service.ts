@@ -24,7 +24,7 @@ export class QueriesService {
   constructor(
     @Inject(QueryRepository) private readonly rows: QueryRepository,
     @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'device' | 'retentionDays'>,
+    @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'device' | 'retentionDays' | 'rollupDays'>,
   ) {}
 
   async answer({ by, since, until, step, level, order, limit, ...filter }: TelemetryQuery): Promise<TelemetryAnswer> {
@@ -68,12 +68,9 @@ export class QueriesService {
   }
 
   #keptMs(): Record<TelemetryLevel, number> {
-    return {
-      raw: this.config.retentionDays * lengthMs.day,
-      minute: 7 * lengthMs.day,
-      hour: 90 * lengthMs.day,
-      day: Infinity,
-    };
+    const { retentionDays: raw, rollupDays } = this.config;
+    const ms = (days: number) => days * lengthMs.day;
+    return { raw: ms(raw), minute: ms(rollupDays.minute), hour: ms(rollupDays.hour), day: ms(rollupDays.day) };
   }
 }
 

@@ -29,7 +29,10 @@ export const DeviceStreamRow = new EntitySchema<DeviceStreamRow>({
   indices: [{ name: 'device_stream_device', columns: ['device'] }],
 });
 
-/** One window of one slot; latency sketches as fixed-bin arrays beginning at bin `…First`. */
+/**
+ * One window of one slot; latency sketches as fixed-bin arrays beginning at bin `…First`. Like vitals partitioned by the day it
+ * was received, so the day is part of the key; the entities know nothing else of it.
+ */
 export interface TelemetryWindowRow {
   id: number;
   device: string;
@@ -71,7 +74,7 @@ export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
     variant: { type: 'text' },
     startedAt: { type: 'timestamptz', name: 'started_at' },
     endedAt: { type: 'timestamptz', name: 'ended_at' },
-    receivedAt: { type: 'timestamptz', name: 'received_at' },
+    receivedAt: { type: 'timestamptz', name: 'received_at', primary: true },
     uncertain: { type: 'boolean' },
     ok: { type: 'int' },
     errors: { type: 'int' },
@@ -113,7 +116,7 @@ export const VitalsRow = new EntitySchema<VitalsRow>({
     device: { type: 'text' },
     startedAt: { type: 'timestamptz', name: 'started_at' },
     endedAt: { type: 'timestamptz', name: 'ended_at' },
-    receivedAt: { type: 'timestamptz', name: 'received_at' },
+    receivedAt: { type: 'timestamptz', name: 'received_at', primary: true },
     vitals: { type: 'jsonb' },
   },
   indices: [

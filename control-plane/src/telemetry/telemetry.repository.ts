@@ -138,14 +138,4 @@ export class TelemetryRepository {
       [since],
     );
   }
-
-  /** Deletes at most `limit` rows; says how many. */
-  async deleteOlder(table: 'telemetry_window' | 'vitals' | 'dead_letter', before: Date, limit: number): Promise<number> {
-    const time = table === 'dead_letter' ? 'at' : 'received_at';
-    const [, deleted] = await this.db.query<[unknown, number]>(
-      `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE ${time} < $1 ORDER BY ${time} LIMIT $2)`,
-      [before, limit],
-    );
-    return deleted;
-  }
 }
