@@ -18,7 +18,7 @@ const questions: Readonly<Record<'rollup' | 'label', Readonly<Record<string, str
     'release × class, 1 day': 'telemetry?by=release,hardwareClass&since=1d',
     'sites, 7 days': 'telemetry?by=label:site&since=7d',
     'a release by hour, 2 days': 'telemetry?step=hour&since=2d&release=product-classifier@1.1.0',
-    'releases by minute, 6 hours': 'telemetry?step=minute&since=6h',
+    'releases by minute, 2 hours': 'telemetry?step=minute&since=2h',
     'releases by day, 30 days': 'telemetry?step=day&since=30d',
     'a device, 30 days': 'telemetry?by=device&device=d-77&since=30d',
     'a device by hour, 30 days': 'telemetry?by=device&device=d-77&since=30d&step=hour',

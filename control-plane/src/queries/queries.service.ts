@@ -6,7 +6,7 @@ import { AppError } from '../platform/errors.js';
 import { CLOCK, CONFIG, type Clock } from '../platform/tokens.js';
 import { figuresOf } from './figures.js';
 import { lengthMs, planOf } from './levels.js';
-import { type GroupBin, type GroupTotals, QueryRepository, type Read } from './query.repository.js';
+import { type GroupSketch, type GroupTotals, QueryRepository, type Read } from './query.repository.js';
 import { rowsFor, type Question } from './question-sql.js';
 
 /** Milliseconds since 1970. */
@@ -51,8 +51,8 @@ export class QueriesService {
       const keys = totals.map(({ key }) => key);
       if (asked.step) refuseTooMany(keys.length, (plan.to - plan.from) / lengthMs[asked.step]);
       const groups = asked.step && keys.length > 0 ? await this.rows.buckets(tx, read, keys) : totals;
-      const bins = keys.length > 0 ? await this.rows.bins(tx, read, keys) : [];
-      return { span: plan, level: plan.level, groups: withFigures(groups, bins) };
+      const sketches = keys.length > 0 ? await this.rows.sketches(tx, read, keys) : [];
+      return { span: plan, level: plan.level, groups: withFigures(groups, sketches) };
     });
   }
 
@@ -85,9 +85,9 @@ function refuseTooMany(groups: number, buckets: number): void {
     );
 }
 
-function withFigures(groups: readonly GroupTotals[], bins: readonly GroupBin[]): Group[] {
-  const id = ({ key, at }: GroupTotals | GroupBin) => JSON.stringify([key, at]);
-  const own = Map.groupBy(bins, id);
+function withFigures(groups: readonly GroupTotals[], sketches: readonly GroupSketch[]): Group[] {
+  const id = ({ key, at }: GroupTotals | GroupSketch) => JSON.stringify([key, at]);
+  const own = Map.groupBy(sketches, id);
   return groups.map((totals) => ({ key: totals.key, at: totals.at, figures: figuresOf(totals, own.get(id(totals)) ?? []) }));
 }
 
