@@ -141,7 +141,7 @@ describe('an answer', () => {
     const { metrics, level, words } = await compare.compare(
       CompareQuery.parse({ ...span, of: 'label:site', a: 'lyon', b: 'turin' }),
     );
-    expect([level, words]).toEqual(['hour', ['nothing was inferred by turin in that time']]);
+    expect([level, words]).toEqual(['hour', ['nothing was inferred with turin']]);
     expect(metrics.find(({ metric }) => metric === 'inferences')).toMatchObject({ unit: '' });
   });
 });
