@@ -130,7 +130,7 @@ describe('what changed around a moment', () => {
       { release: 'product-classifier@1.1.0', before: 0, after: 456 },
       { release: 'product-classifier@1.0.0', before: 400, after: 0 },
     ]);
-    expect(around.words).toContain('errors: 11.6 % with the time after, not 0 %');
+    expect(around.words).toContain('errors: 11.6 % afterwards, not 0 %');
     expect(around.kinds.find(({ kind }) => kind === 'device-enrolled')).toMatchObject({ count: 2, devices: 2 });
     expect(around.events.map(({ kind }) => kind)).toContain('group-created');
     expect(around.events.map(({ kind }) => kind)).not.toContain('alarm');

@@ -52,7 +52,11 @@ let queries: QueriesService;
 let ids: number[];
 beforeAll(async () => {
   ({ db, close } = await aDatabase());
-  const config = { device: { windowS: 1, uploadS: 60, heartbeatS: 60 }, retentionDays: 30 };
+  const config = {
+    device: { windowS: 1, uploadS: 60, heartbeatS: 60 },
+    retentionDays: 30,
+    rollupDays: { minute: 7, hour: 90, day: 730 },
+  };
   queries = new QueriesService(new QueryRepository(db), { now: () => new Date(now) }, config as never);
   for (const { device, hardwareClass, site } of windows.slice(0, 3))
     await db.query(
@@ -144,7 +148,7 @@ describe('an answer', () => {
     const { metrics, level, words } = await compare.compare(
       CompareQuery.parse({ ...span, of: 'label:site', a: 'lyon', b: 'turin' }),
     );
-    expect([level, words]).toEqual(['hour', ['nothing was inferred by turin in that time']]);
+    expect([level, words]).toEqual(['hour', ['nothing was inferred with turin']]);
     expect(metrics.find(({ metric }) => metric === 'inferences')).toMatchObject({ unit: '' });
   });
 });

@@ -28,6 +28,5 @@ export const migrations = [
   DayPartitions1795763000000,
   EventAt1795764000000,
   BaselineCounts1795764100000,
-  BaselineCounts1795764000000,
   BoardEvidence1795769900000,
 ];
