@@ -6,6 +6,7 @@ import { FleetModule } from './fleet/fleet.module.js';
 import { KillsModule } from './kills/kills.module.js';
 import { LinkModule, type LinkParts } from './link/link.module.js';
 import { ModelsModule } from './models/models.module.js';
+import { ObserveModule } from './observe/observe.module.js';
 import { PageController } from './page/page.controller.js';
 import { IdempotencyModule } from './platform/idempotency/idempotency.module.js';
 import { PlatformModule } from './platform/platform.module.js';
@@ -41,6 +42,7 @@ export class AppModule {
         KillsModule,
         LinkModule.forRoot(link),
         ModelsModule,
+        ObserveModule.forRoot(() => surroundings.broker().connected),
         QueriesModule,
         RolloutsModule,
         SafekeepingModule,

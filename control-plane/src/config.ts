@@ -41,6 +41,14 @@ export const ControlPlaneConfig = z
         heartbeatS: z.coerce.number().min(1).max(3600).default(60),
       })
       .prefault({}),
+    /** An OpenTelemetry collector that is sent the figures of `/metrics` too; `url` is its whole address for metrics (OTLP over HTTP, protobuf). */
+    otlp: z
+      .strictObject({
+        url: z.url({ protocol: /^https?$/ }),
+        intervalS: z.coerce.number().min(1).max(3600).default(60),
+        headers: z.record(z.string(), z.string()).default({}),
+      })
+      .optional(),
     logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   })
   .readonly();
@@ -68,5 +76,7 @@ export const environmentNames = {
   FLOTILLA_WINDOW_S: 'device.windowS',
   FLOTILLA_UPLOAD_S: 'device.uploadS',
   FLOTILLA_HEARTBEAT_S: 'device.heartbeatS',
+  FLOTILLA_OTLP_URL: 'otlp.url',
+  FLOTILLA_OTLP_INTERVAL_S: 'otlp.intervalS',
   FLOTILLA_LOG_LEVEL: 'logLevel',
 } as const;

@@ -20,7 +20,7 @@ export class AdminTokenGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const [path = ''] = request.url.split('?');
-    if (!path.startsWith('/api/') || open.has(path)) return true;
+    if (!(path.startsWith('/api/') || path === '/metrics') || open.has(path)) return true;
     const operator = await this.whoIs(request.headers.authorization);
     const refusal = refusalOf(operator, request.method, path);
     if (refusal) throw new AppError('FORBIDDEN', refusal);

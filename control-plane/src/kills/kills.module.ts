@@ -16,5 +16,6 @@ import { KillsService } from './kills.service.js';
   imports: [BlocksModule, EventsModule, FleetModule, ModelsModule, RolloutsModule],
   controllers: [KillsController],
   providers: [BlockKeeper, KillSwitch, KillsRepository, KillsService, KillViews],
+  exports: [KillViews],
 })
 export class KillsModule {}

@@ -27,5 +27,6 @@ import { WindowStream } from './window-stream.js';
     TailRepository,
     WindowStream,
   ],
+  exports: [QueriesService],
 })
 export class QueriesModule {}

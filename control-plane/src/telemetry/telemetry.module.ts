@@ -16,6 +16,6 @@ import { TelemetryService } from './telemetry.service.js';
   imports: [EventsModule, FleetModule, ModelsModule],
   controllers: [TelemetryController],
   providers: [TelemetryRepository, TelemetryService, Partitions, PartitionKeeper, OldRows, Retention, RollupRepository, Rollups],
-  exports: [TelemetryService],
+  exports: [RollupRepository, TelemetryService],
 })
 export class TelemetryModule {}
