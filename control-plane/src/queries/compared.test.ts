@@ -20,10 +20,19 @@ describe('two releases side by side', () => {
   it('are told apart by difference and ratio', () => {
     const rows = compared(figures(), figures({ errors: 10, meanComputeMs: 6 }));
     expect(rows.find(({ metric }) => metric === 'meanComputeMs')).toEqual({
-      ...{ metric: 'meanComputeMs', unit: 'ms', a: 4, b: 6, difference: 2, ratio: 1.5 },
+      metric: 'meanComputeMs',
+      unit: 'ms',
+      a: 4,
+      b: 6,
+      difference: 2,
+      ratio: 1.5,
     });
     expect(rows.find(({ metric }) => metric === 'errorRate')).toEqual({
-      ...{ metric: 'errorRate', unit: 'share', a: 0, b: 0.00990099, difference: 0.00990099 },
+      metric: 'errorRate',
+      unit: 'share',
+      a: 0,
+      b: 0.00990099,
+      difference: 0.00990099,
     });
     expect(rows.find(({ metric }) => metric === 'queueP95Ms')).toEqual({ metric: 'queueP95Ms', unit: 'ms' });
   });

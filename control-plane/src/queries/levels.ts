@@ -25,7 +25,7 @@ const kept: Readonly<Record<Rows, readonly TelemetryLevel[]>> = { device: ['raw'
 
 const sources = { raw: 'raw windows', minute: 'rollups by minute', hour: 'rollups by hour', day: 'rollups by day' } as const;
 /** So many rows with their sketches are put together well within a second on one core. */
-const budget = 60_000;
+const budget = 30_000;
 /** Nobody waits for more. */
 const mostRows = 3_000_000;
 const mostBuckets = 1000;
