@@ -3,6 +3,8 @@ import type { DataSource, EntityManager } from 'typeorm';
 
 export type Placed = Readonly<{ device: string; hardwareClass: string; site: string; endedAt: Date; window: InferenceWindow }>;
 
+/** Each window's length. */
+export const lastedMs = 10_000;
 const lengthMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const tables = [
   ['rollup_device_hour', 'hour', 'device'],
@@ -52,10 +54,25 @@ function sums(windows: readonly InferenceWindow[]): object {
     ...sketch('queue', windows),
     ...sketch('compute', windows),
     ...sketch('total', windows),
+    ...evidenceOf(windows, sum),
   };
 }
 
 function sketch(name: 'queue' | 'compute' | 'total', windows: readonly InferenceWindow[]): object {
   const { first, counts } = mergeSketches(windows.map((window) => window[name]));
   return { [`${name}_first`]: first, [name]: counts };
+}
+
+function evidenceOf(windows: readonly InferenceWindow[], sum: (of: (window: InferenceWindow) => number) => number): object {
+  const celsius = windows.flatMap(({ temperatureMaxC }) => temperatureMaxC ?? []);
+  return {
+    confirmed: sum(({ feedback }) => feedback?.confirmed ?? 0),
+    rejected: sum(({ feedback }) => feedback?.rejected ?? 0),
+    corrected: sum(({ feedback }) => feedback?.corrected ?? 0),
+    temperature_max_c: celsius.length > 0 ? Math.max(...celsius) : null,
+    throttled_ms: sum(({ throttledMs }) => throttledMs ?? 0),
+    throttled_of_ms: sum(({ throttledMs }) => (throttledMs === undefined ? 0 : lastedMs)),
+    energy_mj: sum(({ energyJ }) => Math.round((energyJ ?? 0) * 1000)),
+    energy_ok: sum(({ energyJ, ok }) => (energyJ === undefined ? 0 : ok)),
+  };
 }

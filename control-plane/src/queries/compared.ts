@@ -10,6 +10,11 @@ type Metric = Readonly<{ metric: string; unit: Compared['unit']; of: (figures: T
 
 const computed = ({ ok, errors }: TelemetryFigures) => ok + errors;
 const share = (part: number, all: number) => (all >= leastInferences ? Number((part / all).toPrecision(6)) : undefined);
+/** Of the verdicts on predictions, where there are enough. */
+function rejected({ feedback, rejectedShare }: TelemetryFigures): number | undefined {
+  if (!feedback) return undefined;
+  return feedback.confirmed + feedback.rejected + feedback.corrected >= leastInferences ? rejectedShare : undefined;
+}
 const metrics: readonly Metric[] = [
   { metric: 'inferences', unit: '', of: computed },
   { metric: 'errorRate', unit: 'share', of: (its) => share(its.errors, computed(its)) },
@@ -22,6 +27,10 @@ const metrics: readonly Metric[] = [
   { metric: 'totalP95Ms', unit: 'ms', of: (its) => its.latency.total.p95 },
   { metric: 'totalP99Ms', unit: 'ms', of: (its) => its.latency.total.p99 },
   { metric: 'maxRssBytes', unit: 'bytes', of: (its) => its.maxRssBytes },
+  { metric: 'rejectedShare', unit: 'share', of: rejected },
+  { metric: 'temperatureMaxC', unit: '°C', of: (its) => its.temperatureMaxC },
+  { metric: 'throttledShare', unit: 'share', of: (its) => its.throttledShare },
+  { metric: 'joulesPerInference', unit: 'J', of: (its) => its.joulesPerInference },
 ];
 
 /** Side by side; what one of them has not is left out. */

@@ -18,6 +18,24 @@ export function figuresOf(totals: GroupTotals, sketches: readonly GroupSketch[])
     ...meanMs(computeCpuUs, ok),
     latency: { queue: latency('queue'), compute: latency('compute'), total: latency('total') },
     ...(maxRssBytes !== null && { maxRssBytes }),
+    ...feedbackOf(totals),
+    ...boardOf(totals),
+  };
+}
+
+function feedbackOf({ confirmed, rejected, corrected }: GroupTotals): Pick<TelemetryFigures, 'feedback' | 'rejectedShare'> {
+  const given = confirmed + rejected + corrected;
+  if (given === 0) return {};
+  return { feedback: { confirmed, rejected, corrected }, rejectedShare: Number(((rejected + corrected) / given).toPrecision(6)) };
+}
+
+type Board = Pick<TelemetryFigures, 'temperatureMaxC' | 'throttledShare' | 'energyJ' | 'joulesPerInference'>;
+function boardOf({ temperatureMaxC, throttledMs, throttledOfMs, energyMj, energyOk }: GroupTotals): Board {
+  return {
+    ...(temperatureMaxC !== null && { temperatureMaxC: Number(temperatureMaxC.toPrecision(4)) }),
+    ...(throttledOfMs > 0 && { throttledShare: Number(Math.min(1, throttledMs / throttledOfMs).toPrecision(6)) }),
+    ...(energyMj > 0 && { energyJ: energyMj / 1000 }),
+    ...(energyMj > 0 && energyOk > 0 && { joulesPerInference: Number((energyMj / 1000 / energyOk).toPrecision(4)) }),
   };
 }
 

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { TelemetryFilter, TelemetryQuery } from '@flotilla/protocol';
 import { AppError } from '../platform/errors.js';
+import { evidenceKeys, evidenceSums, type EvidenceSums } from '../telemetry/evidence-sums.js';
 import type { Plan } from './levels.js';
 import { devicesWhere, type Question, rowsSql, sketchNames, type Watermark } from './question-sql.js';
 
@@ -17,7 +18,9 @@ export type GroupTotals = Readonly<{
   restarts: number;
   computeCpuUs: number;
   maxRssBytes: number | null;
-}>;
+  temperatureMaxC: number | null;
+}> &
+  EvidenceSums;
 /** One group's sketch of one kind: how many in which bin, in any order. */
 export type GroupSketch = Readonly<{
   key: readonly string[];
@@ -43,7 +46,8 @@ const orders: Record<TelemetryQuery['order'], string> = {
   restarts: 'sum(restarts)',
 };
 const sums = `count(DISTINCT device)::int devices, sum(windows)::float8 windows, sum(ok)::float8 ok, sum(errors)::float8 errors,
-  sum(sheds)::float8 sheds, sum(restarts)::float8 restarts, sum(compute_cpu_us)::float8 "computeCpuUs", max(rss_bytes)::float8 "maxRssBytes"`;
+  sum(sheds)::float8 sheds, sum(restarts)::float8 restarts, sum(compute_cpu_us)::float8 "computeCpuUs", max(rss_bytes)::float8 "maxRssBytes",
+  max(temperature_max_c)::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `sum(${evidenceSums[key].column})::float8 "${key}"`).join(', ')}`;
 const longestMs = 20_000;
 const settings = [`statement_timeout = ${longestMs}`, `work_mem = '32MB'`, 'jit = off'];
 
