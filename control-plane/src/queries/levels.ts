@@ -25,7 +25,9 @@ const kept: Readonly<Record<Rows, readonly TelemetryLevel[]>> = { device: ['raw'
 
 const sources = { raw: 'raw windows', minute: 'rollups by minute', hour: 'rollups by hour', day: 'rollups by day' } as const;
 /** So many rows with their sketches are put together well within a second on one core. */
-const budget = 60_000;
+const budget = 30_000;
+/** Whole days say little about a few hours: hours are worth waiting for. */
+const patience = 5;
 /** Nobody waits for more. */
 const mostRows = 3_000_000;
 const mostBuckets = 1000;
@@ -51,7 +53,7 @@ function chosen(ask: Ask, keptMs: Readonly<Record<TelemetryLevel, number>>): Tel
   const reaching = levels.filter((level) => ask.from >= ask.now - keptMs[level]);
   const inTime = reaching.find((level) => {
     const parts = split(floorTo(ask.from, level), ceilTo(ask.to, level), levelsFrom(ask, level).toReversed());
-    return costOf(ask, parts) <= budget;
+    return costOf(ask, parts) <= (level === 'hour' && ask.to - ask.from < lengthMs.day / 2 ? patience * budget : budget);
   });
   return inTime ?? (reaching.at(-1) || levels.at(-1)!);
 }
