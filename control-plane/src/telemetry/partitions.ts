@@ -44,14 +44,13 @@ export class Partitions {
     return this.events.append(this.db, { kind: 'partition-missing', actor: 'flotilla', message, data: { partition } });
   }
 
-  /** Drops those whose last moment is before `before`; says which. */
+  /** Drops those whose last moment is before `before`; says which. One that is in use waits for the next time. */
   async dropBefore(before: Date): Promise<string[]> {
     const dropped: string[] = [];
     for (const table of partitioned) {
       for (const { name, to } of await this.of(table)) {
         if (to === null || to > before) continue;
-        await this.inTurn((tx) => tx.query(`DROP TABLE "${name}"`));
-        dropped.push(name);
+        if (await this.tried((tx) => tx.query(`DROP TABLE "${name}"`), lockNotAvailable)) dropped.push(name);
       }
     }
     return dropped;
@@ -66,17 +65,22 @@ export class Partitions {
   private async make(table: Partitioned, day: Date): Promise<boolean> {
     const name = nameOf(table, day);
     const bounds = [day, new Date(day.getTime() + dayMs)].map((at) => `('${at.toISOString()}')`).join(' TO ');
+    // Made apart and then attached: unlike PARTITION OF, that lets everybody go on writing into the other partitions.
+    return this.tried(async (tx) => {
+      const [{ found }] = await tx.query<[{ found: string | null }]>('SELECT to_regclass($1) found', [name]);
+      if (found !== null) return;
+      await tx.query(`CREATE TABLE "${name}" (LIKE "${table}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`);
+      await tx.query(`ALTER TABLE "${table}" ATTACH PARTITION "${name}" FOR VALUES FROM ${bounds}`);
+    }, checkViolation);
+  }
+
+  /** False where it failed for this reason (SQLSTATE). */
+  private async tried(work: (tx: EntityManager) => Promise<unknown>, reason: string): Promise<boolean> {
     try {
-      // Made apart and then attached: unlike PARTITION OF, that lets everybody go on writing into the other partitions.
-      await this.inTurn(async (tx) => {
-        const [{ found }] = await tx.query<[{ found: string | null }]>('SELECT to_regclass($1) found', [name]);
-        if (found !== null) return;
-        await tx.query(`CREATE TABLE "${name}" (LIKE "${table}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS)`);
-        await tx.query(`ALTER TABLE "${table}" ATTACH PARTITION "${name}" FOR VALUES FROM ${bounds}`);
-      });
+      await this.inTurn(work);
       return true;
     } catch (error) {
-      if (error instanceof QueryFailedError && (error.driverError as { code?: string }).code === checkViolation) return false;
+      if (error instanceof QueryFailedError && (error.driverError as { code?: string }).code === reason) return false;
       throw error;
     }
   }
@@ -97,6 +101,7 @@ export class Partitions {
 }
 
 const checkViolation = '23514';
+const lockNotAvailable = '55P03';
 const nameOf = (table: string, day: Date) => `${table}_${day.toISOString().slice(0, 10).replaceAll('-', '')}`;
 
 function missingDays(there: readonly Partition[], now: Date): Date[] {
