@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BaselineCounts } from './baseline.js';
 import { ConfigurationReport } from './configuration.js';
-import { BootId, DeploymentId, Digest, SlotName } from './ids.js';
+import { BootId, DeploymentId, Digest, SlotName, StreamId } from './ids.js';
 import { Sketch } from './sketch.js';
 import { FailureClass, UpdateState } from './update.js';
 
@@ -118,6 +118,19 @@ export const UpdateEvent = z
   .meta({ id: 'UpdateEvent' });
 export type UpdateEvent = z.infer<typeof UpdateEvent>;
 
+/** An outbox that ended before all of it was acknowledged, as far as it could be read: nothing more comes of it. */
+export const ClosedStream = z
+  .object({
+    stream: StreamId.optional(),
+    /** One above the last number that it gave. */
+    next: z.int().min(0).optional(),
+    /** Records with a number, which may have arrived, and those without one, which have not. */
+    sent: count,
+    unsent: count,
+  })
+  .meta({ id: 'ClosedStream' });
+export type ClosedStream = z.infer<typeof ClosedStream>;
+
 export const AlarmEvent = z
   .object({
     type: z.literal('alarm'),
@@ -126,6 +139,7 @@ export const AlarmEvent = z
     name: z.string().regex(/^[a-z0-9-]{1,64}$/),
     message: z.string().max(2000),
     slot: SlotName.optional(),
+    closes: ClosedStream.optional(),
   })
   .meta({ id: 'AlarmEvent' });
 export type AlarmEvent = z.infer<typeof AlarmEvent>;

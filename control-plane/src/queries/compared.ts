@@ -49,43 +49,40 @@ function sideBySide(metric: string, unit: Compared['unit'], a: number | undefine
   };
 }
 
+/** `when`: how a sentence about `b` ends, such as "with m@2.0.0" or "afterwards". */
+type Names = Readonly<{ a: string; b: string; when: string }>;
+
 /** The same in sentences, about `b`. */
-export function inWords(names: Readonly<{ a: string; b: string }>, rows: readonly Compared[]): string[] {
+export function inWords(names: Names, rows: readonly Compared[]): string[] {
   const row = (metric: string) => rows.find((each) => each.metric === metric)!;
   const missing = (['a', 'b'] as const).filter((side) => !row('inferences')[side]);
-  if (missing.length > 0) return missing.map((side) => `nothing was inferred by ${names[side]} in that time`);
+  if (missing.length > 0) return missing.map((side) => `nothing was inferred ${names[side]}`);
   return [
-    time(names.b, 'processor time of an inference', row('meanComputeMs')),
-    time(names.b, 'p95 from request to result', row('totalP95Ms')),
+    time(names.when, 'processor time of an inference', row('meanComputeMs')),
+    time(names.when, 'p95 from request to result', row('totalP95Ms')),
     rate(names, 'errors', row('errorRate'), row('inferences')),
     rate(names, 'sheds', row('shedRate'), row('inferences')),
-    memory(names.b, row('maxRssBytes')),
+    memory(names.when, row('maxRssBytes')),
   ].filter((sentence) => sentence !== undefined);
 }
 
-function time(of: string, what: string, { a, b, ratio }: Compared): string | undefined {
+function time(when: string, what: string, { a, b, ratio }: Compared): string | undefined {
   if (a === undefined || b === undefined || ratio === undefined) return undefined;
   if (Math.abs(ratio - 1) < sameWithin) return `${what}: about the same (${b} ms, ${a} ms)`;
-  return `${what}: ${byHowMuch(ratio)} with ${of} (${b} ms, not ${a} ms)`;
+  return `${what}: ${byHowMuch(ratio)} ${when} (${b} ms, not ${a} ms)`;
 }
 
-function rate(
-  names: Readonly<{ a: string; b: string }>,
-  what: string,
-  { a, b }: Compared,
-  inferences: Compared,
-): string | undefined {
+function rate(names: Names, what: string, { a, b }: Compared, inferences: Compared): string | undefined {
   const few = (['a', 'b'] as const).find((side) => (side === 'a' ? a : b) === undefined);
-  if (few)
-    return `${what}: ${names[few]} has ${inferences[few]} inferences, and fewer than ${leastInferences} say nothing of rates`;
-  return a === b ? `${what}: ${percent(a!)} with both` : `${what}: ${percent(b!)} with ${names.b}, not ${percent(a!)}`;
+  if (few) return `${what}: ${inferences[few]} inferences ${names[few]}, and fewer than ${leastInferences} say nothing of rates`;
+  return a === b ? `${what}: the same (${percent(a!)})` : `${what}: ${percent(b!)} ${names.when}, not ${percent(a!)}`;
 }
 
-function memory(of: string, { a, b, ratio }: Compared): string | undefined {
+function memory(when: string, { a, b, ratio }: Compared): string | undefined {
   if (a === undefined || b === undefined || ratio === undefined) return undefined;
   const text = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
   if (Math.abs(ratio - 1) < sameWithin) return `most memory of a runner: about the same (${text(b)}, ${text(a)})`;
-  return `most memory of a runner: ${byHowMuch(ratio)} with ${of} (${text(b)}, not ${text(a)})`;
+  return `most memory of a runner: ${byHowMuch(ratio)} ${when} (${text(b)}, not ${text(a)})`;
 }
 
 const byHowMuch = (ratio: number) =>
