@@ -61,7 +61,6 @@ function sums(windows: readonly InferenceWindow[]): object {
 function sketch(name: 'queue' | 'compute' | 'total', windows: readonly InferenceWindow[]): object {
   const { first, counts } = mergeSketches(windows.map((window) => window[name]));
   return { [`${name}_first`]: first, [name]: counts };
-
 }
 
 function evidenceOf(windows: readonly InferenceWindow[], sum: (of: (window: InferenceWindow) => number) => number): object {
