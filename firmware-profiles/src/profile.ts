@@ -94,6 +94,8 @@ const Thermal = strict({
   read: z.array(TemperatureSource),
   /** From here on the hardware slows itself down, °C. Absent: the zone's lowest passive trip point. */
   throttleC: celsius.optional(),
+  /** A counter of milliseconds in which the hardware slowed itself down. */
+  throttledTime: z.string().startsWith('/sys/').optional(),
   /** The hardware's own limit, °C. */
   limitC: celsius.optional(),
 });

@@ -8,9 +8,9 @@ const log = (...readings: Partial<Reading>[]): Stretch[] =>
 
 describe('what a board went through', () => {
   const stretches = log(
-    { temperatureC: 60, throttled: false, powerW: 5, gpu: 0, gpuMHz: 300 },
-    { temperatureC: 81, throttled: true, powerW: 10, gpu: 1, gpuMHz: 600 },
-    { temperatureC: 70, throttled: false, powerW: 6, gpu: 0.5, gpuMHz: 300 },
+    { temperatureC: 60, throttled: 0, powerW: 5, gpu: 0, gpuMHz: 300 },
+    { temperatureC: 81, throttled: 1, powerW: 10, gpu: 1, gpuMHz: 600 },
+    { temperatureC: 70, throttled: 0, powerW: 6, gpu: 0.5, gpuMHz: 300 },
   );
 
   it('is its hottest, how long it was held back, and what it drew', () => {

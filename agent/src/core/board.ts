@@ -1,7 +1,8 @@
 /** What a board's sensors said at one moment; undefined: there is none, or it gave nothing. */
 export type Reading = Readonly<{
   temperatureC: number | undefined;
-  throttled: boolean | undefined;
+  /** Share of the time that it stands for. */
+  throttled: number | undefined;
   powerW: number | undefined;
   /** Busy share of the GPU, 0 to 1, and its clock. */
   gpu: number | undefined;
@@ -56,7 +57,7 @@ function between(stretches: readonly Stretch[], start: number, end: number) {
   const celsius = parts.flatMap(({ temperatureC }) => temperatureC ?? []);
   return {
     hottest: celsius.length > 0 ? Math.max(...celsius) : undefined,
-    throttled: mean(({ throttled }) => (throttled === undefined ? undefined : Number(throttled))),
+    throttled: mean(({ throttled }) => throttled),
     powerW: mean(({ powerW }) => powerW),
     gpu: mean(({ gpu }) => gpu),
     gpuMHz: mean(({ gpuMHz }) => gpuMHz),

@@ -12,6 +12,8 @@ export interface Sensors {
   undervoltage?: Reader;
   /** From here on the board holds itself back, °C. */
   throttleC?: number;
+  /** Share of the time since the last reading in which it did so. */
+  throttled?: Reader;
   /** Busy share, 0 to 1. */
   gpu?: Reader;
   gpuMHz?: Reader;
@@ -25,12 +27,14 @@ export function findSensors({ thermal, power, gpu }: Sensed, root = '/'): Sensor
   const temperature = source && temperatureReader(source, root);
   const throttleC = thermal.throttleC ?? (source && passiveTrip(source, root));
   const watts = firstThatReads(power.read.map((source) => powerReader(source, root)));
+  const heldBack = thermal.throttledTime === undefined ? undefined : heldBackReader(join(root, thermal.throttledTime));
   const weak = power.undervoltage && hwmonFile(root, power.undervoltage.chip, power.undervoltage.file);
   return {
     ...(temperature && { temperatureC: temperature }),
     ...(watts && { powerW: watts }),
     ...(weak && { undervoltage: () => numberIn(weak) }),
     ...(throttleC !== undefined && { throttleC }),
+    ...(heldBack && { throttled: heldBack }),
     ...gpuReaders(gpu.read, root),
   };
 }
@@ -107,6 +111,13 @@ export function energyReader(counter: Reader, nowMs: () => number): Reader {
     if (!before || last.at <= before.at || last.energy < before.energy) return before ? undefined : 0;
     return (last.energy - before.energy) / 1000 / (last.at - before.at);
   };
+}
+
+/** From a counter of milliseconds. */
+function heldBackReader(file: string, nowMs = () => performance.now()): Reader | undefined {
+  if (numberIn(file) === undefined) return undefined;
+  const perS = energyReader(() => numberIn(file), nowMs);
+  return () => atMostOne(scaled(perS(), 1000));
 }
 
 const hwmonFolder = (root: string, chip: string) => folderNamed(join(root, 'sys/class/hwmon'), 'name', chip);

@@ -183,6 +183,20 @@ describe('a slot', () => {
     expect(device.windows.at(-1)?.window.deployment).toBe(again.deployment);
   });
 
+  it('leaves what is said of an earlier deployment to that one', async () => {
+    await aDevice();
+    const past = { deployment: '8f14e45f-ceea-4e7a-9c3b-0d9c1f3a2b11', feedback: { confirmed: 0, rejected: 1, corrected: 0 } };
+    const good = await committed({ past });
+    await device.slots.stop();
+    await until(
+      () => device.windows.some((message) => message.past !== undefined),
+      () => 'nothing was said of it',
+    );
+    expect(device.windows.find((message) => message.past)?.window).toMatchObject(past);
+    const own = device.windows.find((message) => !message.past);
+    expect(own?.window.deployment).toBe(good.deployment);
+  });
+
   it('lets a newer deployment take the place of one on its way', async () => {
     await aDevice();
     const slow = device.assign(publish(device.server, { 'slow.onnx': { loadMs: 60_000 } }));

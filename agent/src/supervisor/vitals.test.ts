@@ -53,6 +53,16 @@ describe('the sensors of a board', () => {
     expect(sense('jetson-orin-nano')).toMatchObject({ temperatureC: 48.5, powerW: 7 });
   });
 
+  it('tell how long an Intel processor was held back, by its counter', () => {
+    const counter = 'sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_total_time_ms';
+    files({ [counter]: '1000' });
+    const { throttled } = findSensors(profileOf('generic-x64'), root);
+    expect([throttled!(), throttled!()]).toEqual([0, 0]);
+    files({ [counter]: '9000000' });
+    expect(throttled!()).toBe(1);
+    expect(sense('generic-x64')).toEqual({ throttled: false });
+  });
+
   it('are simply absent where the board has none', () => {
     expect(sense('generic-x64')).toEqual({});
   });

@@ -51,12 +51,19 @@ export function busyShare(before: CpuTimes, after: CpuTimes): number {
 }
 
 /** Throttled: so hot that the hardware slows itself down, or too weakly supplied. Absent without a sensor that could tell. */
-export function sensed({ temperatureC, powerW, undervoltage, throttleC, gpu, gpuMHz }: Sensors): Reading {
+export function sensed({ temperatureC, powerW, undervoltage, throttleC, throttled, gpu, gpuMHz }: Sensors): Reading {
   const celsius = temperatureC?.();
   const weak = undervoltage?.();
   const hot = celsius === undefined || throttleC === undefined ? undefined : celsius >= throttleC;
-  const throttled = hot === undefined && weak === undefined ? undefined : hot === true || (weak ?? 0) > 0;
-  return { temperatureC: celsius, powerW: powerW?.(), throttled, gpu: gpu?.(), gpuMHz: gpuMHz?.() };
+  const told = [throttled?.(), hot === undefined ? undefined : Number(hot), weak === undefined ? undefined : Number(weak > 0)];
+  const shares = told.filter((share) => share !== undefined);
+  return {
+    temperatureC: celsius,
+    powerW: powerW?.(),
+    throttled: shares.length > 0 ? Math.max(...shares) : undefined,
+    gpu: gpu?.(),
+    gpuMHz: gpuMHz?.(),
+  };
 }
 
 function cpuTimes(): CpuTimes {
