@@ -75,7 +75,7 @@ describe("an incumbent's baseline", () => {
   const baseline = async (device: FakeDevice, wall = false, digest = aDigest()) =>
     (
       await db.transaction((tx) =>
-        rig.get(TelemetryService).baselines(tx, { slot, devices: [{ device: device.device, digest }], wall }),
+        rig.get(TelemetryService).baselines(tx, { slot, devices: [{ device: device.device, digest }], wall, verdicts: wall }),
       )
     ).get(device.device);
 
@@ -122,7 +122,8 @@ describe('retention', () => {
       SELECT device, slot, deployment, digest, variant, started_at, ended_at, received_at, uncertain, ok, errors, sheds, compute_cpu_us, queue_first,
         queue, compute_first, compute, total_first, total, slow, classes, other_classes, scores, queue_depth_max
       FROM telemetry_window, generate_series(1, 5500) WHERE device = 'old' AND received_at < now() - interval '30 days'`);
-    expect(await rig.get(Retention).deleteOld(new Date())).toEqual({ telemetry_window: 11_002, vitals: 0, dead_letter: 0 });
+    const { rows } = await rig.get(Retention).deleteOld(new Date());
+    expect(rows).toMatchObject({ telemetry_window: 11_002, vitals: 0, dead_letter: 0 });
     expect(await db.getRepository(TelemetryWindowRow).countBy({ device: 'old' })).toBe(1);
   });
 });
