@@ -27,8 +27,10 @@ export type FromOutbox =
   | { type: 'state'; state: OutboxState }
   | { type: 'alarm'; name: string; message: string; closes?: HeldRecords | undefined };
 
-/** Records that come within this time share one write to the disk. */
-const groupCommitMs = 50;
+/** Records that come within this time share one write to the disk: each write wears a memory card by a good 25 kB, however little it is. */
+const groupCommitMs = { event: 50, window: 30_000 } as const;
+/** So many don't wait. */
+const mostWaiting = 200;
 
 const port = parentPort!;
 const post = (message: FromOutbox) => port.postMessage(message);
@@ -40,14 +42,31 @@ const store = new OutboxStore({
 });
 let pending: NewRecord[] = [];
 let timer: NodeJS.Timeout | undefined;
+let due = Infinity;
 
 function commit(): void {
   clearTimeout(timer);
-  timer = undefined;
+  due = Infinity;
   if (pending.length === 0) return;
   const records = pending;
   pending = [];
   store.append(records);
+}
+
+function commitWithin(ms: number): void {
+  if (performance.now() + ms >= due) return;
+  clearTimeout(timer);
+  due = performance.now() + ms;
+  timer = setTimeout(() => {
+    commit();
+    post({ type: 'state', state: store.state() });
+  }, ms);
+}
+
+/** Only what is looked at has to be on disk before: the uplink asks for events all the time. */
+function needsCommit(order: OutboxOrder): boolean {
+  if (order.do === 'next-batch') return order.class === 'window' || pending.some((record) => record.class === 'event');
+  return order.do === 'flush' || order.do === 'close';
 }
 
 function obey(order: OutboxOrder): OutboxBatch | undefined {
@@ -72,13 +91,9 @@ function obey(order: OutboxOrder): OutboxBatch | undefined {
 port.on('message', (message: ToOutbox) => {
   if (message.type === 'append') {
     pending.push(message.record);
-    timer ??= setTimeout(() => {
-      commit();
-      post({ type: 'state', state: store.state() });
-    }, groupCommitMs);
-    return;
+    return commitWithin(groupCommitMs[pending.length < mostWaiting ? message.record.class : 'event']);
   }
-  commit();
+  if (needsCommit(message.order)) commit();
   const batch = obey(message.order);
   post({ type: 'done', id: message.id, state: store.state(), batch });
   if (message.order.do !== 'close') return;

@@ -57,7 +57,7 @@ export class Outbox {
     this.#onChange = listener;
   }
 
-  /** On disk within a tenth of a second. */
+  /** An event is on disk within a tenth of a second, a window within half a minute, or before it is sent. */
   append(record: EventRecord | TelemetryRecord): void {
     this.#post({ type: 'append', record: { class: classOf(record), body: JSON.stringify(record) } });
   }
