@@ -12,7 +12,7 @@ import { restoreFault } from './telemetry/restore.js';
 import type { RigOptions } from './telemetry/rig.js';
 
 const devices = 30;
-const faults: readonly Fault[] = [...outboxFaults, ...networkFaults, ...diskFaults(), restoreFault, replicaFault, backlogFault];
+const faults: readonly Fault[] = [...outboxFaults, ...networkFaults, ...diskFaults(), restoreFault, replicaFault, backlogFault()];
 
 /** What a device has measured arrives once, whatever dies on the way. */
 export const telemetry: FaultSuite = {

@@ -74,6 +74,32 @@ it.each(['telemetry_window', 'vitals', 'event'])('sees that a row of %s is there
   ).toEqual({ ...none, doubled: 1 });
 });
 
+it('takes what may have arrived as it is found, once, and not twice', async () => {
+  const { name, ledger } = fleet.devices[0]!;
+  const [maybe, ...sure] = ledger.windows;
+  const own = { ...ledger, windows: sure, maybe: { windows: [maybe!], vitals: [], committed: [] } };
+  const having = async (...changes: string[]) => {
+    const runner = controlPlane.app.get(DataSource).createQueryRunner();
+    await runner.startTransaction();
+    try {
+      for (const change of changes) await runner.query(change);
+      return total(await check({ [name]: own }, (text, values) => runner.query(text, values)));
+    } finally {
+      await runner.rollbackTransaction();
+      await runner.release();
+    }
+  };
+  const row = `device = '${name}' AND compute_cpu_us = ${maybe}`;
+  expect(await having()).toEqual(none);
+  expect(await having(`DELETE FROM telemetry_window WHERE ${row}`)).toEqual(none);
+  const other = `device = '${name}' AND compute_cpu_us = ${sure[0]}`;
+  expect(await having(`UPDATE telemetry_window SET compute_cpu_us = ${maybe} WHERE ${other}`)).toEqual({
+    lost: 1,
+    doubled: 1,
+    strange: 0,
+  });
+});
+
 it('sees a row that no device has sent', async () => {
   expect(
     await foundAfter(`UPDATE telemetry_window SET compute_cpu_us = 1 WHERE id = (SELECT min(id) FROM telemetry_window)`),

@@ -212,6 +212,31 @@ describe('telemetry and events on their way into the database', () => {
     expect(await events('clone', 'stream-conflict')).toHaveLength(1);
   });
 
+  it('end with their outbox: what never came of it is lost, and another one of the same records goes on', async () => {
+    const device = await rig.join('ended');
+    device.keep('telemetry', ...Array.from({ length: 5 }, () => aWindow(device.boot)));
+    await device.sendBatch(0, 1);
+    await device.sendBatch(3, 1);
+    await until(() => device.acks.at(-1)?.ranges.length === 1, 'two are stored, and a gap is between them');
+    const ended = device.stream;
+    const owner = await rig.join('goes-on');
+    owner.keep('telemetry', aWindow(owner.boot), aWindow(owner.boot));
+    await owner.sendBatch(1, 1);
+    await until(() => owner.acks.length > 0, 'its second record is stored');
+
+    device.held.clear();
+    device.next = 0;
+    device.stream = newStream();
+    await device.bear();
+    const alarm = { type: 'alarm', boot: device.boot, uptime: 1, name: 'outbox-set-aside', message: 'damaged' } as const;
+    const closes = { stream: ended, next: 5, sent: 2, unsent: 0 };
+    device.keep('event', { ...alarm, closes }, { ...alarm, closes: { ...closes, stream: owner.stream } });
+    await device.send();
+    await device.untilAcknowledged();
+    expect(await streamOf(ended)).toMatchObject({ upTo: 5, ranges: [], next: 5, lost: 3 });
+    expect(await streamOf(owner.stream)).toMatchObject({ upTo: 0, lost: 0 });
+  });
+
   it('are stored once though two control planes hear and store them at the same time', async () => {
     const other = await LinkRig.start(db, broker);
     try {

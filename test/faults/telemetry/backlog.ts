@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault, Outcome } from './case.js';
 import type { TelemetryRig } from './rig.js';
+import { SmallDisk } from './small-disk.js';
 
 const devices = 500;
 const days = 7;
-/** Windows of half an hour, as coarse as an outbox keeps what is old. */
-const backlogS = 1800;
-const liveS = 2;
+/** Windows of an hour. */
+const backlogS = 3600;
+const liveS = 5;
 /** From its end until it can be asked for. */
 const queryableWithinS = 5;
 const lookMs = 1000;
@@ -15,14 +16,21 @@ const watched = 40;
 const mostGrowthMb = 300;
 
 /** A region that was without a network for a week comes back at one moment, and goes on measuring. */
-export const backlogFault: Fault = {
-  name: `${devices} devices with ${days} days of backlog reconnect at once`,
-  rig: {
-    devices,
-    fleet: { upForS: days * 86_400 + 3600, backoff: { baseMs: 500, capMs: 4000 }, silenceMs: 60_000 },
-    settings: { device: { windowS: liveS, uploadS: liveS, heartbeatS: 60 } },
-  },
-  strike,
+export function backlogFault(): Fault {
+  // Each device has a disk of its own, whose waiting holds no other one up; here they would share one.
+  let disk: SmallDisk | undefined;
+  const rig = () => {
+    disk = new SmallDisk(4096);
+    return { ...usual, outboxes: disk.folder };
+  };
+  const name = `${devices} devices with ${days} days of backlog reconnect at once`;
+  return { name, rig, strike, after: () => disk?.remove() };
+}
+
+const usual = {
+  devices,
+  fleet: { upForS: days * 86_400 + 3600, backoff: { baseMs: 500, capMs: 4000 }, silenceMs: 60_000 },
+  settings: { device: { windowS: liveS, uploadS: liveS, heartbeatS: 60 } },
 };
 
 async function strike(rig: TelemetryRig): Promise<Outcome> {
@@ -35,7 +43,8 @@ async function strike(rig: TelemetryRig): Promise<Outcome> {
   await rig.fleet.recordEvery(liveS);
   await rig.fleet.welcomed(120_000);
   const watch = new Watch(rig);
-  while ((await rig.fleet.counts()).held > held * 0.02) await watch.look();
+  do await watch.look();
+  while ((await rig.fleet.counts()).held > held * 0.02);
   const tookS = (performance.now() - from) / 1000;
   const verdict = await rig.settle();
   const [late, growth] = [watch.worstS, watch.peakMb - before];
