@@ -4,6 +4,7 @@ import { rssMb } from '../bench/process-use.js';
 import { type PeerKind, peerKinds } from '../support/factory-kinds.js';
 import { FactoryRig } from '../support/factory-rig.js';
 import type { Case, FaultSuite } from './main.js';
+import { releaseSwapped } from './outputs-release.js';
 
 const perSecond = 200;
 const strikeMs = 8000;
@@ -12,6 +13,8 @@ const patienceMs = 60_000;
 const mostGrowthMb = 48;
 const swapCount = 10;
 const leastShare = 0.97;
+type Log = Parameters<FaultSuite['run']>[0];
+type Wanted = Parameters<FaultSuite['run']>[1];
 /** On the broker: what is struck is the broker itself, which both share. */
 const brokered = ['mqtt', 'sparkplug'] as const satisfies readonly PeerKind[];
 
@@ -25,31 +28,46 @@ type Strike = {
 /** Factory systems that go, stand still or flood, while results come. */
 export const outputs: FaultSuite = {
   about:
-    'each peer of the five outputs gone, standing still, flooding; the broker restarted; the gateway killed (needs mosquitto) [--only WORD,…]',
-  run: async (log, wanted) => {
-    const strikes = [...peerKinds.flatMap(peerStrikes), ...brokerStrikes, ...floods];
-    const cases: Case[] = [];
-    const rig = await FactoryRig.start();
-    try {
-      await rig.serve(peerKinds);
-      for (const kind of peerKinds) await rig.peer(kind);
-      await rig.feed(perSecond);
-      await delay(strikeMs / 2);
-      for (const strike of strikes) {
-        if (!wanted(strike.name)) continue;
-        log(`${strike.name} …`);
-        const { ok, detail } = await tried(strike, rig).catch((error: Error) => ({ ok: false, detail: error.message }));
-        log(`  ${ok ? 'ok' : 'FAILED'}: ${detail}`);
-        cases.push({ name: strike.name, ok, detail });
-      }
-      if (wanted('swapped and rolled back')) cases.push(await swapped(rig));
-      if (wanted('gateway killed')) cases.push(await gatewayKilled(rig));
-    } finally {
-      await rig.end();
-    }
-    return cases;
-  },
+    'each peer of the five outputs gone, standing still, flooding; the broker restarted; releases swapped; the gateway killed (needs mosquitto) [--only WORD,…]',
+  run: async (log, wanted) => [...(await atReleases(log, wanted)), ...(await atPeers(log, wanted))],
 };
+
+async function atReleases(log: Log, wanted: Wanted): Promise<Case[]> {
+  const name = 'real release swapped';
+  if (!wanted(name)) return [];
+  log(`${name} …`);
+  return [told(await releaseSwapped(name).catch((error: Error) => ({ name, ok: false, detail: error.message })), log)];
+}
+
+async function atPeers(log: Log, wanted: Wanted): Promise<Case[]> {
+  const strikes = [...peerKinds.flatMap(peerStrikes), ...brokerStrikes, ...floods].filter(({ name }) => wanted(name));
+  const others = Object.entries({ 'swapped and rolled back': swapped, 'gateway killed': gatewayKilled }).filter(([name]) =>
+    wanted(name),
+  );
+  if (strikes.length + others.length === 0) return [];
+  const cases: Case[] = [];
+  const rig = await FactoryRig.start();
+  try {
+    await rig.serve(peerKinds);
+    for (const kind of peerKinds) await rig.peer(kind);
+    await rig.feed(perSecond);
+    await delay(strikeMs / 2);
+    for (const strike of strikes) {
+      const { name } = strike;
+      log(`${name} …`);
+      cases.push(told(await tried(strike, rig).catch((error: Error) => ({ name, ok: false, detail: error.message })), log));
+    }
+    for (const [, happen] of others) cases.push(await happen(rig));
+  } finally {
+    await rig.end();
+  }
+  return cases;
+}
+
+function told(tried: Case, log: Log): Case {
+  log(`  ${tried.ok ? 'ok' : 'FAILED'}: ${tried.detail}`);
+  return tried;
+}
 
 function peerStrikes(kind: PeerKind): Strike[] {
   const still = (rig: FactoryRig, signal: NodeJS.Signals) => {

@@ -3,7 +3,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { aManifest, FleetOfOne, until } from '@flotilla/agent/supervisor/fixtures/fleet-of-one';
-import { canonicalJson, DeploymentId, type DesiredSlot, Manifest, SlotName, SlotPipeline } from '@flotilla/protocol';
+import {
+  canonicalJson,
+  DeploymentId,
+  type DesiredSlot,
+  Manifest,
+  type OutputsConfig,
+  SlotName,
+  SlotPipeline,
+} from '@flotilla/protocol';
 import sharp from 'sharp';
 import { agentFile } from '../support/agent-files.js';
 
@@ -26,13 +34,14 @@ export class WatchedLine {
     private readonly parts: ReadonlyMap<Colour, Uint8Array<ArrayBuffer>>,
   ) {}
 
-  static async start(): Promise<WatchedLine> {
+  /** `outputs`: of the camera's slot. */
+  static async start(outputs?: OutputsConfig): Promise<WatchedLine> {
     const folder = await mkdtemp(join(tmpdir(), 'flotilla-line-'));
     const video = join(folder, 'camera.mjpeg');
     await writeFile(video, await recording());
     const listen = { http: { host: '127.0.0.1', port: 0 } };
     const slots = {
-      [camera]: { listen, ...SlotPipeline.parse({ source: { video, framesPerSecond, then: 'repeat' } }) },
+      [camera]: { listen, ...SlotPipeline.parse({ source: { video, framesPerSecond, then: 'repeat' }, outputs }) },
       [station]: { listen, ...SlotPipeline.parse({ source: { push: {} }, trigger: { timeoutMs: 20_000 } }) },
     };
     const device = await FleetOfOne.make({ runnerPath: agentFile('dist/runner/main.js'), slots, limits, deadlines: {} });

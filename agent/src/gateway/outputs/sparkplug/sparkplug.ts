@@ -8,6 +8,7 @@ import { readCommand } from './command.js';
 import { Devices } from './devices.js';
 import { EdgeNode } from './edge-node.js';
 import { firstHostState, type HostState, hostOnNewConnection, hostSaid } from './host-state.js';
+import { JointWrites } from './joint-writes.js';
 import { type Message, namespace, rebirthMetric } from './node-session.js';
 import { encodePayload } from './payload.js';
 import type { MetricValue } from './slot-metrics.js';
@@ -109,7 +110,11 @@ class SparkplugOutput implements Output<'sparkplug'> {
       const reason = this.#host.is === 'offline' ? 'is offline' : 'has not said yet whether it is online';
       return this.#tell({ state: 'waiting', reason: `the primary host "${primaryHost}" ${reason}` });
     }
-    this.#node.begin((message, onRoom) => publish(client, message, onRoom));
+    const joint = new JointWrites(client.stream);
+    this.#node.begin((message, onRoom) => {
+      joint.next();
+      publish(client, message, onRoom);
+    });
     this.#tell({ state: 'running' });
   }
 
