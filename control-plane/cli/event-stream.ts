@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EventView } from '@flotilla/protocol';
-import { ApiError, type ApiClient } from './client.js';
+import { ApiError } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 
+export type EventFilter = NonNullable<Parameters<FlotillaClient['events']['follow']>[0]>;
 type Frame = { id?: string; event: string; data: string };
 const reconnectMs = 1000;
 /** Three keep-alives that did not come: whatever is between us has forgotten the connection. */
@@ -11,11 +13,15 @@ const silentMs = 45_000;
  * The event log as it grows: each event once, in order, also across lost connections and restarts of the control plane. Undefined
  * stands for "connected": whoever looks at something now misses nothing afterwards.
  */
-export async function* follow(client: ApiClient, query: string, signal: AbortSignal): AsyncGenerator<EventView | undefined> {
+export async function* follow(
+  client: FlotillaClient,
+  filter: EventFilter,
+  signal: AbortSignal,
+): AsyncGenerator<EventView | undefined> {
   let last: string | undefined;
   while (!signal.aborted) {
     try {
-      for await (const { id, event, data } of framesOf(client, query, last, signal)) {
+      for await (const { id, event, data } of framesOf(client, filter, last, signal)) {
         if (event === 'end') break;
         const connected = last === undefined && data === '';
         last = id ?? last;
@@ -31,12 +37,17 @@ export async function* follow(client: ApiClient, query: string, signal: AbortSig
   }
 }
 
-async function* framesOf(client: ApiClient, query: string, last: string | undefined, signal: AbortSignal): AsyncGenerator<Frame> {
+async function* framesOf(
+  client: FlotillaClient,
+  filter: EventFilter,
+  last: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Frame> {
   const silence = new AbortController();
   const timer = setTimeout(() => silence.abort(), silentMs);
   try {
     const headers = last === undefined ? {} : { 'last-event-id': last };
-    const body = await client.stream(`/api/v1/events/stream${query}`, headers, AbortSignal.any([signal, silence.signal]));
+    const body = await client.events.follow(filter, headers, AbortSignal.any([signal, silence.signal]));
     let rest = '';
     for await (const text of body) {
       timer.refresh();

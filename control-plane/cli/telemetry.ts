@@ -1,5 +1,6 @@
-import { TelemetryAnswer, type TelemetryGroup } from '@flotilla/protocol';
+import type { TelemetryGroup } from '@flotilla/protocol';
 import { Command } from 'commander';
+import type { FlotillaClient } from './flotilla-client.js';
 import { example, print, table } from './output.js';
 import { clientFor, wholeNumber } from './settings.js';
 
@@ -21,9 +22,8 @@ export const telemetry = (): Command =>
       .option('--device <device>', 'of this device')
       .option('--order <measure>', 'most first: inferences, errors, errorRate, sheds, compute or restarts', 'inferences')
       .option('--limit <n>', 'how many', wholeNumber, 20)
-      .action(async (options: Record<string, string | number>, command: Command) => {
-        const query = new URLSearchParams(Object.entries(options).map(([key, value]): [string, string] => [key, String(value)]));
-        const answer = await clientFor(command).get(`/api/v1/telemetry?${query.toString()}`, TelemetryAnswer);
+      .action(async (options: Parameters<FlotillaClient['telemetry']['query']>[0], command: Command) => {
+        const answer = await clientFor(command).telemetry.query(options);
         print(command, answer, ({ items }) => table(items.map(row), 'nothing was measured in that time'));
       }),
     'flotilla telemetry --by hardwareClass,release --since 1d --order compute',

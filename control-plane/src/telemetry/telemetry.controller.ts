@@ -1,8 +1,7 @@
-import { DeviceId, TelemetryAnswer, TelemetryQuery } from '@flotilla/protocol';
+import { DeviceId, DeviceTelemetryView, TelemetryAnswer, TelemetryQuery, TelemetrySummaryView } from '@flotilla/protocol';
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
-import { DeviceTelemetryView, TelemetrySummaryView } from './telemetry-view.js';
 import { QueriesService } from './queries.service.js';
 import { TelemetryService } from './telemetry.service.js';
 
