@@ -29,6 +29,7 @@ import {
   LiftRequest,
   MaintenanceRequest,
   Manifest,
+  Offenders,
   OperatorCreate,
   OperatorCreated,
   OperatorView,
@@ -41,6 +42,8 @@ import {
   RolloutView,
   StatusView,
   TelemetryAnswer,
+  TelemetryChanges,
+  TelemetryComparison,
   TelemetrySummaryView,
   TokenCreate,
   TokenSummary,
@@ -51,6 +54,10 @@ import { ApiClient, at } from './client.js';
 
 /** The operator API: a function for each operation. */
 export class FlotillaClient extends ApiClient {
+  readonly artifacts = {
+    get: (sha256: string) => this.bytes(at`/api/v1/artifacts/${sha256}`),
+  };
+
   readonly assignments = {
     assign: (body: z.input<typeof AssignmentRequest>): Promise<AssignmentResult> => this.post(at`/api/v1/assignments`, body, AssignmentResult),
   };
@@ -133,6 +140,13 @@ export class FlotillaClient extends ApiClient {
     unpin: (id: string, slot: string): Promise<void> => this.delete(at`/api/v1/devices/${id}/slots/${slot}/pin`),
   };
 
+  readonly queries = {
+    query: (query: { since?: string | undefined; until?: string | undefined; slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; by?: string | undefined; step?: 'minute' | 'hour' | 'day' | undefined; level?: 'raw' | 'minute' | 'hour' | 'day' | undefined; order?: 'inferences' | 'errors' | 'errorRate' | 'sheds' | 'compute' | 'restarts' | undefined; limit?: number | undefined } = {}): Promise<TelemetryAnswer> => this.get(this.address(at`/api/v1/telemetry`, query), TelemetryAnswer),
+    compare: (query: { since?: string | undefined; until?: string | undefined; slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; of?: string | undefined; a: string; b: string; level?: 'raw' | 'minute' | 'hour' | 'day' | undefined }): Promise<TelemetryComparison> => this.get(this.address(at`/api/v1/telemetry/compare`, query), TelemetryComparison),
+    worst: (query: { since?: string | undefined; until?: string | undefined; slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; by?: 'errorRate' | 'latency' | 'compute' | 'sheds' | 'restarts' | 'temperature' | undefined; least?: number | undefined; limit?: number | undefined } = {}): Promise<Offenders> => this.get(this.address(at`/api/v1/telemetry/offenders`, query), Offenders),
+    changed: (query: { at: string; around?: string | undefined; slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined }): Promise<TelemetryChanges> => this.get(this.address(at`/api/v1/telemetry/changes`, query), TelemetryChanges),
+  };
+
   readonly releases = {
     push: (body: z.input<typeof Manifest>): Promise<ReleaseView> => this.post(at`/api/v1/releases`, body, ReleaseView),
     list: (query: { model?: string | undefined } = {}, most?: number): Promise<ReleaseView[]> => this.list(this.address(at`/api/v1/releases`, query), ReleaseView, most),
@@ -158,7 +172,11 @@ export class FlotillaClient extends ApiClient {
 
   readonly telemetry = {
     ofDevice: (id: string, query: { limit?: number | undefined } = {}): Promise<DeviceTelemetryView> => this.get(this.address(at`/api/v1/devices/${id}/telemetry`, query), DeviceTelemetryView),
-    query: (query: { by?: string | undefined; since?: string | undefined; until?: string | undefined; slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; order?: 'inferences' | 'errors' | 'errorRate' | 'sheds' | 'compute' | 'restarts' | undefined; limit?: number | undefined } = {}): Promise<TelemetryAnswer> => this.get(this.address(at`/api/v1/telemetry`, query), TelemetryAnswer),
     summary: (query: { by?: 'release' | undefined } = {}): Promise<TelemetrySummaryView> => this.get(this.address(at`/api/v1/telemetry/summary`, query), TelemetrySummaryView),
+  };
+
+  readonly telemetryStreams = {
+    tail: (query: { slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; after?: number | undefined; last?: number | undefined } = {}, headers: Record<string, string> = {}, signal?: AbortSignal) => this.stream(this.address(at`/api/v1/telemetry/tail`, query), headers, signal),
+    export: (query: { since?: string | undefined; until?: string | undefined; slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; of?: 'windows' | 'vitals' | 'device-hours' | 'device-days' | 'fleet-minutes' | 'fleet-hours' | 'fleet-days' | undefined; format?: 'csv' | 'parquet' | undefined } = {}) => this.bytes(this.address(at`/api/v1/telemetry/export`, query)),
   };
 }

@@ -14,7 +14,7 @@ type Operation = {
 type Route = { method: string; path: string; operation: Operation };
 
 const json = 'application/json';
-/** Files are streamed; reading one whole into memory is nothing that a client should begin with. */
+/** Files are sent from disk: ApiClient does that itself. */
 const left = 'application/octet-stream';
 
 /**
@@ -59,10 +59,11 @@ function functionsOf(route: Route, names: Set<string>): string[] {
   const { operation, method } = route;
   const answer = answerOf(operation);
   const body = operation.requestBody?.content;
-  if (method === 'head' || answer?.type === left || body?.[left]) return [];
+  if (method === 'head' || body?.[left]) return [];
   const call = { ...route, path: addressOf(route), name: functionOf(operation), args: argumentsOf(route, names) };
   if (answer?.type === 'text/event-stream') return [streaming(call)];
   if (!answer) return [plain(call, 'void', '')];
+  if (answer.type !== json) return [download(call)];
   const item = itemOf(answer.schema);
   if (item !== undefined) return [listing(call, known(item, names))];
   const view = known(nameOf(answer.schema, route), names);
@@ -106,6 +107,8 @@ const withTag = (call: Call, view: string) =>
 /** Page by page, until it is over. */
 const listing = (call: Call, item: string) =>
   `    ${call.name}: (${[...call.args.signature, 'most?: number'].join(', ')}): Promise<${item}[]> => this.list(${place(call)}, ${item}, most),`;
+/** It may be large. */
+const download = (call: Call) => `    ${call.name}: (${call.args.signature.join(', ')}) => this.bytes(${place(call)}),`;
 const streaming = (call: Call) =>
   `    ${call.name}: (${call.args.signature.join(', ')}, headers: Record<string, string> = {}, signal?: AbortSignal) => this.stream(${place(call)}, headers, signal),`;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BaselineCounts } from './baseline.js';
 import { ConfigurationReport } from './configuration.js';
 import { BootId, DeploymentId, Digest, SlotName } from './ids.js';
 import { Sketch } from './sketch.js';
@@ -37,7 +38,7 @@ export const InferenceWindow = z
     total: Sketch,
     /** Inferences slower than each limit that the desired state names. */
     slow: z.record(z.string().max(64), count),
-    /** Top classes by count, at most 32; the rest in `otherClasses`. */
+    /** At least so often, of at most 32; the rest, and what may be missing there, in `otherClasses`: see `mergeClasses`. */
     classes: z.record(z.string().max(128), count).refine((c) => Object.keys(c).length <= 32, 'at most 32 classes'),
     otherClasses: count,
     /** Top-1 scores in ten equal bins over [0, 1]. */
@@ -47,6 +48,8 @@ export const InferenceWindow = z
     rssBytes: count.optional(),
     /** How often the runner had to be started anew since the window before; absent for never. */
     restarts: count.optional(),
+    /** In the bins of the release's baseline; absent where it has none. */
+    baseline: BaselineCounts.optional(),
   })
   .meta({ id: 'InferenceWindow' });
 export type InferenceWindow = z.infer<typeof InferenceWindow>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BaselineCounts } from './baseline.js';
 import { DeploymentId, Digest, SlotName } from './ids.js';
 import { Vitals } from './records.js';
 
@@ -31,6 +32,8 @@ export const TelemetryWindowView = z
     otherClasses: z.int(),
     scores: z.array(z.int()),
     queueDepthMax: z.int(),
+    /** In the bins of the release's baseline. */
+    baseline: BaselineCounts.optional(),
   })
   .meta({ id: 'TelemetryWindowView' });
 export type TelemetryWindowView = z.infer<typeof TelemetryWindowView>;

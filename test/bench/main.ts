@@ -9,6 +9,7 @@ import { pipeline } from './pipeline.js';
 import { predict } from './predict.js';
 import { rollout } from './rollout.js';
 import { swap } from './swap.js';
+import { telemetryQueries } from './telemetry-queries.js';
 
 /** `reach`: the number to reach, where the design names one; `interval`: where the true median lies in 95 of 100 cases. */
 export type Measured = { value: number; unit: string; reach?: string; interval?: [number, number] };
@@ -27,6 +28,7 @@ const benches: Record<string, Bench> = {
   predict,
   rollout,
   swap,
+  'telemetry-queries': telemetryQueries,
 };
 
 const [name = '', ...given] = process.argv.slice(2);
@@ -35,7 +37,7 @@ const bench = benches[name];
 if (!bench) {
   console.error(
     `npm run bench -- NAME [--json], NAME one of:\n${Object.entries(benches)
-      .map(([n, b]) => `  ${n.padEnd(12)} ${b.about}`)
+      .map(([n, b]) => `  ${n.padEnd(17)} ${b.about}`)
       .join('\n')}`,
   );
   process.exit(64);

@@ -1,6 +1,7 @@
 import type { Committed, Report } from '@flotilla/agent/core/slot-state';
 import type { OutboxState } from '@flotilla/agent/supervisor/outbox-schema';
 import type {
+  AlarmEvent,
   BootId,
   Digest,
   EventRecord,
@@ -20,6 +21,8 @@ export interface RecorderParts {
   readonly slots: () => readonly { name: SlotName; serving: Committed }[];
   readonly modelOf: (digest: Digest) => SimulatedModel;
   readonly keep: (records: readonly (EventRecord | TelemetryRecord)[]) => void;
+  /** Which life of the device this is: it numbers its records anew in each. */
+  readonly life?: number | undefined;
   readonly held: () => Pick<OutboxState, 'records' | 'bytes' | 'dropped'>;
 }
 
@@ -28,13 +31,15 @@ const megabyte = 2 ** 20;
 /** What the device measured and what happened on it, in the form in which an agent tells it. */
 export class Recorder {
   readonly #parts: RecorderParts;
-  readonly #windows = new Distinct();
-  readonly #vitals = new Distinct();
+  readonly #windows: Distinct;
+  readonly #vitals: Distinct;
   #timer: NodeJS.Timeout | undefined;
   #windowS = 0;
 
   constructor(parts: RecorderParts) {
     this.#parts = parts;
+    this.#windows = new Distinct(parts.life);
+    this.#vitals = new Distinct(parts.life);
   }
 
   /** Windows of this length from now on; the first one ends at a moment of the device's own. */
@@ -67,6 +72,10 @@ export class Recorder {
       return [...this.#parts.slots().map((slot) => this.#window(slot, start, end)), this.#measured(start, end)];
     });
     keep(records.flat());
+  }
+
+  alarm(event: AlarmEvent): void {
+    this.#parts.keep([event]);
   }
 
   update(slot: SlotName, { deployment, digest, state, failure, reason, variant, committed }: Report): void {

@@ -78,8 +78,13 @@ describe('what devices measured', () => {
 
   it.each([
     ['by=colour', /must be release, variant/],
-    ['since=yesterday', /must be a duration/],
+    ['since=yesterday', /must be a duration such as 90s.* or a moment/],
+    ['since=10m&until=1h', /since: .* is not before until/],
+    ['since=30d&step=minute', /43200 buckets of one minute each, and at most 1000/],
+    ['level=minute&by=device', /choose one of raw, hour, day/],
+    ['step=week', /step/],
     ['order=beauty', /order/],
+    ['selector=site%3D', /selector: expected a value/],
     ['by=device,release,slot', /by/],
   ])('is refused with %s in words', async (query, words) => {
     const { status, body } = await cp.api('GET', `telemetry?${query}`);

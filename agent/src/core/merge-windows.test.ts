@@ -1,4 +1,4 @@
-import { InferenceWindow, sketchCount, sketchOf, Vitals } from '@flotilla/protocol';
+import { classError, InferenceWindow, sketchCount, sketchOf, Vitals } from '@flotilla/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyOf, mergeRecords } from './merge-windows.js';
@@ -45,6 +45,7 @@ const vitals = (differently: object = {}): Vitals =>
   });
 
 const times = fc.array(fc.integer({ min: 1, max: 10_000_000 }), { maxLength: 5 });
+const binned = (bins: number) => fc.array(fc.nat(100), { minLength: bins, maxLength: bins });
 /** Windows of one slot, one after another, with few enough classes to stay exact. */
 const inARow = fc
   .array(
@@ -57,6 +58,7 @@ const inARow = fc
       queueDepthMax: fc.nat(100),
       rssBytes: fc.option(fc.nat(1000), { nil: undefined }),
       restarts: fc.option(fc.nat(3), { nil: undefined }),
+      baseline: fc.record({ inputs: fc.tuple(binned(3), binned(2)), score: binned(3) }),
     }),
     { minLength: 3, maxLength: 3 },
   )
@@ -76,22 +78,34 @@ describe('windows that are merged', () => {
     );
   });
 
-  it('keep the 32 most frequent classes, and count the others', () => {
+  it('keep the most frequent of more than 32 classes, and say how far they may be off', () => {
     const classes = (from: number) => Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`c${from + i}`, from + i + 1]));
     const merged = mergeRecords(
       window({ classes: classes(0) }),
       window({ start: 10, end: 20, classes: classes(20), otherClasses: 5 }),
       60,
     )!;
+    // The 33rd has 8, which each has less than it had.
     expect(Object.keys(merged.classes)).toHaveLength(32);
-    expect(merged.classes).toMatchObject({ c39: 40, c8: 9 });
-    expect(merged.otherClasses).toBe(5 + 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8);
+    expect(merged.classes).toMatchObject({ c39: 32, c8: 1 });
+    expect(Object.values(merged.classes).reduce((sum, count) => sum + count, merged.otherClasses)).toBe((40 * 41) / 2 + 5);
+    expect(classError(merged)).toBe(9);
+  });
+
+  it('are counted in the same bins of the baseline', () => {
+    const bins = { inputs: [[1, 2], [3]], score: [4] };
+    const merged = mergeRecords(window({ baseline: bins }), window({ start: 10, end: 20, baseline: bins }), 60);
+    expect(merged?.baseline).toEqual({ inputs: [[2, 4], [6]], score: [8] });
+    const { score: _, ...unscored } = bins;
+    const twice = mergeRecords(window({ baseline: unscored }), window({ start: 10, end: 20, baseline: unscored }), 60);
+    expect(twice?.baseline).toEqual({ inputs: [[2, 4], [6]] });
   });
 
   it.each([
     ['another deployment', { deployment: '8f14e45f-ceea-4e7a-9c3b-0d9c1f3a2b11' }],
     ['another boot', { boot: '8f14e45f-ceea-4e7a-9c3b-0d9c1f3a2b11' }],
     ['other limits', { slow: { p99: 1 } }],
+    ['a baseline', { baseline: { inputs: [[1]] } }],
     ['a gap between them', { start: 21, end: 31 }],
     ['together too long a time', { start: 10, end: 61 }],
   ])('do not have %s', (_what, other) => {

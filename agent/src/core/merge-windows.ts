@@ -1,4 +1,11 @@
-import { type InferenceWindow, mergeSketches, type TelemetryRecord, type Vitals } from '@flotilla/protocol';
+import {
+  type BaselineCounts,
+  type InferenceWindow,
+  mergeClasses,
+  mergeSketches,
+  type TelemetryRecord,
+  type Vitals,
+} from '@flotilla/protocol';
 
 /** Two records of the same thing, end to end, as one over both times; undefined where they are not, or where it would be longer than `mostS`. */
 export function mergeRecords<R extends TelemetryRecord>(a: R, b: R, mostS: number): R | undefined {
@@ -19,7 +26,12 @@ export const keyOf = (record: TelemetryRecord): string =>
         record.digest,
         record.variant,
         ...Object.keys(record.slow).toSorted(),
+        ...binsOf(record.baseline),
       ].join(' ');
+
+/** How many bins there are of what: only like is added to like. */
+const binsOf = (counts: BaselineCounts | undefined): string[] =>
+  counts ? ['baseline', ...counts.inputs.map(({ length }) => String(length)), `score ${counts.score?.length ?? 'none'}`] : [];
 
 type Span = { start: number; end: number };
 const spanOf = (a: Span, b: Span) => Math.max(a.end, b.end) - Math.min(a.start, b.start);
@@ -30,10 +42,7 @@ function isContiguous(a: Span, b: Span): boolean {
   return second.start - first.end <= Math.min(first.end - first.start, second.end - second.start);
 }
 
-/**
- * Counts and sketches add up, so that the result is the same in whichever order. Only `classes` may know less after it: of more than 32 the
- * rarest are counted among the others.
- */
+/** Counts and sketches add up, so that the result is the same in whichever order; `mergeClasses` says what `classes` may lack after it. */
 function mergeWindows(a: InferenceWindow, b: InferenceWindow): InferenceWindow {
   const slow = Object.fromEntries(Object.keys(a.slow).map((name) => [name, a.slow[name]! + b.slow[name]!]));
   return {
@@ -48,23 +57,22 @@ function mergeWindows(a: InferenceWindow, b: InferenceWindow): InferenceWindow {
     compute: mergeSketches([a.compute, b.compute]),
     total: mergeSketches([a.total, b.total]),
     slow,
-    ...mergeClasses(a, b),
-    scores: a.scores.map((count, i) => count + b.scores[i]!),
+    ...mergeClasses([a, b]),
+    scores: added(a.scores, b.scores),
     queueDepthMax: Math.max(a.queueDepthMax, b.queueDepthMax),
     ...withValue('rssBytes', most(a.rssBytes, b.rssBytes)),
     ...withValue('restarts', sum(a.restarts, b.restarts)),
+    ...withValue('baseline', a.baseline && b.baseline && mergeBaselines(a.baseline, b.baseline)),
   };
 }
 
-const mostClasses = 32;
+const added = (a: readonly number[], b: readonly number[]) => a.map((count, i) => count + b[i]!);
 
-function mergeClasses(a: InferenceWindow, b: InferenceWindow): Pick<InferenceWindow, 'classes' | 'otherClasses'> {
-  const counts = new Map(Object.entries(a.classes));
-  for (const [label, count] of Object.entries(b.classes)) counts.set(label, (counts.get(label) ?? 0) + count);
-  const ranked = [...counts].toSorted(([m, x], [n, y]) => y - x || (m < n ? -1 : 1));
-  const others = ranked.slice(mostClasses).reduce((all, [, count]) => all + count, 0);
-  return { classes: Object.fromEntries(ranked.slice(0, mostClasses)), otherClasses: a.otherClasses + b.otherClasses + others };
-}
+/** Both in the same bins, as their keys are the same. */
+const mergeBaselines = (a: BaselineCounts, b: BaselineCounts): BaselineCounts => ({
+  inputs: a.inputs.map((counts, i) => added(counts, b.inputs[i]!)),
+  ...withValue('score', a.score && b.score && added(a.score, b.score)),
+});
 
 /** What is a mean stays one, weighted by time; of what is to be feared the worst counts. */
 function mergeVitals(a: Vitals, b: Vitals): Vitals {

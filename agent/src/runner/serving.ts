@@ -15,6 +15,7 @@ import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from '../log.js';
 import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
+import { BaselineWatch } from './monitor/baseline-watch.js';
 import { Monitor, type Totals } from './monitor/monitor.js';
 import type { isOnThisDevice } from './http/nearness.js';
 import { elementsAlong } from './oip/model-config.js';
@@ -90,7 +91,7 @@ export class Serving {
     const served = { slot, deployment, digest, variant };
     this.#windowS = order.windowS;
     this.#queue = new InferenceQueue((inputs) => this.#execute(release, inputs), queueLimitsOf(release, around.engine));
-    this.#monitor = new Monitor(served);
+    this.#monitor = new Monitor(served, undefined, release.baseline && new BaselineWatch(release.baseline, release.manifest));
     this.#monitor.countSlower(order.slow ?? {});
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);

@@ -34,6 +34,7 @@ export function windowView(row: TelemetryWindowRow): TelemetryWindowView {
     otherClasses: row.otherClasses,
     scores: row.scores,
     queueDepthMax: row.queueDepthMax,
+    ...(row.baseline && { baseline: row.baseline }),
   };
 }
 

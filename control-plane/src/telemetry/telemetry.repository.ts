@@ -54,6 +54,7 @@ const windowColumns: readonly Column<StoredWindow>[] = [
   ['queue_depth_max', 'int', (w) => w.window.queueDepthMax],
   ['rss_bytes', 'int8', (w) => w.window.rssBytes ?? null],
   ['restarts', 'int', (w) => w.window.restarts ?? null],
+  ['baseline', 'jsonb', (w) => w.window.baseline ?? null],
 ];
 const vitalsColumns: readonly Column<StoredVitals>[] = [
   ['device', 'text', (v) => v.device],
@@ -137,15 +138,5 @@ export class TelemetryRepository {
        WHERE w.received_at >= $1 GROUP BY w.digest, bin ORDER BY w.digest, bin`,
       [since],
     );
-  }
-
-  /** Deletes at most `limit` rows; says how many. */
-  async deleteOlder(table: 'telemetry_window' | 'vitals' | 'dead_letter', before: Date, limit: number): Promise<number> {
-    const time = table === 'dead_letter' ? 'at' : 'received_at';
-    const [, deleted] = await this.db.query<[unknown, number]>(
-      `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE ${time} < $1 ORDER BY ${time} LIMIT $2)`,
-      [before, limit],
-    );
-    return deleted;
   }
 }
