@@ -1,20 +1,13 @@
 import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.service';
-import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
-import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
-import { Calendar, type DeviceId, RolloutId, type RolloutPlanInput } from '@flotilla/protocol';
+import { Calendar, type DeviceId, type RolloutPlanInput } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
-import { aRolloutRig, slot } from '../support/rollout-rig.js';
+import type { TestControlPlane } from '../support/control-plane.js';
+import { aStillRig, slot, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
-beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
-  // The tests say when it is what time.
-  await cp.app.get(RolloutConductor).onApplicationShutdown();
-});
+beforeAll(async () => void ({ cp, rig } = await aStillRig()));
 afterAll(() => cp?.stop());
 afterEach(() => rig.clear());
 
@@ -25,7 +18,7 @@ const at = (h: number) => new Date(tomorrow + h * hour);
 const nights = { cron: '0 22 * * *', duration: '6h', zone: 'UTC' };
 const evenings = { ...nights, duration: '2h' };
 const all: RolloutPlanInput['stages'] = [{ name: 'all', percent: 100, soak: 0, deadline: '30d' }];
-const look = (id: string, when: Date) => cp.app.get(RolloutMachine).tick(RolloutId.parse(id), async () => undefined, when);
+const look = (id: string, when: Date) => rig.look(id, when);
 const activateOf = async (device: DeviceId) => {
   const { state } = await rig.db.transaction((tx) => cp.app.get(AssignmentsService).desiredFor(tx, device));
   return state.slots.find((its) => its.slot === slot)!.activate;

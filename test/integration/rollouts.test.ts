@@ -7,11 +7,11 @@ import { aControlPlane, type TestControlPlane } from '../support/control-plane.j
 import { anUpdate } from '../support/records.js';
 import { digestOfRelease } from '../support/releases.js';
 import { describeWith } from '../support/required.js';
-import { aRolloutRig, boot, old, slot } from '../support/rollout-rig.js';
+import { aRolloutRig, boot, old, slot, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
 beforeAll(async () => {
   cp = await aControlPlane();

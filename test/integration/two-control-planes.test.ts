@@ -15,13 +15,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { anEmptyDatabase } from '../support/postgres.js';
 import { expectReplayed } from '../support/replayed.js';
-import { aRolloutRig } from '../support/rollout-rig.js';
+import { aRolloutRig, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 let database: Awaited<ReturnType<typeof anEmptyDatabase>>;
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 const ends: (() => Promise<void>)[] = [];
 
 beforeEach(async () => {
