@@ -149,6 +149,8 @@ export const FromRunner = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('window'),
     durationS: z.number(),
+    /** It holds only what was said of predictions that another deployment made before. */
+    past: z.literal(true).optional(),
     window: InferenceWindow.omit({ boot: true, start: true, end: true }),
   }),
 ]);

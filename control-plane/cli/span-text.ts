@@ -8,7 +8,7 @@ export const spanText = ({ since, until, level }: Pick<TelemetryAnswer, 'since' 
 const shown = (value: number | undefined, unit: Compared['unit']) => {
   if (value === undefined) return undefined;
   if (unit === 'share') return `${Number((value * 100).toPrecision(3))} %`;
-  if (unit === 'bytes') return `${(value / 1e6).toFixed(1)} MB`;
+  if (unit === 'bytes') return `${Math.round(value / 1e5) / 10} MB`;
   return unit === '' ? value : `${value} ${unit}`;
 };
 

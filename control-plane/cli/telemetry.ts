@@ -39,7 +39,7 @@ const show = (): Command =>
   );
 
 const textOf = ({ since, until, level, items }: TelemetryAnswer) =>
-  `${table(items.map(row), 'nothing was measured in that time')}\n${spanText({ since, until, level })}`;
+  `${table(rowsOf(items), 'nothing was measured in that time')}\n${spanText({ since, until, level })}`;
 
 const row = ({
   key,
@@ -65,5 +65,19 @@ const row = ({
   'p95 ms': total.p95,
   'p99 ms': total.p99,
 });
+
+/** What not every line and board tells. */
+const evidence: readonly [name: string, of: (group: TelemetryGroup) => string | number | undefined][] = [
+  ['wrong', ({ feedback: said, rejectedShare = 0 }) => said && `${said.rejected + said.corrected} (${percent(rejectedShare)})`],
+  ['max °c', ({ temperatureMaxC }) => temperatureMaxC],
+  ['held back', ({ throttledShare }) => (throttledShare === undefined ? undefined : percent(throttledShare))],
+  ['J each', ({ joulesPerInference }) => joulesPerInference],
+];
+
+/** With columns only for what somebody told. */
+function rowsOf(items: readonly TelemetryGroup[]) {
+  const told = evidence.filter(([, of]) => items.some((item) => of(item) !== undefined));
+  return items.map((item) => ({ ...row(item), ...Object.fromEntries(told.map(([name, of]) => [name, of(item)])) }));
+}
 
 const percent = (share: number) => `${(share * 100).toPrecision(3)} %`;

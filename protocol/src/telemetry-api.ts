@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Duration } from './duration.js';
+import { FeedbackCounts } from './records.js';
 import { DeviceId, GroupName, ModelName, ReleaseName, SlotName } from './ids.js';
 
 /** What telemetry is told apart by. `label:site`: the value of that label; `group`: a device counts in each that it belongs to. */
@@ -79,6 +80,15 @@ export const TelemetryFigures = z.object({
   latency: z.object({ queue: Quantiles, compute: Quantiles, total: Quantiles }),
   /** Most resident memory of a runner at the end of a window. */
   maxRssBytes: z.int().optional(),
+  /** Verdicts that were given on predictions of what answered; absent: none. `rejectedShare`: of them, those that say wrong. */
+  feedback: FeedbackCounts.optional(),
+  rejectedShare: z.number().optional(),
+  /** The hottest that a board was, and the share of the time in which it was held back; absent where no sensor told. */
+  temperatureMaxC: z.number().optional(),
+  throttledShare: z.number().optional(),
+  /** What boards with a power sensor drew, idle or not, and that divided by their inferences. */
+  energyJ: z.number().optional(),
+  joulesPerInference: z.number().optional(),
 });
 export type TelemetryFigures = z.infer<typeof TelemetryFigures>;
 /** Windows of one combination of values, put together. */
@@ -106,7 +116,7 @@ export type CompareQuery = z.infer<typeof CompareQuery>;
 export const Compared = z
   .object({
     metric: z.string(),
-    unit: z.enum(['', 'ms', 'bytes', 'share']),
+    unit: z.enum(['', 'ms', 'bytes', 'share', '°C', 'J']),
     /** Absent where nothing was measured, or too little to say. */
     a: z.number().optional(),
     b: z.number().optional(),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BaselineCounts } from './baseline.js';
 import { DeploymentId, Digest, SlotName } from './ids.js';
-import { Vitals } from './records.js';
+import { FeedbackCounts, Vitals } from './records.js';
 
 export const LatencyQuantiles = z
   .object({ p50: z.number(), p95: z.number(), p99: z.number() })
@@ -32,6 +32,12 @@ export const TelemetryWindowView = z
     otherClasses: z.int(),
     scores: z.array(z.int()),
     queueDepthMax: z.int(),
+    /** Verdicts on predictions of this deployment that were given in it. */
+    feedback: FeedbackCounts.optional(),
+    /** How the board was; absent: it has no such sensor. */
+    temperatureMaxC: z.number().optional(),
+    throttledMs: z.int().optional(),
+    energyJ: z.number().optional(),
     /** In the bins of the release's baseline. */
     baseline: BaselineCounts.optional(),
   })

@@ -4,6 +4,7 @@ import { fleetSim } from './fleet-sim.js';
 import { footprint } from './footprint.js';
 import { ingest } from './ingest.js';
 import { killSwitch } from './kill-switch.js';
+import { monitoring } from './monitoring.js';
 import { outputs } from './outputs.js';
 import { pipeline } from './pipeline.js';
 import { predict } from './predict.js';
@@ -23,6 +24,7 @@ const benches: Record<string, Bench> = {
   footprint,
   ingest,
   'kill-switch': killSwitch,
+  monitoring,
   outputs,
   pipeline,
   predict,

@@ -76,7 +76,7 @@ async function fillDay(
   if (step === 'minute' && day > minuteDays) return;
   const many = { minute: 1, hour: 60, day: 1440 }[step] * 6;
   const digest = day > days / 2 ? digests[0] : digests[1];
-  const perRow = of === 'device' ? many : `${many} * ${Math.ceil(devices / sites / classes)}`;
+  const perRow = `${of === 'device' ? many : many * Math.ceil(devices / sites / classes)}::int8`;
   const members =
     of === 'device'
       ? `(SELECT 'd-' || n device, n FROM generate_series(1, ${devices}) n) m`

@@ -1,9 +1,9 @@
+import { DataSource } from 'typeorm';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
 import type { Bench, Figure } from './main.js';
 import { quantile } from './statistics.js';
 import { fill } from './telemetry-fill.js';
-import { DataSource } from 'typeorm';
 
 const [old, newer] = [aRelease('1.0.0'), aRelease('1.1.0')];
 const day = 86_400_000;
@@ -18,7 +18,7 @@ const questions: Readonly<Record<'rollup' | 'label', Readonly<Record<string, str
     'release × class, 1 day': 'telemetry?by=release,hardwareClass&since=1d',
     'sites, 7 days': 'telemetry?by=label:site&since=7d',
     'a release by hour, 2 days': 'telemetry?step=hour&since=2d&release=product-classifier@1.1.0',
-    'releases by minute, 6 hours': 'telemetry?step=minute&since=6h',
+    'releases by minute, 2 hours': 'telemetry?step=minute&since=2h',
     'releases by day, 30 days': 'telemetry?step=day&since=30d',
     'a device, 30 days': 'telemetry?by=device&device=d-77&since=30d',
     'a device by hour, 30 days': 'telemetry?by=device&device=d-77&since=30d&step=hour',
@@ -37,7 +37,7 @@ const questions: Readonly<Record<'rollup' | 'label', Readonly<Record<string, str
 
 /** Answers over HTTP, from a database with a month of a whole fleet. */
 export const telemetryQueries: Bench = {
-  about: 'answers from rollups of 10,000 devices and 30 days (--devices, --days, --rounds)',
+  about: 'answers from rollups of 10,000 devices and 30 days, and a table taken away (--devices, --days, --rounds)',
   async run(log, flags) {
     const [devices, days, rounds] = [flags.count('devices', 10_000), flags.count('days', 30), flags.count('rounds', 20)];
     const cp = await aControlPlane({ logLevel: 'warn' });
@@ -51,6 +51,7 @@ export const telemetryQueries: Bench = {
         days: { value: days, unit: 'count' },
         rollup_p95_ms: { value: await worst(cp, 'rollup', rounds, log), unit: 'ms', reach: '< 300' },
         label_day_p95_ms: { value: await worst(cp, 'label', rounds, log), unit: 'ms', reach: '< 1000' },
+        ...(await takenAway(cp, log)),
       } satisfies Record<string, Figure>;
     } finally {
       await cp.stop();
@@ -82,4 +83,25 @@ async function worst(
     );
   }
   return Math.max(...p95s);
+}
+
+/** Hours of every device since the day before yesterday, as fast as they are made: what the process grows by meanwhile, its reader included. */
+async function takenAway(cp: TestControlPlane, log: (line: string) => void): Promise<Record<string, Figure>> {
+  const before = process.memoryUsage().rss;
+  const begun = performance.now();
+  let [bytes, peak] = [0, before];
+  const query = `of=device-hours&format=parquet&since=${midnight(2)}`;
+  const response = await fetch(`${cp.url}/api/v1/telemetry/export?${query}`, {
+    headers: { authorization: `Bearer ${cp.adminToken}` },
+  });
+  for await (const chunk of response.body!) {
+    bytes += chunk.length;
+    peak = Math.max(peak, process.memoryUsage().rss);
+  }
+  const seconds = (performance.now() - begun) / 1000;
+  log(`  an export of ${(bytes / 1e6).toFixed(0)} MB of Parquet in ${seconds.toFixed(0)} s`);
+  return {
+    export_mb_per_s: { value: bytes / 1e6 / seconds, unit: 'MB/s' },
+    export_growth_mb: { value: (peak - before) / 2 ** 20, unit: 'MB' },
+  };
 }

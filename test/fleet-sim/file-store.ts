@@ -9,7 +9,7 @@ import { NotedStore } from './noted-store.js';
 export type OpenStore = (
   identity: DeviceIdentity,
   now: () => number,
-  onAlarm: (name: string, message: string) => void,
+  onAlarm: ConstructorParameters<typeof OutboxStore>[0]['onAlarm'],
 ) => RecordStore;
 
 const limits = { maxBytes: 64 * 2 ** 20, maxAgeS: 30 * 86_400 };
@@ -20,8 +20,12 @@ export const fileStores =
   ({ device, keyThumbprint: thumbprint }, now, onAlarm) =>
     new OutboxStore({ file: join(folder, `${device}.db`), thumbprint, limits, now, random: Math.random, onAlarm });
 
-/** The same, and what of it was acknowledged goes into the ledger. */
+/** The same, and what of it was acknowledged goes into the ledger. `oneKey`: as if all had the key that they indeed share. */
 export const notedStores =
-  (folder: string, ledger: LedgerFile): OpenStore =>
-  (identity, now, onAlarm) =>
-    new NotedStore(fileStores(folder)(identity, now, onAlarm), (records) => ledger.acknowledged(identity.device, records));
+  (folder: string, ledger: LedgerFile, oneKey: boolean): OpenStore =>
+  (identity, now, onAlarm) => {
+    const { device } = identity;
+    const keyThumbprint = oneKey ? identity.keyThumbprint : `${identity.keyThumbprint} of ${device}`;
+    const store = fileStores(folder)({ ...identity, keyThumbprint }, now, onAlarm);
+    return new NotedStore(store, (records) => ledger.acknowledged(device, records));
+  };

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { answerParent } from '../bench/child.js';
 import type { Air } from './faulty-air.js';
 import { notedStores } from './file-store.js';
@@ -8,8 +7,9 @@ import { LedgerFile } from './ledger-file.js';
 import { SimulatedFleet, type FleetCounts, type FleetOptions } from './simulated-fleet.js';
 
 type Options = Omit<FleetOptions, 'clockOf' | 'openStore' | 'ledgerFile'>;
-/** Outboxes and what is known of them lie in `folder`, where the next life of these devices finds them. */
-export type MakeOptions = Options & { folder?: string; upForS?: number };
+/** Outboxes and what is known of them lie in files, where the next life of these devices finds them. */
+type Files = { outboxes: string; ledger: string; oneKey: boolean };
+export type MakeOptions = Options & { files?: Files; upForS?: number };
 /** What a bench asks of the devices' process. */
 export type FleetQuestion =
   | { make: FleetIdentity; options?: MakeOptions }
@@ -54,11 +54,12 @@ answerParent<FleetQuestion>(async (question) => {
 });
 
 function make({ make: identity, options = {} }: Extract<FleetQuestion, { make: object }>): SimulatedFleet {
-  const { folder, upForS = 0, ...more } = options;
+  const { files, upForS = 0, ...more } = options;
   const clockOf = () => ({ aheadMs: 0, rate: 1, upForS });
-  if (folder === undefined) return new SimulatedFleet(identity, { ...more, clockOf });
-  const ledgerFile = new LedgerFile(join(folder, 'ledger'));
-  return new SimulatedFleet(identity, { ...more, clockOf, ledgerFile, openStore: notedStores(folder, ledgerFile) });
+  if (files === undefined) return new SimulatedFleet(identity, { ...more, clockOf });
+  const ledgerFile = new LedgerFile(files.ledger);
+  const openStore = notedStores(files.outboxes, ledgerFile, files.oneKey);
+  return new SimulatedFleet(identity, { ...more, clockOf, ledgerFile, openStore });
 }
 
 function answerFlood(question: Extract<FleetQuestion, { flood: string }>): FloodReport | undefined {

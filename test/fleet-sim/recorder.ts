@@ -96,7 +96,16 @@ export class Recorder {
     const measured = modelOf(digest).window(random);
     const place = { boot, slot: name, deployment, digest, variant, start, end };
     const computeCpuUs = this.#windows.of(measured.computeCpuUs);
-    return { type: 'window', ...place, ...measured, computeCpuUs, rssBytes: Math.round((60 + 20 * random()) * megabyte) };
+    return {
+      type: 'window',
+      ...place,
+      ...measured,
+      computeCpuUs,
+      rssBytes: Math.round((60 + 20 * random()) * megabyte),
+      temperatureMaxC: Math.round(400 + 300 * random()) / 10,
+      throttledMs: random() < 0.02 ? Math.round(1000 * (end - start) * random()) : 0,
+      energyJ: Math.round(10 * (5 + 10 * random()) * (end - start)) / 10,
+    };
   }
 
   #measured(start: number, end: number): Vitals {

@@ -166,12 +166,17 @@ export class SimulatedDevice {
   #openStore(): RecordStore {
     const { identity, maxRecords, openStore } = this.#parts;
     const now = () => performance.now() / 1000;
-    if (openStore) return openStore(identity, now, (name, message) => this.#alarms.raise({ name, message }));
+    if (openStore) return openStore(identity, now, (...alarm) => queueMicrotask(() => this.#raise(...alarm)));
     const onDropped = ({ body }: { body: string }) => {
       const { computeCpuUs, memoryUsedBytes } = JSON.parse(body) as { computeCpuUs?: number; memoryUsedBytes?: number };
       this.ledger.dropped.push(computeCpuUs ?? memoryUsedBytes ?? 0);
     };
     return new MemoryStore({ maxRecords, now, random: this.#random, onDropped });
+  }
+
+  /** Not from within the outbox, which is busy: on the agent it is another thread. */
+  #raise(...[name, message, closes]: Parameters<Parameters<OpenStore>[2]>): void {
+    this.#alarms.raise({ name, message, closes });
   }
 
   #makeLink(device: DeviceId): MqttLink {

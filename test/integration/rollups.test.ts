@@ -4,6 +4,7 @@ import { Counters } from '@flotilla/control-plane/platform/counters';
 import { openDatabase } from '@flotilla/control-plane/platform/database';
 import { Leader } from '@flotilla/control-plane/platform/leader';
 import { createLogger } from '@flotilla/control-plane/platform/logger';
+import { evidenceKeys, evidenceSums } from '@flotilla/control-plane/telemetry/evidence-sums';
 import { levels, rollupTables, type RollupTable } from '@flotilla/control-plane/telemetry/rollup-levels';
 import { RollupRepository } from '@flotilla/control-plane/telemetry/rollup.repository';
 import { Rollups } from '@flotilla/control-plane/telemetry/rollups';
@@ -59,6 +60,8 @@ function someWindow({ random, below }: ReturnType<typeof seeded>): StoredWindow 
     errors: below(3),
     restarts: below(2),
     ...(below(2) === 0 && { rssBytes: below(1e9) }),
+    ...(below(2) === 0 && { feedback: { confirmed: below(4), rejected: below(3), corrected: below(2) } }),
+    ...(below(2) === 0 && { temperatureMaxC: 40 + below(90) / 2, throttledMs: below(3000), energyJ: below(100) / 3 }),
     queueDepthMax: below(9),
     queue: sketchOf(times.map((us) => us / 10)),
     compute: sketchOf(times),
@@ -67,7 +70,7 @@ function someWindow({ random, below }: ReturnType<typeof seeded>): StoredWindow 
   return {
     device: DeviceId.parse(`device-${below(3)}`),
     window,
-    at: { startedAt: endedAt, endedAt, receivedAt: new Date(), uncertain: false },
+    at: { startedAt: new Date(endedAt.getTime() - 10_000), endedAt, receivedAt: new Date(), uncertain: false },
   };
 }
 
@@ -90,7 +93,8 @@ async function asked(table: RollupTable, source: 'windows' | 'rollups'): Promise
     sums: await db.query(
       `SELECT ${by}, ${raw ? 'count(*)' : 'sum(windows)'}::int8 windows, sum(ok)::int8 ok, sum(errors)::int8 errors, sum(sheds)::int8 sheds,
               sum(${raw ? 'coalesce(restarts, 0)' : 'restarts'})::int8 restarts, sum(compute_cpu_us)::int8 compute,
-              max(queue_depth_max) depth, max(${raw ? 'rss_bytes' : 'rss_bytes_max'}) rss, count(*) FILTER (WHERE ${raw}) * 0 + 1 one
+              max(queue_depth_max) depth, max(${raw ? 'rss_bytes' : 'rss_bytes_max'}) rss,
+              max(temperature_max_c) celsius, ${evidenceKeys.map((key) => `sum(${raw ? evidenceSums[key].ofWindow('r') : evidenceSums[key].column})::int8 ${key}`).join(', ')}, count(*) FILTER (WHERE ${raw}) * 0 + 1 one
        FROM ${rows} r GROUP BY ${by} ORDER BY ${by}`,
     ),
     bins: await db.query(

@@ -130,7 +130,7 @@ describe('what changed around a moment', () => {
       { release: 'product-classifier@1.1.0', before: 0, after: 456 },
       { release: 'product-classifier@1.0.0', before: 400, after: 0 },
     ]);
-    expect(around.words).toContain('errors: 11.6 % with the time after, not 0 %');
+    expect(around.words).toContain('errors: 11.6 % afterwards, not 0 %');
     expect(around.kinds.find(({ kind }) => kind === 'device-enrolled')).toMatchObject({ count: 2, devices: 2 });
     expect(around.events.map(({ kind }) => kind)).toContain('group-created');
     expect(around.events.map(({ kind }) => kind)).not.toContain('alarm');
@@ -168,7 +168,7 @@ describe('the live tail', () => {
   });
 
   it('leaves out what a reader is too far behind for, and says how much', async () => {
-    const [{ id = '0' } = {}] = await db.query<{ id: string }[]>('SELECT max(id) id FROM telemetry_window');
+    const [{ id } = { id: '0' }] = await db.query<{ id: string }[]>('SELECT max(id) id FROM telemetry_window');
     await db.query(
       `INSERT INTO telemetry_window (device, slot, deployment, digest, variant, started_at, ended_at, received_at, uncertain, ok, errors, sheds,
          compute_cpu_us, queue_first, queue, compute_first, compute, total_first, total, slow, classes, other_classes, scores, queue_depth_max)
@@ -218,7 +218,15 @@ describe('an export', () => {
     const int = (value: unknown) => BigInt(value as string);
     expect(
       rows.map(({ device, ok, ended_at, uncertain, rss_bytes, total_first, total, classes, scores }) => ({
-        ...{ device, ok, ended_at, uncertain, rss_bytes, total_first, total, classes, scores },
+        device,
+        ok,
+        ended_at,
+        uncertain,
+        rss_bytes,
+        total_first,
+        total,
+        classes,
+        scores,
       })),
     ).toEqual(
       stored.map((row) => ({

@@ -7,7 +7,7 @@ import { BootId, CompareQuery, DeviceId, sketchOf, TelemetryQuery } from '@floti
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aDatabase, type Database } from '../support/postgres.js';
 import { aDigest, aWindow } from '../support/records.js';
-import { type Placed, rollUp } from '../support/rolled-up.js';
+import { lastedMs, type Placed, rollUp } from '../support/rolled-up.js';
 
 const boot = BootId.parse(randomUUID());
 const now = Date.parse('2026-11-27T06:30:00Z');
@@ -39,6 +39,8 @@ const windows: Placed[] = Array.from({ length: 351 }, (_, i) => {
       computeCpuUs: i * 1000,
       ...(i % 2 === 0 && { rssBytes: 1000 + i }),
       ...(i % 6 === 0 && { restarts: 1 }),
+      ...(i % 5 === 0 && { feedback: { confirmed: i % 7, rejected: i % 3, corrected: i % 2 } }),
+      ...(i % 4 < 3 && { temperatureMaxC: 40 + (i % 61) / 2, throttledMs: i % 900, energyJ: (i % 50) / 3 }),
       ...sketches,
     }),
   };
@@ -50,7 +52,11 @@ let queries: QueriesService;
 let ids: number[];
 beforeAll(async () => {
   ({ db, close } = await aDatabase());
-  const config = { device: { windowS: 1, uploadS: 60, heartbeatS: 60 }, retentionDays: 30 };
+  const config = {
+    device: { windowS: 1, uploadS: 60, heartbeatS: 60 },
+    retentionDays: 30,
+    rollupDays: { minute: 7, hour: 90, day: 730 },
+  };
   queries = new QueriesService(new QueryRepository(db), { now: () => new Date(now) }, config as never);
   for (const { device, hardwareClass, site } of windows.slice(0, 3))
     await db.query(
@@ -61,7 +67,12 @@ beforeAll(async () => {
   const stored = windows.map(({ device, window, endedAt }) => ({
     device: DeviceId.parse(device),
     window,
-    at: { startedAt: endedAt, endedAt, receivedAt: new Date(endedAt.getTime() + 30 * minute), uncertain: false },
+    at: {
+      startedAt: new Date(endedAt.getTime() - lastedMs),
+      endedAt,
+      receivedAt: new Date(endedAt.getTime() + 30 * minute),
+      uncertain: false,
+    },
   }));
   await db.transaction((tx) => new TelemetryRepository(db).insert(tx, stored, []));
   ids = (await db.query<{ id: string }[]>('SELECT id FROM telemetry_window ORDER BY id')).map(({ id }) => Number(id));
@@ -70,7 +81,7 @@ afterAll(() => close?.());
 
 const ask = async (query: Record<string, string>) => {
   const { items, level, since, until } = await queries.answer(TelemetryQuery.parse(query));
-  return { level, since, until, items: items.map(({ devices: _, ...item }) => item) };
+  return { level, since, until, items: items.map((item) => ({ ...item, devices: undefined })) };
 };
 const rolledUpTo = (count: number) => rollUp(db, windows.slice(0, count), count === 0 ? 0 : ids[count - 1]!);
 
@@ -137,7 +148,7 @@ describe('an answer', () => {
     const { metrics, level, words } = await compare.compare(
       CompareQuery.parse({ ...span, of: 'label:site', a: 'lyon', b: 'turin' }),
     );
-    expect([level, words]).toEqual(['hour', ['nothing was inferred by turin in that time']]);
+    expect([level, words]).toEqual(['hour', ['nothing was inferred with turin']]);
     expect(metrics.find(({ metric }) => metric === 'inferences')).toMatchObject({ unit: '' });
   });
 });

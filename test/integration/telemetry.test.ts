@@ -75,7 +75,7 @@ describe("an incumbent's baseline", () => {
   const baseline = async (device: FakeDevice, wall = false, digest = aDigest()) =>
     (
       await db.transaction((tx) =>
-        rig.get(TelemetryService).baselines(tx, { slot, devices: [{ device: device.device, digest }], wall }),
+        rig.get(TelemetryService).baselines(tx, { slot, devices: [{ device: device.device, digest }], wall, verdicts: wall }),
       )
     ).get(device.device);
 

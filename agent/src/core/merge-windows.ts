@@ -1,5 +1,6 @@
 import {
   type BaselineCounts,
+  type FeedbackCounts,
   type InferenceWindow,
   mergeClasses,
   mergeSketches,
@@ -26,8 +27,11 @@ export const keyOf = (record: TelemetryRecord): string =>
         record.digest,
         record.variant,
         ...Object.keys(record.slow).toSorted(),
+        // Of a sum that holds for a part of the time only, nobody could say a share.
+        ...boardKeys.filter((key) => record[key] !== undefined),
         ...binsOf(record.baseline),
       ].join(' ');
+const boardKeys = ['temperatureMaxC', 'throttledMs', 'energyJ'] as const;
 
 /** How many bins there are of what: only like is added to like. */
 const binsOf = (counts: BaselineCounts | undefined): string[] =>
@@ -62,7 +66,20 @@ function mergeWindows(a: InferenceWindow, b: InferenceWindow): InferenceWindow {
     queueDepthMax: Math.max(a.queueDepthMax, b.queueDepthMax),
     ...withValue('rssBytes', most(a.rssBytes, b.rssBytes)),
     ...withValue('restarts', sum(a.restarts, b.restarts)),
+    ...withValue('feedback', mergeFeedback(a.feedback, b.feedback)),
+    ...withValue('temperatureMaxC', most(a.temperatureMaxC, b.temperatureMaxC)),
+    ...withValue('throttledMs', sum(a.throttledMs, b.throttledMs)),
+    ...withValue('energyJ', sum(a.energyJ, b.energyJ)),
     ...withValue('baseline', a.baseline && b.baseline && mergeBaselines(a.baseline, b.baseline)),
+  };
+}
+
+function mergeFeedback(a: FeedbackCounts | undefined, b: FeedbackCounts | undefined): FeedbackCounts | undefined {
+  if (!a || !b) return a ?? b;
+  return {
+    confirmed: a.confirmed + b.confirmed,
+    rejected: a.rejected + b.rejected,
+    corrected: a.corrected + b.corrected,
   };
 }
 
@@ -89,6 +106,8 @@ function mergeVitals(a: Vitals, b: Vitals): Vitals {
     ...withValue('temperatureC', most(a.temperatureC, b.temperatureC)),
     ...withValue('throttled', a.throttled === undefined ? b.throttled : a.throttled || b.throttled === true),
     ...withValue('powerW', mean(a.powerW, b.powerW)),
+    ...withValue('gpu', mean(a.gpu, b.gpu)),
+    ...withValue('gpuMHz', mean(a.gpuMHz, b.gpuMHz)),
   };
 }
 

@@ -1,7 +1,8 @@
 import { AddConfigurations1795740709749 } from './1795740709749-add-configurations.js';
-import { BaselineCounts1795764000000 } from './1795764000000-baseline-counts.js';
+import { BaselineCounts1795764100000 } from './1795764100000-baseline-counts.js';
 import { Checks1795755570882 } from './1795755570882-checks.js';
 import { Api1795753969494 } from './1795753969494-api.js';
+import { BoardEvidence1795769900000 } from './1795769900000-board-evidence.js';
 import { DayPartitions1795763000000 } from './1795763000000-day-partitions.js';
 import { EventAt1795764000000 } from './1795764000000-event-at.js';
 import { Evidence1795737600000 } from './1795737600000-evidence.js';
@@ -26,5 +27,6 @@ export const migrations = [
   Rollups1795762379401,
   DayPartitions1795763000000,
   EventAt1795764000000,
-  BaselineCounts1795764000000,
+  BaselineCounts1795764100000,
+  BoardEvidence1795769900000,
 ];

@@ -26,7 +26,7 @@ export class ChangesService {
       before: readOf(before.whole),
       after: readOf(after.whole),
       metrics,
-      words: inWords({ a: 'the time before', b: 'the time after' }, metrics),
+      words: inWords({ a: 'before', b: 'afterwards', when: 'afterwards' }, metrics),
       releases: side(before.releases, after.releases),
       ...(await this.events.between(new Date(whole.from), new Date(whole.to), filter)),
     };

@@ -19,7 +19,7 @@ export class ComparisonsService {
     if (its.level !== coarser) its = await side(a, coarser);
     if (other.level !== coarser) other = await side(b, coarser);
     const metrics = compared(its.groups[0]?.figures, other.groups[0]?.figures);
-    return { ...readOf(its), of, a, b, metrics, words: inWords({ a, b }, metrics) };
+    return { ...readOf(its), of, a, b, metrics, words: inWords({ a: `with ${a}`, b: `with ${b}`, when: `with ${b}` }, metrics) };
   }
 
   #whole(filter: TelemetryFilter, span: Span, level: TelemetryLevel | undefined): Promise<Found> {

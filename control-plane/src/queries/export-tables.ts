@@ -1,4 +1,5 @@
 import type { ExportSource } from '@flotilla/protocol';
+import { evidenceKeys, evidenceSums } from '../telemetry/evidence-sums.js';
 
 /** What a column holds. Lists are of whole numbers; `json` is whatever the device sent. */
 export type Kind = 'text' | 'int' | 'float' | 'bool' | 'time' | 'ints' | 'json';
@@ -35,6 +36,8 @@ const windows: Table = {
     ...column('time', 'started_at', 'ended_at', 'received_at'),
     ...column('bool', 'uncertain'),
     ...column('int', 'ok', 'errors', 'sheds', 'restarts', 'compute_cpu_us', 'rss_bytes', 'queue_depth_max'),
+    ...column('int', 'confirmed', 'rejected', 'corrected', 'throttled_ms', 'energy_mj'),
+    ...column('float', 'temperature_max_c'),
     ...sketches,
     ...column('json', 'slow', 'classes'),
     ...column('int', 'other_classes'),
@@ -56,7 +59,8 @@ const vitals: Table = {
   columns: [
     ...column('text', 'device'),
     ...column('time', 'started_at', 'ended_at', 'received_at'),
-    ...['cpu', 'temperatureC', 'powerW'].map((name) => vital(name, 'float', 'float8')),
+    ...['cpu', 'temperatureC', 'powerW', 'gpu'].map((name) => vital(name, 'float', 'float8')),
+    { ...vital('gpuMHz', 'float', 'float8'), name: 'gpu_mhz' },
     vital('throttled', 'bool', 'boolean'),
     ...['memoryUsedBytes', 'memoryTotalBytes', 'supervisorRssBytes', 'runnerRssBytes'].map((name) => vital(name, 'int', 'int8')),
     ...['outboxRecords', 'outboxBytes', 'outboxDropped'].map((name) => vital(name, 'int', 'int8')),
@@ -66,6 +70,8 @@ const vitals: Table = {
 
 const figures = [
   ...column('int', 'windows', 'ok', 'errors', 'sheds', 'restarts', 'compute_cpu_us', 'rss_bytes_max', 'queue_depth_max'),
+  ...column('int', ...evidenceKeys.map((key) => evidenceSums[key].column)),
+  ...column('float', 'temperature_max_c'),
   ...sketches,
 ];
 function rollup(of: 'device' | 'fleet', bucket: string): Table {

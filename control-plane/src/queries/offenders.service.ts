@@ -34,8 +34,8 @@ export class OffendersService {
 const itemOf = ({ device, value, median, inferences, hardwareClass }: OffenderRow) => ({
   device,
   value: rounded(value),
-  ...(median > 0 && { ratioToMedian: rounded(value / median) }),
+  ...(median > 0 && { ratioToMedian: Number((value / median).toPrecision(3)) }),
   inferences,
   hardwareClass,
 });
-const rounded = (value: number) => Number(value.toPrecision(5));
+const rounded = (value: number) => Number(value.toPrecision(4));

@@ -6,7 +6,7 @@ import { AppError } from '../platform/errors.js';
 import { CLOCK, CONFIG, type Clock } from '../platform/tokens.js';
 import { figuresOf } from './figures.js';
 import { lengthMs, planOf } from './levels.js';
-import { type GroupBin, type GroupTotals, QueryRepository, type Read } from './query.repository.js';
+import { type GroupSketch, type GroupTotals, QueryRepository, type Read } from './query.repository.js';
 import { rowsFor, type Question } from './question-sql.js';
 
 /** Milliseconds since 1970. */
@@ -24,7 +24,7 @@ export class QueriesService {
   constructor(
     @Inject(QueryRepository) private readonly rows: QueryRepository,
     @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'device' | 'retentionDays'>,
+    @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'device' | 'retentionDays' | 'rollupDays'>,
   ) {}
 
   async answer({ by, since, until, step, level, order, limit, ...filter }: TelemetryQuery): Promise<TelemetryAnswer> {
@@ -51,8 +51,8 @@ export class QueriesService {
       const keys = totals.map(({ key }) => key);
       if (asked.step) refuseTooMany(keys.length, (plan.to - plan.from) / lengthMs[asked.step]);
       const groups = asked.step && keys.length > 0 ? await this.rows.buckets(tx, read, keys) : totals;
-      const bins = keys.length > 0 ? await this.rows.bins(tx, read, keys) : [];
-      return { span: plan, level: plan.level, groups: withFigures(groups, bins) };
+      const sketches = keys.length > 0 ? await this.rows.sketches(tx, read, keys) : [];
+      return { span: plan, level: plan.level, groups: withFigures(groups, sketches) };
     });
   }
 
@@ -68,12 +68,9 @@ export class QueriesService {
   }
 
   #keptMs(): Record<TelemetryLevel, number> {
-    return {
-      raw: this.config.retentionDays * lengthMs.day,
-      minute: 7 * lengthMs.day,
-      hour: 90 * lengthMs.day,
-      day: Infinity,
-    };
+    const { retentionDays: raw, rollupDays } = this.config;
+    const ms = (days: number) => days * lengthMs.day;
+    return { raw: ms(raw), minute: ms(rollupDays.minute), hour: ms(rollupDays.hour), day: ms(rollupDays.day) };
   }
 }
 
@@ -88,9 +85,9 @@ function refuseTooMany(groups: number, buckets: number): void {
     );
 }
 
-function withFigures(groups: readonly GroupTotals[], bins: readonly GroupBin[]): Group[] {
-  const id = ({ key, at }: GroupTotals | GroupBin) => JSON.stringify([key, at]);
-  const own = Map.groupBy(bins, id);
+function withFigures(groups: readonly GroupTotals[], sketches: readonly GroupSketch[]): Group[] {
+  const id = ({ key, at }: GroupTotals | GroupSketch) => JSON.stringify([key, at]);
+  const own = Map.groupBy(sketches, id);
   return groups.map((totals) => ({ key: totals.key, at: totals.at, figures: figuresOf(totals, own.get(id(totals)) ?? []) }));
 }
 

@@ -1,4 +1,5 @@
 import type { TelemetryFilter, TelemetryLevel } from '@flotilla/protocol';
+import { evidenceKeys, evidenceSums } from '../telemetry/evidence-sums.js';
 import { parseSelector } from '../fleet/selector.js';
 import { type Bind, selectorSql } from '../fleet/selector-sql.js';
 import type { Part, Plan, Rows } from './levels.js';
@@ -65,10 +66,14 @@ function partSql(source: Source, { by, filter, step }: Question, bind: Bind): st
   const figures = raw
     ? `1::int8 windows, t.ok::int8, t.errors::int8, t.sheds::int8, coalesce(t.restarts, 0)::int8 restarts, t.compute_cpu_us, t.rss_bytes`
     : `t.windows, t.ok, t.errors, t.sheds, t.restarts, t.compute_cpu_us, t.rss_bytes_max rss_bytes`;
+  const evidence = evidenceKeys
+    .map((key) => evidenceSums[key])
+    .map(({ column, ofWindow }) => (raw ? `(${ofWindow('t')})::int8 ${column}` : `t.${column}`));
   const sketches = sketchNames.map((of) => `t.${of}_first, t.${of}::int8[] ${of}`).join(', ');
   const bucket = step ? `date_trunc('${step}', ${source.at}, 'UTC')` : 'NULL::timestamptz';
   const key = by.map((dimension) => keyOf(dimension, source, bind)).join(', ');
-  return `SELECT ARRAY[${key}]::text[] key, ${bucket} at, ${source.device ? 't.device' : 'NULL::text'} device, ${figures}, ${sketches}
+  return `SELECT ARRAY[${key}]::text[] key, ${bucket} at, ${source.device ? 't.device' : 'NULL::text'} device, ${figures},
+      t.temperature_max_c, ${evidence.join(', ')}, ${sketches}
     FROM ${source.table} t ${joins(by, filter, source)} WHERE ${[...source.where(bind), ...filters(filter, source, bind)].join(' AND ')}`;
 }
 

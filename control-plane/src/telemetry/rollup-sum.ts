@@ -1,4 +1,5 @@
 import type { Sketch } from '@flotilla/protocol';
+import { evidenceKeys, type EvidenceSums } from './evidence-sums.js';
 
 /** What one window says, or several together: to put two together is to add, or to take the greater one. */
 export type Figures = Readonly<{
@@ -10,6 +11,8 @@ export type Figures = Readonly<{
   computeCpuUs: number;
   queueDepthMax: number;
   rssBytesMax: number | null;
+  temperatureMaxC: number | null;
+  evidence: EvidenceSums;
   queue: Sketch;
   compute: Sketch;
   total: Sketch;
@@ -25,6 +28,16 @@ export class RollupSum implements Figures {
   computeCpuUs = 0;
   queueDepthMax = 0;
   rssBytesMax: number | null = null;
+  temperatureMaxC: number | null = null;
+  readonly evidence = {
+    confirmed: 0,
+    rejected: 0,
+    corrected: 0,
+    throttledMs: 0,
+    throttledOfMs: 0,
+    energyMj: 0,
+    energyOk: 0,
+  } satisfies EvidenceSums;
   readonly queue = new Bins();
   readonly compute = new Bins();
   readonly total = new Bins();
@@ -38,6 +51,8 @@ export class RollupSum implements Figures {
     this.computeCpuUs += its.computeCpuUs;
     this.queueDepthMax = Math.max(this.queueDepthMax, its.queueDepthMax);
     if (its.rssBytesMax !== null) this.rssBytesMax = Math.max(this.rssBytesMax ?? 0, its.rssBytesMax);
+    if (its.temperatureMaxC !== null) this.temperatureMaxC = Math.max(this.temperatureMaxC ?? -Infinity, its.temperatureMaxC);
+    for (const key of evidenceKeys) this.evidence[key] += its.evidence[key];
     this.queue.add(its.queue);
     this.compute.add(its.compute);
     this.total.add(its.total);

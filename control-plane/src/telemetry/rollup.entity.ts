@@ -1,4 +1,5 @@
 import { EntitySchema, type EntitySchemaColumnOptions } from 'typeorm';
+import { evidenceKeys, evidenceSums } from './evidence-sums.js';
 import { int8 } from '../platform/number-column.js';
 
 /** What windows that ended in one bucket say together. All of it adds up, or is a maximum: in whatever order they come, it is the same. */
@@ -16,6 +17,15 @@ export interface RollupFigures {
   computeCpuUs: number;
   queueDepthMax: number;
   rssBytesMax: number | null;
+  temperatureMaxC: number | null;
+  /** See `evidenceSums`. */
+  confirmed: number;
+  rejected: number;
+  corrected: number;
+  throttledMs: number;
+  throttledOfMs: number;
+  energyMj: number;
+  energyOk: number;
   /** Latency sketches as in telemetry_window: the fixed bins of `sketchLayout` from bin `…First` on. */
   queueFirst: number;
   queue: string[] | number[];
@@ -57,6 +67,8 @@ const figures = (bin: 'int' | 'int8'): Columns => ({
   computeCpuUs: { ...sum, name: 'compute_cpu_us' },
   queueDepthMax: { type: 'int', name: 'queue_depth_max' },
   rssBytesMax: { ...sum, name: 'rss_bytes_max', nullable: true },
+  ...Object.fromEntries(evidenceKeys.map((key) => [key, { ...sum, name: evidenceSums[key].column, default: 0 }])),
+  temperatureMaxC: { type: 'real', name: 'temperature_max_c', nullable: true },
   queueFirst: { type: 'smallint', name: 'queue_first' },
   queue: { type: bin, array: true },
   computeFirst: { type: 'smallint', name: 'compute_first' },

@@ -3,10 +3,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { levels, type RolledWindow, type RollupKey, type RollupTable, type TableSums } from './rollup-levels.js';
 import type { Figures, RollupSum } from './rollup-sum.js';
+import { evidenceKeys, evidenceSums, type EvidenceSums } from './evidence-sums.js';
 import { insertInto, type Column } from './unnest.js';
 
 const source = 'telemetry_window';
-type Flat = Omit<Figures, 'queue' | 'compute' | 'total'> &
+type Flat = Omit<Figures, 'queue' | 'compute' | 'total' | 'evidence'> &
+  EvidenceSums &
   Record<'queueFirst' | 'computeFirst' | 'totalFirst', number> &
   Record<'queue' | 'compute' | 'total', string>;
 
@@ -17,7 +19,9 @@ const windowsSql = `
   SELECT w.id::float8 id, extract(epoch FROM w.ended_at)::float8 * 1000 "endedAt", w.device, w.slot, w.digest, w.variant,
          coalesce(d.hardware_class, '') "hardwareClass", coalesce(d.labels ->> 'site', '') site,
          1 windows, w.ok, w.errors, w.sheds, coalesce(w.restarts, 0) restarts, w.compute_cpu_us::float8 "computeCpuUs",
-         w.queue_depth_max "queueDepthMax", w.rss_bytes::float8 "rssBytesMax", ${sketches('w')}
+         w.queue_depth_max "queueDepthMax", w.rss_bytes::float8 "rssBytesMax",
+         w.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `(${evidenceSums[key].ofWindow('w')})::float8 "${key}"`).join(', ')},
+         ${sketches('w')}
   FROM ${source} w LEFT JOIN device d ON d.id = w.device WHERE w.id > $1 AND w.id <= $2 ORDER BY w.id LIMIT $3`;
 
 /** Who is writing windows at this moment: whoever does holds this lock from before its first id is drawn to the end of its transaction. */
@@ -90,6 +94,7 @@ export class RollupRepository {
       `SELECT extract(epoch FROM r.bucket)::float8 * 1000 bucket, ARRAY[${levels[table].key.map((name) => `r.${name}`).join(', ')}] key,
               r.windows::float8 windows, r.ok::float8 ok, r.errors::float8 errors, r.sheds::float8 sheds, r.restarts::float8 restarts,
               r.compute_cpu_us::float8 "computeCpuUs", r.queue_depth_max "queueDepthMax", r.rss_bytes_max::float8 "rssBytesMax",
+              r.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `r.${evidenceSums[key].column}::float8 "${key}"`).join(', ')},
               ${sketches('r')}
        FROM ${table} r JOIN (SELECT ${asked} FROM unnest(${arrays}) k(${columns.join(', ')})) k USING (${columns.join(', ')})`,
       columns.map((_, i) => keys.map((key) => key[i]!)),
@@ -99,7 +104,8 @@ export class RollupRepository {
 }
 
 function figuresOf(row: Flat): Figures {
-  const { windows, ok, errors, sheds, restarts, computeCpuUs, queueDepthMax, rssBytesMax } = row;
+  const { windows, ok, errors, sheds, restarts, computeCpuUs, queueDepthMax, rssBytesMax, temperatureMaxC } = row;
+  const { confirmed, rejected, corrected, throttledMs, throttledOfMs, energyMj, energyOk } = row;
   return {
     windows,
     ok,
@@ -109,6 +115,8 @@ function figuresOf(row: Flat): Figures {
     computeCpuUs,
     queueDepthMax,
     rssBytesMax,
+    temperatureMaxC,
+    evidence: { confirmed, rejected, corrected, throttledMs, throttledOfMs, energyMj, energyOk },
     queue: sketchFrom(row.queueFirst, row.queue),
     compute: sketchFrom(row.computeFirst, row.compute),
     total: sketchFrom(row.totalFirst, row.total),
@@ -132,6 +140,8 @@ function writerOf(table: RollupTable): (tx: EntityManager, rows: readonly Entry[
     ['compute_cpu_us', 'int8', ({ sum }) => sum.computeCpuUs],
     ['queue_depth_max', 'int', ({ sum }) => sum.queueDepthMax],
     ['rss_bytes_max', 'int8', ({ sum }) => sum.rssBytesMax],
+    ['temperature_max_c', 'real', ({ sum }) => sum.temperatureMaxC],
+    ...evidenceKeys.map((key): Column<Entry> => [evidenceSums[key].column, 'int8', ({ sum }) => sum.evidence[key]]),
     ...(['queue', 'compute', 'total'] as const).flatMap((name): Column<Entry>[] => [
       [`${name}_first`, 'smallint', ({ sum }) => sum[name].first],
       [name, bins, ({ sum }) => sum[name].counts.map((count) => Math.min(count, most))],

@@ -34,9 +34,16 @@ export function windowView(row: TelemetryWindowRow): TelemetryWindowView {
     otherClasses: row.otherClasses,
     scores: row.scores,
     queueDepthMax: row.queueDepthMax,
+    ...feedbackOf(row),
+    ...(row.temperatureMaxC !== null && { temperatureMaxC: row.temperatureMaxC }),
+    ...(row.throttledMs !== null && { throttledMs: row.throttledMs }),
+    ...(row.energyMj !== null && { energyJ: row.energyMj / 1000 }),
     ...(row.baseline && { baseline: row.baseline }),
   };
 }
+
+const feedbackOf = ({ confirmed, rejected, corrected }: TelemetryWindowRow) =>
+  confirmed === null || rejected === null || corrected === null ? {} : { feedback: { confirmed, rejected, corrected } };
 
 export function vitalsView(row: VitalsRow): VitalsView {
   // The row holds what an older version may have written: parsed once, here.

@@ -63,6 +63,14 @@ export interface TelemetryWindowRow {
   queueDepthMax: number;
   rssBytes: number | null;
   restarts: number | null;
+  /** Verdicts on predictions that were given in it. */
+  confirmed: number | null;
+  rejected: number | null;
+  corrected: number | null;
+  /** How the board was; null: it has no such sensor. */
+  temperatureMaxC: number | null;
+  throttledMs: number | null;
+  energyMj: number | null;
   baseline: BaselineCounts | null;
 }
 export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
@@ -95,6 +103,12 @@ export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
     queueDepthMax: { type: 'int', name: 'queue_depth_max' },
     rssBytes: { type: 'int8', name: 'rss_bytes', nullable: true, transformer: int8 },
     restarts: { type: 'int', nullable: true },
+    confirmed: { type: 'int', nullable: true },
+    rejected: { type: 'int', nullable: true },
+    corrected: { type: 'int', nullable: true },
+    temperatureMaxC: { type: 'real', name: 'temperature_max_c', nullable: true },
+    throttledMs: { type: 'int', name: 'throttled_ms', nullable: true },
+    energyMj: { type: 'int8', name: 'energy_mj', nullable: true, transformer: int8 },
     baseline: { type: 'jsonb', nullable: true },
   },
   indices: [

@@ -1,8 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createLogger } from '@flotilla/control-plane/platform/logger';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '@flotilla/control-plane/platform/postgres/embedded-postgres';
 import { deviceNames } from '../../fleet-sim/bulk-enrolment.js';
 import { check, total } from '../../fleet-sim/checker.js';
 import type { MakeOptions } from '../../fleet-sim/fleet-main.js';
@@ -24,7 +26,11 @@ export interface RigOptions {
   /** Where control plane and database are, and the outboxes; folders of their own where absent. */
   readonly dataDir?: string;
   readonly outboxes?: string;
+  /** All outboxes are of one key, so that only the control plane can tell whose they are. */
+  readonly oneKey?: boolean;
   readonly fleet?: MakeOptions;
+  /** An external database and a second control plane on it. */
+  readonly replicas?: boolean;
   readonly settings?: Settings;
 }
 export interface Verdict {
@@ -41,8 +47,9 @@ const patienceMs = 90_000;
 
 /** A fleet of agents' outboxes, links and sessions, a broker, a control plane and its database: each can be killed, and the records be counted. */
 export class TelemetryRig {
-  readonly folder: string;
+  readonly outboxes: string;
   readonly dataDir: string;
+  readonly #ledger: string;
   server = new ServerProcess();
   fleet = new FleetProcess();
   relay!: Relay;
@@ -52,11 +59,14 @@ export class TelemetryRig {
   #settings!: Settings;
   #mosquitto: (Mosquitto & { respawned?: ChildProcess }) | undefined;
   #life = 0;
+  #database: EmbeddedPostgres | undefined;
+  second: ServerProcess | undefined;
 
   private constructor(options: RigOptions) {
     this.#options = options;
     this.dataDir = options.dataDir ?? this.#ownFolder();
-    this.folder = options.outboxes ?? this.#ownFolder();
+    this.outboxes = options.outboxes ?? this.#ownFolder();
+    this.#ledger = join(this.#ownFolder(), 'ledger');
   }
 
   static async start(options: RigOptions): Promise<TelemetryRig> {
@@ -70,15 +80,21 @@ export class TelemetryRig {
     }
   }
 
+  /** It outlives a control plane. */
+  get sharesBroker(): boolean {
+    return this.#mosquitto !== undefined;
+  }
+
   get settings(): Settings {
     return this.#settings;
   }
 
   async #start(): Promise<void> {
-    const { broker, devices, settings } = this.#options;
+    const { broker, devices, settings, replicas } = this.#options;
     const mqtt = broker === 'aedes' ? { port: (await freePorts(1))[0]! } : await this.#startMosquitto();
     const told = { device: { windowS, uploadS: windowS, heartbeatS: 5 } };
-    this.#settings = { ...told, ...settings, dataDir: this.dataDir, mqtt };
+    const external = replicas && { databaseUrl: await this.#startDatabase() };
+    this.#settings = { ...told, ...settings, ...external, dataDir: this.dataDir, mqtt };
     const identity = await this.server.start('aedes', devices, this.#settings);
     this.relay = await Relay.before(identity.mqttUrl);
     this.identity = { ...identity, mqttUrl: this.relay.url };
@@ -86,6 +102,21 @@ export class TelemetryRig {
     await this.#bear();
     await this.server.assign(release, slot);
     await this.fleet.reported(digest, patienceMs);
+  }
+
+  async #startDatabase(): Promise<string> {
+    this.#database = await startEmbeddedPostgres({ dataDir: this.#ownFolder(), log: createLogger('silent') });
+    return this.#database.url;
+  }
+
+  /** Another control plane with the same keys, on the same database; with the same broker where that is not the first one's own. */
+  async startSecond(): Promise<{ mqttUrl: string }> {
+    const dataDir = this.#ownFolder();
+    cpSync(join(this.dataDir, 'secrets'), join(dataDir, 'secrets'), { recursive: true });
+    const port = (await freePorts(1))[0]!;
+    this.second = new ServerProcess();
+    await this.second.resume({ ...this.#settings, dataDir, ...(!this.#mosquitto && { mqtt: { port } }) });
+    return { mqttUrl: `mqtts://localhost:${port}` };
   }
 
   async #startMosquitto(): Promise<NonNullable<Settings['mqtt']>> {
@@ -97,8 +128,10 @@ export class TelemetryRig {
   /** The devices' process, in one life after another: each numbers its records anew. */
   async #bear(): Promise<void> {
     const backoff = { baseMs: 50, capMs: 500 };
-    const more = { backoff, silenceMs: 4000, records: false, ...this.#options.fleet };
-    await this.fleet.make(this.identity, { folder: this.folder, life: this.#life, seed: ++this.#life, ...more });
+    const { fleet, oneKey = false } = this.#options;
+    const files = { outboxes: this.outboxes, ledger: this.#ledger, oneKey };
+    const life = this.#life++;
+    await this.fleet.make(this.identity, { files, life, seed: life, backoff, silenceMs: 4000, records: false, ...fleet });
     await this.fleet.join(Infinity, patienceMs);
   }
 
@@ -146,7 +179,7 @@ export class TelemetryRig {
   }
 
   async compare(damaged?: (device: string) => boolean): Promise<Verdict> {
-    const ledger = readLedger(join(this.folder, 'ledger'), damaged);
+    const ledger = readLedger(this.#ledger, damaged);
     const kept = Object.values(ledger).reduce((sum, own) => sum + own.windows.length + own.vitals.length, 0);
     return { ...total(await check(ledger, this.query)), kept };
   }
@@ -169,12 +202,22 @@ export class TelemetryRig {
     return Number(Object.values(row ?? { none: 0 })[0]);
   }
 
+  outboxOf = (device: number): string => join(this.outboxes, `${this.identity.devices[device]!.device}.db`);
+
+  /** Devices that told of this. */
+  async alarmed(name: string): Promise<Set<string>> {
+    const rows = await this.query(`SELECT DISTINCT device FROM event WHERE kind = 'alarm' AND data->>'name' = $1`, [name]);
+    return new Set((rows as { device: string }[]).map(({ device }) => device));
+  }
+
   /** Records that the control plane knows to be lost. */
   reportedLost = (): Promise<number> => this.number('SELECT coalesce(sum(lost), 0) FROM device_stream');
 
   async end(): Promise<void> {
     await this.fleet.end();
     await this.server.stop().catch(() => this.server.end());
+    await this.second?.stop().catch(() => this.second?.end());
+    await this.#database?.stop();
     await this.relay?.close();
     if (this.#mosquitto) await stopProcess(this.#mosquitto.respawned ?? this.#mosquitto.process);
     for (const folder of this.#ownFolders) if (existsSync(folder)) rmSync(folder, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import type { Tensor } from '../tensor.js';
 import { measure, type Measures, rowElements, valueAt } from './input-statistics.js';
 
 /** Of so many inferences between two cuts every one's inputs are measured; of more, evenly fewer. */
-const mostMeasured = 500;
+const mostMeasured = 200;
 
 /** In which bin of each histogram an inference's inputs lie; −1 for none. */
 export type Looked = readonly number[];

@@ -13,6 +13,9 @@ export type WindowCounts = Omit<
 const scoreBins = 10;
 const zeros = (length: number) => Array.from({ length }, () => 0);
 
+/** Of a window in which nothing was inferred. */
+export const nothingCounted = (): WindowCounts => new WindowAccumulator().cut(0);
+
 /** What has happened since the last cut. Knows no clock: the same calls give the same counts. */
 export class WindowAccumulator {
   /** By name, microseconds from request to result. New ones hold from the next window on, so that none is counted by halves. */
