@@ -1,4 +1,4 @@
-import { BlockView } from '@flotilla/protocol';
+import type { BlockView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { ApiError } from './client.js';
 import { example, facts, print, table } from './output.js';
@@ -15,7 +15,7 @@ const list = () =>
       .description('Blocks in force, newest first')
       .option('--all', 'lifted ones, too')
       .action(async ({ all }: { all?: boolean }, command: Command) => {
-        const found = await clientFor(command).list(`/api/v1/blocks${all ? '?all=true' : ''}`, BlockView);
+        const found = await clientFor(command).kills.blocks(all ? { all: 'true' } : {});
         print(command, found, () => table(found.map(row), 'no release is blocked'));
       }),
     'flotilla blocks list',
@@ -30,8 +30,8 @@ const lift = () =>
       .requiredOption('--reason <text>', 'why it may run again; recorded')
       .action(async (id: string, { reason }: { reason: string }, command: Command) => {
         const client = clientFor(command);
-        const block = named(id, await client.list('/api/v1/blocks', BlockView), 'block');
-        print(command, await client.post(`/api/v1/blocks/${block.id}/lift`, { reason }, BlockView), describe);
+        const block = named(id, await client.kills.blocks(), 'block');
+        print(command, await client.kills.lift(block.id, { reason }), describe);
       }),
     'flotilla blocks lift product-classifier@1.2.0 --reason "the camera was mounted upside down"',
   );

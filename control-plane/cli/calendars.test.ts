@@ -12,7 +12,8 @@ it('a preview says when devices would be offered a release, and begin to run it'
     { group: 'lyon', devices: 3, offersFrom: null, activatesFrom: '2026-12-01T21:00:00.000Z', activatesUntil: null },
   ];
   const stages = [{ name: 'all', devices: 6, offline: 0, hardwareClasses: { x64: 6 }, first: ['lyon-1', 'lyon-2'] }];
-  const preview = { planHash: 'h', problems: [], stages, rejected: [], leftOut: 0, leastS: 600, mostBytes: 30e6, calendars };
+  const none = { problems: [], rejected: [], unheard: [] };
+  const preview = { ...none, planHash: 'h', stages, leftOut: 0, leastS: 600, mostBytes: 30e6, calendars };
   expect(describePreview(preview as unknown as Parameters<typeof describePreview>[0])).toContain(
     [
       'CALENDAR    DEVICES  OFFERED FROM              BEGINS FROM               UNTIL',

@@ -1,5 +1,7 @@
 import { Calendar, type RolloutPreview } from '@flotilla/protocol';
 import { Command } from 'commander';
+import { ApiError } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { example, print, table } from './output.js';
 import { clientFor, UsageError } from './settings.js';
 import { readWritten } from './written-file.js';
@@ -16,19 +18,26 @@ export const calendar = () =>
       .action(async (group: string, { file, remove }: Asked, command: Command) => {
         if (file !== undefined && remove) throw new UsageError('either --file or --remove');
         const client = clientFor(command);
-        const path = `/api/v1/groups/${encodeURIComponent(group)}/calendar`;
         if (remove) {
-          await client.delete(path);
+          await client.calendars.remove(group);
           return print(command, { removed: group }, () => `group ${group} has no calendar any more`);
         }
-        const answer =
-          file === undefined ? client.get(path, Calendar) : client.put(path, await readWritten(file, Calendar), Calendar);
-        return print(command, await answer, describeCalendar);
+        if (file === undefined) return print(command, await client.calendars.show(group), describeCalendar);
+        return print(command, await replaced(client, group, await readWritten(file, Calendar)), describeCalendar);
       }),
     'flotilla groups calendar lyon -f deploy/examples/calendar.yaml',
     'flotilla groups calendar lyon',
     'flotilla groups calendar lyon --remove',
   );
+
+/** As it was read: of two who set one at the same time, one is told. */
+async function replaced(client: FlotillaClient, group: string, calendar: Calendar): Promise<Calendar> {
+  const before = await client.calendars.showTagged(group).catch((error: unknown) => {
+    if (error instanceof ApiError && error.code === 'CALENDAR_NOT_FOUND') return undefined;
+    throw error;
+  });
+  return client.calendars.set(group, calendar, before?.tag);
+}
 
 function describeCalendar({ windows = {}, blackouts = [] }: Calendar): string {
   const spans = (['download', 'activate'] as const).flatMap((kind) =>

@@ -18,6 +18,11 @@ export class ApiError extends Error {
   }
 }
 
+/** A path whose parts may hold anything: at`/api/v1/devices/${id}`. */
+export const at = (texts: TemplateStringsArray, ...parts: readonly string[]): string =>
+  String.raw({ raw: texts.raw }, ...parts.map(encodeURIComponent));
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 type Call = {
   method: string;
   body?: NonNullable<RequestInit['body']>;
@@ -67,8 +72,8 @@ export class ApiClient {
   }
 
   /** Done once: where the answer is lost on the way, the same request with the same key asks for it again. */
-  async post<S extends z.ZodType>(path: string, body: unknown, schema: S): Promise<z.output<S>> {
-    const headers = { 'idempotency-key': randomUUID() };
+  async post<S extends z.ZodType>(path: string, body: unknown, schema: S, tag?: string): Promise<z.output<S>> {
+    const headers = { 'idempotency-key': randomUUID(), ...ifMatch(tag) };
     const call = { method: 'POST', body: JSON.stringify(body), type: 'application/json', headers };
     const send = () => this.#json(call, path, schema);
     try {
@@ -81,17 +86,20 @@ export class ApiClient {
 
   /** `tag`: only where it is still as it was read. */
   put<S extends z.ZodType>(path: string, body: unknown, schema: S, tag?: string): Promise<z.output<S>> {
-    const headers = tag === undefined ? {} : { 'if-match': tag };
-    return this.#json({ method: 'PUT', body: JSON.stringify(body), type: 'application/json', headers }, path, schema);
+    const call = { method: 'PUT', body: JSON.stringify(body), type: 'application/json', headers: ifMatch(tag) };
+    return this.#json(call, path, schema);
   }
 
   patch<S extends z.ZodType>(path: string, body: unknown, schema: S, tag?: string): Promise<z.output<S>> {
-    const headers = tag === undefined ? {} : { 'if-match': tag };
-    return this.#json({ method: 'PATCH', body: JSON.stringify(body), type: 'application/json', headers }, path, schema);
+    const call = { method: 'PATCH', body: JSON.stringify(body), type: 'application/json', headers: ifMatch(tag) };
+    return this.#json(call, path, schema);
   }
 
-  async delete(path: string): Promise<void> {
-    await this.#send({ method: 'DELETE' }, path);
+  async delete(path: string, schema?: undefined, tag?: string): Promise<void>;
+  async delete<S extends z.ZodType>(path: string, schema: S, tag?: string): Promise<z.output<S>>;
+  async delete(path: string, schema?: z.ZodType, tag?: string): Promise<unknown> {
+    const call = { method: 'DELETE', headers: ifMatch(tag) };
+    return schema ? this.#json(call, path, schema) : void (await this.#send(call, path));
   }
 
   /** True where the control plane has the file already. */
@@ -113,6 +121,14 @@ export class ApiClient {
   async time(): Promise<Date> {
     const response = await this.#send({ method: 'GET' }, '/api/v1/status');
     return new Date(response.headers.get('date') ?? Number.NaN);
+  }
+
+  /** With what is asked of it; what is undefined is not asked. */
+  protected address(path: string, query: Query): string {
+    const given = Object.entries(query).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, String(value)] as [string, string]],
+    );
+    return given.length === 0 ? path : `${path}?${new URLSearchParams(given).toString()}`;
   }
 
   /** Again and again while the failure is one that passes; at once where nobody asked for patience. */
@@ -143,8 +159,8 @@ export class ApiClient {
   }
 
   /** The text of an answer that goes on and on. */
-  async stream(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<AsyncIterable<string>> {
-    const { body } = await this.#send({ method: 'GET', headers, signal }, path);
+  async stream(path: string, headers: Record<string, string>, signal?: AbortSignal): Promise<AsyncIterable<string>> {
+    const { body } = await this.#send({ method: 'GET', headers, ...(signal && { signal }) }, path);
     return body!.pipeThrough(new TextDecoderStream());
   }
 
@@ -187,6 +203,8 @@ export class ApiClient {
     }
   }
 }
+
+const ifMatch = (tag?: string): Record<string, string> => (tag === undefined ? {} : { 'if-match': tag });
 
 /** Nobody listened: not even a request that changes something can have done it. */
 const wasNeverSent = (error: unknown) =>

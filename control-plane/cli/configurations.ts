@@ -1,14 +1,14 @@
-import { ConfigurationChange, ConfigurationFile, ConfigurationScope, ConfigurationView } from '@flotilla/protocol';
+import { type ConfigurationChange, ConfigurationFile, ConfigurationScope, type ConfigurationView } from '@flotilla/protocol';
 import { Command } from 'commander';
-import { ApiError, type ApiClient } from './client.js';
+import { ApiError } from './client.js';
 import { describeChange, describeConfiguration, describeDifference, ownerOf } from './configuration-text.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { suggesting } from './near-names.js';
 import { example, print, table } from './output.js';
 import { clientFor, UsageError } from './settings.js';
 import { readWritten } from './written-file.js';
 
 type Slots = NonNullable<ConfigurationView['slots']>;
-const base = '/api/v1/configurations';
 
 export function configurations(): Command {
   const noun = new Command('configurations').description(
@@ -22,7 +22,7 @@ export function configurations(): Command {
 const list = () =>
   example(
     new Command('list').description('All that are in force').action(async (_options: unknown, command: Command) => {
-      const found = await clientFor(command).list(base, ConfigurationView);
+      const found = await clientFor(command).configurations.list();
       const rows = found.map((each) => ({ ...row(each), slots: Object.keys(each.slots ?? {}).join(',') }));
       print(command, found, () =>
         table(rows, 'no configuration; write one and push it: flotilla configurations push -f gateway.yaml'),
@@ -60,7 +60,7 @@ const history = () =>
       .argument('<owner>', 'group/NAME or device/NAME')
       .action(async (owner: string, _options: unknown, command: Command) => {
         const client = clientFor(command);
-        const found = await known(client, owner, client.list(`${pathOf(owner)}/versions`, ConfigurationView));
+        const found = await known(client, owner, client.configurations.versions(...placeOf(owner)));
         const rows = found.map((each) => ({ ...row(each), slots: each.slots ? Object.keys(each.slots).join(',') : '(deleted)' }));
         print(command, found, () => table(rows, 'no version'));
       }),
@@ -82,7 +82,7 @@ const diff = () =>
   );
 
 async function compared(
-  client: ApiClient,
+  client: FlotillaClient,
   owner: string | undefined,
   { file, to }: { file?: string; to?: string },
 ): Promise<{ before: Slots; after: Slots }> {
@@ -97,8 +97,8 @@ async function compared(
 }
 
 /** Nothing, where there is none yet. */
-const inForce = (client: ApiClient, owner: string): Promise<Slots> =>
-  client.get(pathOf(owner), ConfigurationView).then(
+const inForce = (client: FlotillaClient, owner: string): Promise<Slots> =>
+  client.configurations.show(...placeOf(owner)).then(
     ({ slots }) => (slots ?? {}) as Slots,
     (error: unknown) => {
       if (error instanceof ApiError && error.code === 'CONFIGURATION_NOT_FOUND') return {};
@@ -115,7 +115,7 @@ const push = () =>
       .action(async ({ file, comment }: { file: string; comment?: string }, command: Command) => {
         const written = await readWritten(file, ConfigurationFile);
         const body = comment === undefined ? written : { ...written, comment };
-        print(command, (await clientFor(command).post(base, body, ConfigurationChange)) as ConfigurationChange, describeChange);
+        print(command, (await clientFor(command).configurations.push(body)) as ConfigurationChange, describeChange);
       }),
     'flotilla configurations push -f deploy/examples/gateway.yaml',
   );
@@ -133,7 +133,7 @@ const rollback = () =>
           ...(to === undefined ? {} : { version: numberOf('--to', to) }),
           ...(comment === undefined ? {} : { comment }),
         };
-        const answer = client.post(`${pathOf(owner)}/rollback`, body, ConfigurationChange);
+        const answer = client.configurations.rollBack(...placeOf(owner), body);
         print(command, (await known(client, owner, answer)) as ConfigurationChange, describeChange);
       }),
     'flotilla configurations rollback group/lyon',
@@ -146,22 +146,22 @@ const remove = () =>
       .argument('<owner>', 'group/NAME or device/NAME')
       .action(async (owner: string, _options: unknown, command: Command) => {
         const client = clientFor(command);
-        await known(client, owner, client.delete(pathOf(owner)));
+        await known(client, owner, client.configurations.delete(...placeOf(owner)));
         print(command, { deleted: owner }, () => `the configuration of ${owner} is deleted; its versions can still be shown`);
       }),
     'flotilla configurations delete group/lyon',
   );
 
-const find = async (client: ApiClient, owner: string, version?: number | ''): Promise<ConfigurationView> => {
-  const query = version ? `?version=${version}` : '';
-  return (await known(client, owner, client.get(`${pathOf(owner)}${query}`, ConfigurationView))) as ConfigurationView;
+const find = async (client: FlotillaClient, owner: string, version?: number | ''): Promise<ConfigurationView> => {
+  const query = version ? { version } : {};
+  return (await known(client, owner, client.configurations.show(...placeOf(owner), query))) as ConfigurationView;
 };
 
-function pathOf(owner: string): string {
+function placeOf(owner: string): [string, string] {
   const [scope, name, ...rest] = owner.split('/');
   if (!ConfigurationScope.safeParse(scope).success || !name || rest.length > 0)
     throw new UsageError(`"${owner}" is not whose configuration it is: write group/NAME or device/NAME`);
-  return `${base}/${scope}/${encodeURIComponent(name)}`;
+  return [scope!, name];
 }
 
 function numberOf(option: string, text: string): number {
@@ -171,8 +171,8 @@ function numberOf(option: string, text: string): number {
 }
 
 /** Of one that is not there, its likely names. */
-const known = <T>(client: ApiClient, owner: string, answer: Promise<T>): Promise<T> =>
+const known = <T>(client: FlotillaClient, owner: string, answer: Promise<T>): Promise<T> =>
   suggesting(answer, owner, {
     code: 'CONFIGURATION_NOT_FOUND',
-    names: async () => (await client.list(base, ConfigurationView)).map(ownerOf),
+    names: async () => (await client.configurations.list()).map(ownerOf),
   });

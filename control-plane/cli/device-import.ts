@@ -1,4 +1,4 @@
-import { DeviceImportView } from '@flotilla/protocol';
+import type { DeviceImportView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { type ImportLine, readDevices } from './device-file.js';
 import { example, labelsText, print, table } from './output.js';
@@ -19,7 +19,7 @@ export const importDevices = () =>
         const client = clientFor(command);
         const ask = (dry: boolean) => {
           const body = { devices: lines.map(({ entry }) => entry), expiresInS: expiresIn, dryRun: dry };
-          return client.post('/api/v1/devices/import', body, DeviceImportView);
+          return client.deviceImport.run(body);
         };
         const planned = await ask(true);
         refuse(file, lines, planned);

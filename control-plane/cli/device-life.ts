@@ -1,6 +1,6 @@
-import { DeviceView, Duration, TokenView } from '@flotilla/protocol';
+import { type DeviceView, Duration } from '@flotilla/protocol';
 import { Command } from 'commander';
-import { known, pathOf } from './device-paths.js';
+import { known } from './device-paths.js';
 import { example, print } from './output.js';
 import { clientFor, UsageError } from './settings.js';
 
@@ -11,7 +11,7 @@ export const approve = () =>
       .argument('<device>')
       .action(async (id: string, _options: unknown, command: Command) => {
         const client = clientFor(command);
-        const device = await known(client, id, client.post(`${pathOf(id)}/approval`, {}, DeviceView));
+        const device = await known(client, id, client.devices.approve(id));
         print(command, device, () => `${id} is approved`);
       }),
     'flotilla devices approve lyon-7',
@@ -43,14 +43,13 @@ function begin({ reason, until }: MaintenanceOptions) {
   const body = { reason, ...(until === undefined ? {} : { until: timeOf(until) }) };
   return (command: Command, id: string) => {
     const client = clientFor(command);
-    return known(client, id, client.put(`${pathOf(id)}/maintenance`, body, DeviceView));
+    return known(client, id, client.devices.beginMaintenance(id, body));
   };
 }
 
-async function end(command: Command, id: string): Promise<DeviceView> {
+function end(command: Command, id: string): Promise<DeviceView> {
   const client = clientFor(command);
-  await known(client, id, client.delete(`${pathOf(id)}/maintenance`));
-  return client.get(pathOf(id), DeviceView);
+  return known(client, id, client.devices.endMaintenance(id));
 }
 
 /** A time of its own, or so long from now. */
@@ -72,7 +71,7 @@ export const remove = () =>
       .option('--purge', 'delete what it has sent, too')
       .action(async (id: string, { purge = false }: { purge?: boolean }, command: Command) => {
         const client = clientFor(command);
-        await known(client, id, client.delete(`${pathOf(id)}?purge=${purge}`));
+        await known(client, id, client.devices.remove(id, { purge: `${purge}` }));
         print(
           command,
           { removed: id, purged: purge },
@@ -89,7 +88,7 @@ export const replace = () =>
       .argument('<device>')
       .action(async (id: string, _options: unknown, command: Command) => {
         const client = clientFor(command);
-        print(command, await known(client, id, client.post(`${pathOf(id)}/replacement`, {}, TokenView)), (t) => t.token);
+        print(command, await known(client, id, client.claimTokens.replace(id)), (t) => t.token);
       }),
     'flotilla devices replace turin-2',
   );

@@ -1,12 +1,8 @@
-import { PinView, SlotWhyView } from '@flotilla/protocol';
+import type { SlotWhyView } from '@flotilla/protocol';
 import { Command } from 'commander';
-import { z } from 'zod';
 import { aimText } from './blocks.js';
 import { example, facts, print, table } from './output.js';
 import { clientFor, UsageError } from './settings.js';
-
-const pathOf = (device: string) => `/api/v1/devices/${encodeURIComponent(device)}`;
-const pinOf = (device: string, slot: string) => `${pathOf(device)}/slots/${encodeURIComponent(slot)}/pin`;
 
 export const pin = () =>
   example(
@@ -17,7 +13,7 @@ export const pin = () =>
       .argument('<release>')
       .requiredOption('--reason <text>', 'why; recorded')
       .action(async (device: string, slot: string, release: string, { reason }: { reason: string }, command: Command) => {
-        const pinned = await clientFor(command).put(pinOf(device, slot), { release, reason }, PinView);
+        const pinned = await clientFor(command).pins.pin(device, slot, { release, reason });
         print(command, pinned, (p) => `slot ${p.slot} of ${p.device} is pinned to ${p.release}: ${p.reason}`);
       }),
     'flotilla devices pin lyon-2 inspection product-classifier@1.0.0 --reason "certified with it until March"',
@@ -30,13 +26,11 @@ export const unpin = () =>
       .argument('<device>')
       .argument('<slot>')
       .action(async (device: string, slot: string, _options: unknown, command: Command) => {
-        await clientFor(command).delete(pinOf(device, slot));
+        await clientFor(command).pins.unpin(device, slot);
         print(command, { unpinned: { device, slot } }, () => `slot ${slot} of ${device} is not pinned any more`);
       }),
     'flotilla devices unpin lyon-2 inspection',
   );
-
-const DeviceWhy = z.object({ items: z.array(SlotWhyView) });
 
 export const why = () =>
   example(
@@ -47,7 +41,7 @@ export const why = () =>
       .argument('<device>')
       .argument('[slot]')
       .action(async (device: string, slot: string | undefined, _options: unknown, command: Command) => {
-        const { items } = await clientFor(command).get(`${pathOf(device)}/why`, DeviceWhy);
+        const { items } = await clientFor(command).slotWhy.show(device);
         const asked = slot === undefined ? items : items.filter((item) => item.slot === slot);
         if (slot !== undefined && asked.length === 0)
           throw new UsageError(`${device} has no slot ${slot}; it has ${items.map((item) => item.slot).join(', ') || 'none'}`);

@@ -1,12 +1,13 @@
-import { DeviceConfigurationView, type DeviceSlotView, DeviceView } from '@flotilla/protocol';
+import type { DeviceSlotView, DeviceView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { describeDeviceConfiguration } from './configuration-text.js';
 import { importDevices } from './device-import.js';
 import { approve, maintenance, remove, replace } from './device-life.js';
-import { known, pathOf } from './device-paths.js';
+import { known } from './device-paths.js';
 import { pin, unpin, why } from './device-slots.js';
 import { example, facts, labelsText, print, table } from './output.js';
-import { ApiError, type ApiClient } from './client.js';
+import { ApiError } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { clientFor, labelOf } from './settings.js';
 
 export function devices(): Command {
@@ -22,8 +23,7 @@ const list = () =>
       .description('All devices and what they run')
       .option('--selector <selector>', 'only those that match')
       .action(async ({ selector }: { selector?: string }, command: Command) => {
-        const query = selector === undefined ? '' : `?${new URLSearchParams({ selector }).toString()}`;
-        const found = await clientFor(command).list(`/api/v1/devices${query}`, DeviceView);
+        const found = await clientFor(command).devices.list({ selector });
         print(command, found, (all) => table(all.map(row), 'no device; enrol one with a claim token: flotilla tokens create'));
       }),
     'flotilla devices list --selector site=lyon',
@@ -51,7 +51,7 @@ const show = () =>
       .action(async (id: string, _options: unknown, command: Command) => {
         const client = clientFor(command);
         const device = await find(client, id);
-        const configuration = await client.get(`${pathOf(id)}/configuration`, DeviceConfigurationView);
+        const configuration = await client.devices.configuration(id);
         print(command, { ...device, configuration }, (all) =>
           [describe(all), describeDeviceConfiguration(all.configuration)].filter(Boolean).join('\n\n'),
         );
@@ -59,7 +59,7 @@ const show = () =>
     'flotilla devices show lyon-1',
   );
 
-const find = (client: ApiClient, id: string) => known(client, id, client.get(pathOf(id), DeviceView));
+const find = (client: FlotillaClient, id: string) => known(client, id, client.devices.show(id));
 
 const describe = (device: DeviceView) =>
   [
@@ -109,11 +109,11 @@ const label = () =>
   );
 
 /** Somebody else may label it at the same time: then once more, upon what they made of it. */
-async function relabelled(client: ApiClient, id: string, changed: DeviceView['labels'], tries = 5): Promise<DeviceView> {
-  const { value, tag } = await known(client, id, client.getTagged(pathOf(id), DeviceView));
+async function relabelled(client: FlotillaClient, id: string, changed: DeviceView['labels'], tries = 5): Promise<DeviceView> {
+  const { value, tag } = await known(client, id, client.devices.showTagged(id));
   const labels = Object.fromEntries(Object.entries({ ...value.labels, ...changed }).filter(([, text]) => text !== ''));
   try {
-    return await client.put(`${pathOf(id)}/labels`, { labels }, DeviceView, tag);
+    return await client.devices.setLabels(id, { labels }, tag);
   } catch (error) {
     if (tries <= 1 || !(error instanceof ApiError && error.code === 'PRECONDITION_FAILED')) throw error;
     return relabelled(client, id, changed, tries - 1);

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
-import { DeviceView, StatusView } from '@flotilla/protocol';
+import type { DeviceView, StatusView } from '@flotilla/protocol';
 import { Command } from 'commander';
-import type { ApiClient } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { example, print } from './output.js';
 import { clientFor, version } from './settings.js';
 
@@ -25,13 +25,14 @@ export const doctor = (): Command =>
     'flotilla doctor',
   );
 
-async function examine(client: ApiClient): Promise<Finding[]> {
+async function examine(client: FlotillaClient): Promise<Finding[]> {
   const skewS = ((await client.time()).getTime() - Date.now()) / 1000;
-  const status = await client.get('/api/v1/status', StatusView);
-  const devices = await client.list('/api/v1/devices', DeviceView);
+  const status = await client.status.show();
+  const devices = await client.devices.list();
   return [
     { check: 'control plane', ok: true, detail: `${client.url}, up since ${status.startedAt}` },
     ...examineStatus(status),
+    ...examineCertificates(status),
     examineClock(skewS),
     examineDesired(devices.filter(({ status: is, online }) => is === 'active' && online)),
     await examineDisk(),
@@ -63,6 +64,30 @@ function examineStatus({ version: theirs, broker, leader, devices, rollouts }: S
     ),
   ];
 }
+
+/** Devices renew theirs after two thirds of its time, the control plane its own a month before: what is nearer has failed to. */
+function examineCertificates({ certificates: { authority, server }, devices }: StatusView): Finding[] {
+  const daysTo = (time: string) => Math.floor((Date.parse(time) - Date.now()) / 86_400_000);
+  const [authorityDays, serverDays] = [daysTo(authority), daysTo(server)];
+  return [
+    finding(
+      'certificates',
+      authorityDays > 180 && serverDays > 14,
+      `the authority's until ${day(authority)}, the server's until ${day(server)}`,
+      authorityDays > 180
+        ? `the server's ends in ${serverDays} days and was not renewed: its log says why`
+        : `the authority's ends in ${authorityDays} days: no device trusts it after that; enrol them with a new one before`,
+    ),
+    finding(
+      "devices' certificates",
+      devices.certificateEnds === 0,
+      'none ends within 14 days',
+      `${devices.certificateEnds} end within 14 days: those devices were offline for long; one that is too late enrols anew (flotilla devices replace DEVICE)`,
+    ),
+  ];
+}
+
+const day = (time: string) => time.slice(0, 10);
 
 const examineClock = (skewS: number) =>
   finding(

@@ -1,24 +1,33 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EventView } from '@flotilla/protocol';
 import { z } from 'zod';
-import { ApiError, type ApiClient } from './client.js';
+import { ApiError } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 
+export type EventFilter = NonNullable<Parameters<FlotillaClient['events']['follow']>[0]>;
 type Frame = { id?: string; event: string; data: string };
 const Skipped = z.object({ skipped: z.int() });
 const reconnectMs = 1000;
 /** Three keep-alives that did not come: whatever is between us has forgotten the connection. */
 const silentMs = 45_000;
 
-export const follow = (client: ApiClient, query: string, signal: AbortSignal) =>
-  followed(client, `/api/v1/events/stream${query}`, EventView, signal);
+/** What is followed: opened anew, behind an id, as often as a connection is lost. */
+export type Stream = {
+  url: string;
+  open: (headers: Record<string, string>, signal: AbortSignal) => Promise<AsyncIterable<string>>;
+};
+
+export const follow = (client: FlotillaClient, filter: EventFilter, signal: AbortSignal) => {
+  const open: Stream['open'] = (headers, reading) => client.events.follow(filter, headers, reading);
+  return followed({ url: client.url, open }, EventView, signal);
+};
 
 /**
  * A log as it grows: each entry once, in order, also across lost connections and restarts of the control plane. Undefined
  * stands for "connected": whoever looks at something now misses nothing afterwards. `skipped`: told how many were left out.
  */
 export async function* followed<T>(
-  client: ApiClient,
-  path: string,
+  stream: Stream,
   entry: z.ZodType<T>,
   signal: AbortSignal,
   skipped?: (count: number) => void,
@@ -26,7 +35,7 @@ export async function* followed<T>(
   let last: string | undefined;
   while (!signal.aborted) {
     try {
-      for await (const { id, event, data } of framesOf(client, path, last, signal)) {
+      for await (const { id, event, data } of framesOf(stream, last, signal)) {
         if (event === 'end') break;
         const connected = last === undefined && data === '';
         last = id ?? last;
@@ -43,12 +52,12 @@ export async function* followed<T>(
   }
 }
 
-async function* framesOf(client: ApiClient, path: string, last: string | undefined, signal: AbortSignal): AsyncGenerator<Frame> {
+async function* framesOf({ url, open }: Stream, last: string | undefined, signal: AbortSignal): AsyncGenerator<Frame> {
   const silence = new AbortController();
   const timer = setTimeout(() => silence.abort(), silentMs);
   try {
     const headers = last === undefined ? {} : { 'last-event-id': last };
-    const body = await client.stream(path, headers, AbortSignal.any([signal, silence.signal]));
+    const body = await open(headers, AbortSignal.any([signal, silence.signal]));
     let rest = '';
     for await (const text of body) {
       timer.refresh();
@@ -58,7 +67,7 @@ async function* framesOf(client: ApiClient, path: string, last: string | undefin
     }
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    throw new ApiError('UNREACHABLE', `the stream from ${client.url} was cut off`, { cause: error });
+    throw new ApiError('UNREACHABLE', `the stream from ${url} was cut off`, { cause: error });
   } finally {
     clearTimeout(timer);
   }

@@ -1,7 +1,7 @@
-import { EventView } from '@flotilla/protocol';
+import type { EventView } from '@flotilla/protocol';
 import { Command } from 'commander';
-import type { ApiClient } from './client.js';
-import { follow } from './event-stream.js';
+import { type EventFilter, follow } from './event-stream.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { example, print, table } from './output.js';
 import { findRollout } from './rollouts.js';
 import { clientFor, globalsOf, wholeNumber } from './settings.js';
@@ -23,14 +23,14 @@ export const events = (): Command =>
         const client = clientFor(command);
         const query = await queryOf(client, filters);
         if (goOn) return tell(command, client, query);
-        const found = await client.list(`/api/v1/events${query}`, EventView, limit);
+        const found = await client.events.list(query, limit);
         print(command, found, () => table(found.map(row), 'nothing has happened yet'));
       }),
     'flotilla events --device lyon-1 --limit 10',
   );
 
 /** One line an event; with `--json` one JSON value a line. */
-async function tell(command: Command, client: ApiClient, query: string): Promise<void> {
+async function tell(command: Command, client: FlotillaClient, query: EventFilter): Promise<void> {
   const end = new AbortController();
   process.once('SIGINT', () => end.abort()).once('SIGTERM', () => end.abort());
   for await (const event of follow(client, query, end.signal)) {
@@ -47,13 +47,8 @@ const lineOf = ({ at, kind, device, message }: EventView) =>
     .join('  ')
     .replaceAll(/\p{Cc}+/gu, ' ');
 
-async function queryOf(client: ApiClient, { device, rollout, kind }: Filters): Promise<string> {
-  const query = new URLSearchParams({
-    ...(device === undefined ? {} : { device }),
-    ...(rollout === undefined ? {} : { rollout: (await findRollout(client, rollout)).id }),
-    ...(kind === undefined ? {} : { kind }),
-  });
-  return query.size > 0 ? `?${query.toString()}` : '';
+async function queryOf(client: FlotillaClient, { device, rollout, kind }: Filters): Promise<EventFilter> {
+  return { device, kind, ...(rollout === undefined ? {} : { rollout: (await findRollout(client, rollout)).id }) };
 }
 
 const row = ({ at, kind, actor, device, message }: EventView) => ({ at, kind, actor, device, what: message });

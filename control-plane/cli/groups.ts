@@ -1,8 +1,8 @@
-import { GroupPreview, GroupView } from '@flotilla/protocol';
+import type { GroupPreview, GroupView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { calendar } from './calendars.js';
 import { example, facts, print, table } from './output.js';
-import type { ApiClient } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { suggesting } from './near-names.js';
 import { clientFor, UsageError } from './settings.js';
 
@@ -17,7 +17,7 @@ const kindOf = ({ selector }: GroupView) => selector ?? 'static';
 const list = () =>
   example(
     new Command('list').description('All groups').action(async (_options: unknown, command: Command) => {
-      const found = await clientFor(command).list('/api/v1/groups', GroupView);
+      const found = await clientFor(command).groups.list();
       print(command, found, (all) =>
         table(
           all.map((g) => ({ group: g.name, selector: kindOf(g), members: g.size })),
@@ -35,25 +35,26 @@ const show = () =>
       .argument('<group>')
       .action(async (name: string, _options: unknown, command: Command) => {
         const client = clientFor(command);
-        print(command, await known(client, name, client.get(pathOf(name), GroupView)), describe);
+        print(command, await known(client, name, client.groups.show(name)), describe);
       }),
     'flotilla groups show lyon',
   );
 
-const pathOf = (name: string) => `/api/v1/groups/${encodeURIComponent(name)}`;
-
 /** Of a group that is not there, its likely names. */
-const known = <T>(client: ApiClient, name: string, answer: Promise<T>): Promise<T> =>
+const known = <T>(client: FlotillaClient, name: string, answer: Promise<T>): Promise<T> =>
   suggesting(answer, name, {
     code: 'GROUP_NOT_FOUND',
-    names: async () => (await client.list('/api/v1/groups', GroupView)).map((group) => group.name),
+    names: async () => (await client.groups.list()).map((group) => group.name),
   });
 
 const describe = (group: GroupView) =>
-  facts({ group: group.name, selector: kindOf(group), members: someText(group), 'reported facts': group.facts.join(', ') });
+  facts({ group: group.name, selector: kindOf(group), members: membersText(group), 'reported facts': group.facts.join(', ') });
 
 const someText = ({ size, members }: { size: number; members: readonly string[] }) =>
   size === 0 ? 'none' : `${members.join(', ')}${size > members.length ? ` and ${size - members.length} more` : ''}`;
+/** The answer names a hundred. */
+const membersText = (group: GroupView) =>
+  `${someText(group)}${group.size > group.members.length ? `: flotilla devices list --selector group=${group.name}` : ''}`;
 
 const preview = () =>
   example(
@@ -64,7 +65,7 @@ const preview = () =>
       .action(async (selector: string, { group }: { group?: string }, command: Command) => {
         const client = clientFor(command);
         const body = { selector, ...(group === undefined ? {} : { group }) };
-        const answer = client.post('/api/v1/groups/preview', body, GroupPreview);
+        const answer = client.groups.preview(body);
         print(command, await (group === undefined ? answer : known(client, group, answer)), describePreview);
       }),
     'flotilla groups preview "site=lyon,agent>=0.1" --group lyon',
@@ -79,6 +80,8 @@ const describePreview = ({ joining, leaving, facts: reported, ...all }: GroupPre
     'reported facts': reported.join(', '),
   });
 
+const names = (text: string) => text.split(',').filter(Boolean);
+
 const create = () =>
   example(
     new Command('create')
@@ -87,16 +90,15 @@ const create = () =>
       .option('--selector <selector>', 'members are whoever matches')
       .option('--devices <ids>', 'members are these, separated by commas')
       .action(async (name: string, { selector, devices }: { selector?: string; devices?: string }, command: Command) => {
-        if ((selector === undefined) === (devices === undefined))
+        const members = devices === undefined ? selector !== undefined && { selector } : { devices: names(devices) };
+        if (!members || (selector !== undefined && devices !== undefined))
           throw new UsageError('a group needs exactly one of --selector and --devices');
-        const members = devices === undefined ? { selector } : { devices: devices.split(',').filter(Boolean) };
-        print(command, await clientFor(command).post('/api/v1/groups', { name, ...members }, GroupView), describe);
+        print(command, await clientFor(command).groups.create({ name, ...members }), describe);
       }),
     'flotilla groups create upper-cameras --selector "site in (lyon,turin),camera=upper"',
   );
 
 type Change = { selector?: string; devices?: string; add?: string; remove?: string };
-const names = (text: string) => text.split(',').filter(Boolean);
 
 const change = () =>
   example(
@@ -110,8 +112,8 @@ const change = () =>
       .action(async (name: string, options: Change, command: Command) => {
         const client = clientFor(command);
         const changed = changeOf(options);
-        const { tag } = await known(client, name, client.getTagged(pathOf(name), GroupView));
-        print(command, await known(client, name, client.patch(pathOf(name), changed, GroupView, tag)), describe);
+        const { tag } = await known(client, name, client.groups.showTagged(name));
+        print(command, await known(client, name, client.groups.change(name, changed, tag)), describe);
       }),
     'flotilla groups change upper-cameras --selector "group=lyon,camera=upper"',
   );
@@ -131,7 +133,7 @@ const remove = () =>
       .argument('<group>')
       .action(async (name: string, _options: unknown, command: Command) => {
         const client = clientFor(command);
-        await known(client, name, client.delete(pathOf(name)));
+        await known(client, name, client.groups.remove(name));
         print(command, { removed: name }, () => `group ${name} is removed`);
       }),
     'flotilla groups remove turin',

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { KillTargetView, KillView } from '@flotilla/protocol';
+import type { KillTargetView, KillView } from '@flotilla/protocol';
 import { Command } from 'commander';
-import type { ApiClient } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { aimText, named } from './blocks.js';
 import { example, facts, print, table } from './output.js';
 import { clientFor, UsageError, wholeNumber } from './settings.js';
@@ -23,7 +23,7 @@ export const kill = () =>
       .action(async (aim: string, options: KillOptions, command: Command) => {
         const client = clientFor(command);
         const { group, reason, wait, timeout } = options;
-        const killed = await client.post('/api/v1/kills', { ...aimOf(aim), ...(group && { group }), reason }, KillView);
+        const killed = await client.kills.kill({ ...aimOf(aim), ...(group && { group }), reason });
         const shown = wait ? await settled(client, killed, timeout) : killed;
         print(command, shown, describeKill);
         if (wait && (shown.counts.pending > 0 || shown.counts.failed > 0)) process.exitCode = 2;
@@ -39,7 +39,7 @@ export function kills(): Command {
 const list = () =>
   example(
     new Command('list').description('All kills, newest first').action(async (_options: unknown, command: Command) => {
-      const found = await clientFor(command).list('/api/v1/kills', KillView);
+      const found = await clientFor(command).kills.list();
       const rows = found.map((each) => ({
         kill: each.id.slice(0, 8),
         what: aimText(each),
@@ -62,10 +62,10 @@ const show = () =>
       .option('--devices', 'every device; without it, those that have not confirmed')
       .action(async (id: string, { devices }: { devices?: boolean }, command: Command) => {
         const client = clientFor(command);
-        const found = named(id, await client.list('/api/v1/kills', KillView), 'kill');
-        const of = (query: string) => client.list(`/api/v1/kills/${found.id}/targets${query}`, KillTargetView);
+        const found = named(id, await client.kills.list(), 'kill');
+        const of = (state?: KillTargetView['state']) => client.kills.targets(found.id, { state });
         const open = ['failed', 'pending', 'unreached'] as const;
-        const targets = devices ? await of('') : (await Promise.all(open.map((state) => of(`?state=${state}`)))).flat();
+        const targets = devices ? await of() : (await Promise.all(open.map(of))).flat();
         print(command, { ...found, targets }, () =>
           [describeKill(found), table(targets.map(targetRow), 'every device has confirmed')].join('\n\n'),
         );
@@ -82,9 +82,9 @@ function aimOf(text: string): { model: string; version?: string } {
   return version === undefined ? { model } : { model, version };
 }
 
-async function settled(client: ApiClient, killed: KillView, timeoutS: number): Promise<KillView> {
+async function settled(client: FlotillaClient, killed: KillView, timeoutS: number): Promise<KillView> {
   for (const deadline = Date.now() + timeoutS * 1000; ; await delay(200)) {
-    const now = await client.get(`/api/v1/kills/${killed.id}`, KillView);
+    const now = await client.kills.show(killed.id);
     if (now.counts.pending === 0 || Date.now() >= deadline) return now;
   }
 }

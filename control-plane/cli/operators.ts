@@ -1,4 +1,4 @@
-import { OperatorCreated, OperatorView } from '@flotilla/protocol';
+import type { OperatorRole } from '@flotilla/protocol';
 import { Command, Option } from 'commander';
 import { example, print, table } from './output.js';
 import { clientFor } from './settings.js';
@@ -13,7 +13,7 @@ export function operators(): Command {
 const list = () =>
   example(
     new Command('list').description('Names and roles').action(async (_options: unknown, command: Command) => {
-      const found = await clientFor(command).list('/api/v1/operators', OperatorView);
+      const found = await clientFor(command).operators.list();
       print(command, found, () => table(found, 'no operator; the admin has the token in the data folder'));
     }),
     'flotilla operators list',
@@ -29,8 +29,8 @@ const create = () =>
           .choices(['operator', 'approver'])
           .default('operator'),
       )
-      .action(async (name: string, { role }: { role: string }, command: Command) => {
-        print(command, await clientFor(command).post('/api/v1/operators', { name, role }, OperatorCreated), ({ token }) => token);
+      .action(async (name: string, { role }: { role: OperatorRole }, command: Command) => {
+        print(command, await clientFor(command).operators.create({ name, role }), ({ token }) => token);
       }),
     'flotilla operators create ann --role approver',
   );
@@ -41,7 +41,7 @@ const remove = () =>
       .description('Their token is refused from now on')
       .argument('<name>')
       .action(async (name: string, _options: unknown, command: Command) => {
-        await clientFor(command).delete(`/api/v1/operators/${encodeURIComponent(name)}`);
+        await clientFor(command).operators.remove(name);
         print(command, { removed: name }, () => `${name} has no token any more`);
       }),
     'flotilla operators remove ann',

@@ -11,12 +11,12 @@ import {
   type ManifestFile,
   ReleaseFile,
   ReleasePath,
-  ReleaseView,
+  type ReleaseView,
   postprocessOf,
   variantFiles,
 } from '@flotilla/protocol';
 import { parse } from 'yaml';
-import type { ApiClient } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 
 export class ReleaseFolderError extends Error {
   override readonly name = 'ReleaseFolderError';
@@ -33,12 +33,12 @@ export async function manifestOf(folder: string): Promise<Manifest> {
 }
 
 /** Uploads what the control plane does not have yet, then the manifest. Doing it twice is harmless. */
-export async function pushRelease(client: ApiClient, folder: string): Promise<ReleaseView> {
+export async function pushRelease(client: FlotillaClient, folder: string): Promise<ReleaseView> {
   const manifest = await manifestOf(folder);
   for (const { path, sha256, size } of manifest.files) {
     if (!(await client.hasArtifact(sha256))) await client.putArtifact(sha256, join(folder, path), size);
   }
-  return client.post('/api/v1/releases', manifest, ReleaseView);
+  return client.releases.push(manifest);
 }
 
 async function readReleaseFile(folder: string): Promise<ReleaseFile> {

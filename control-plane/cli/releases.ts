@@ -1,4 +1,4 @@
-import { ReleaseName, ReleaseView } from '@flotilla/protocol';
+import { ReleaseName, type ReleaseView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, facts, print, table } from './output.js';
 import { pushRelease } from './push-release.js';
@@ -13,7 +13,7 @@ export function releases(): Command {
 const list = () =>
   example(
     new Command('list').description('All releases').action(async (_options: unknown, command: Command) => {
-      const found = await clientFor(command).list('/api/v1/releases', ReleaseView);
+      const found = await clientFor(command).releases.list();
       const rows = found.map((r) => ({
         release: r.name,
         digest: r.digest.slice(0, 12),
@@ -34,7 +34,7 @@ const show = () =>
       .action(async (name: string, _options: unknown, command: Command) => {
         if (!ReleaseName.safeParse(name).success)
           throw new UsageError(`"${name}" is no name of a release: it looks like product-classifier@1.2.0`);
-        print(command, await clientFor(command).get(`/api/v1/releases/${encodeURIComponent(name)}`, ReleaseView), describe);
+        print(command, await clientFor(command).releases.show(name), describe);
       }),
     'flotilla releases show product-classifier@1.2.0',
   );

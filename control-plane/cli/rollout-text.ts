@@ -64,7 +64,7 @@ export const describePreview = ({
   [
     facts({
       plan: problems.length > 0 ? `would be refused: ${problems.join('; ')}` : 'can be created',
-      'at least': `${Math.round(leastS / 60)} min of soaking`,
+      'at least': `${duration(leastS)} of soaking`,
       'at most': `${(mostBytes / 1e6).toFixed(1)} MB to download`,
       'no evidence': unheard.length > 0 ? unheard.join('; ') : undefined,
       'left out': leftOut > 0 ? `${leftOut} devices that no stage takes` : undefined,

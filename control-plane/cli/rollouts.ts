@@ -1,6 +1,8 @@
-import { digestOf, ReleaseName, RolloutPreview, RolloutView } from '@flotilla/protocol';
+import { digestOf, ReleaseName, type RolloutCommand, type RolloutView } from '@flotilla/protocol';
 import { Command } from 'commander';
-import { ApiClient, ApiError } from './client.js';
+import type { z } from 'zod';
+import { ApiError } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { changesOf } from './rollout-changes.js';
 import { thereAre } from './near-names.js';
 import { example, print, table } from './output.js';
@@ -38,7 +40,7 @@ export function rollouts(): Command {
 const list = () =>
   example(
     new Command('list').description('All rollouts, newest first').action(async (_options: unknown, command: Command) => {
-      const found = await clientFor(command).list('/api/v1/rollouts', RolloutView);
+      const found = await clientFor(command).rollouts.list();
       const rows = found.map((r) => ({
         rollout: r.name,
         id: r.id.slice(0, 8),
@@ -63,7 +65,7 @@ const show = () =>
         const client = clientFor(command);
         const { id } = await findRollout(client, name);
         // Lists carry no summary.
-        print(command, await client.get(`/api/v1/rollouts/${id}`, RolloutView), describeRollout);
+        print(command, await client.rollouts.show(id), describeRollout);
       }),
     'flotilla rollouts show product-classifier-1.2.0',
   );
@@ -95,7 +97,7 @@ const create = () =>
       .description('Create and start a rollout from a plan (YAML or JSON)')
       .requiredOption('-f, --file <file>', 'the plan')
       .action(async ({ file }: { file: string }, command: Command) => {
-        print(command, await clientFor(command).post('/api/v1/rollouts', await readPlan(file), RolloutView), describeRollout);
+        print(command, await clientFor(command).rollouts.create(await readPlan(file)), describeRollout);
       }),
     'flotilla rollouts create -f deploy/examples/rollout.yaml',
   );
@@ -108,7 +110,7 @@ const plan = () =>
       )
       .requiredOption('-f, --file <file>', 'the plan')
       .action(async ({ file }: { file: string }, command: Command) => {
-        const preview = await clientFor(command).post('/api/v1/rollouts/preview', await readPlan(file), RolloutPreview);
+        const preview = await clientFor(command).rollouts.preview(await readPlan(file));
         print(command, preview, describePreview);
         if (preview.problems.length > 0) process.exitCode = 2;
       }),
@@ -125,9 +127,9 @@ const apply = () =>
       .action(async ({ file }: { file: string }, command: Command) => {
         const client = clientFor(command);
         const wanted = await readPlan(file);
-        const named = (await client.list('/api/v1/rollouts', RolloutView)).find((rollout) => rollout.name === wanted.name);
+        const named = (await client.rollouts.list()).find((rollout) => rollout.name === wanted.name);
         const same = named?.planHash === digestOf(wanted) && !wasEnded(named);
-        print(command, same ? named : await client.post('/api/v1/rollouts', wanted, RolloutView), describeRollout);
+        print(command, same ? named : await client.rollouts.create(wanted), describeRollout);
       }),
     'flotilla rollouts apply -f deploy/examples/rollout.yaml',
   );
@@ -182,15 +184,15 @@ const word = (type: 'approve' | 'reject' | 'withdraw-approval', description: str
     `flotilla rollouts ${type} product-classifier-1.2.0 --comment "seen in the lab"`,
   );
 
-async function send(command: Command, name: string, body: object): Promise<void> {
+async function send(command: Command, name: string, body: z.input<typeof RolloutCommand>): Promise<void> {
   const client = clientFor(command);
   const { id } = await findRollout(client, name);
-  print(command, await client.post(`/api/v1/rollouts/${id}/commands`, body, RolloutView), describeRollout);
+  print(command, await client.rollouts.command(id, body), describeRollout);
 }
 
 /** The newest rollout of that name, or the one whose id begins so. */
-export async function findRollout(client: ApiClient, name: string): Promise<RolloutView> {
-  const all = await client.list('/api/v1/rollouts', RolloutView);
+export async function findRollout(client: FlotillaClient, name: string): Promise<RolloutView> {
+  const all = await client.rollouts.list();
   const named = all.find((rollout) => rollout.name === name);
   if (named) return named;
   const [found, another] = all.filter((rollout) => rollout.id.startsWith(name));

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BackupView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { example, facts, print } from './output.js';
 import { clientFor, localDataFolder } from './settings.js';
 
-const BackupView = z.object({ folder: z.string(), files: z.int(), bytes: z.int() });
 /** What the restoring program says on standard output. */
 const RestoreView = BackupView.extend({ backupOf: z.iso.datetime() });
 
@@ -17,7 +17,7 @@ export const backup = (): Command =>
       .description("Back up the control plane's data folder while it runs: database, keys, admin token and artifacts")
       .argument('<folder>', "a new folder on the control plane's machine; what is in it are secrets")
       .action(async (folder: string, _options: unknown, command: Command) => {
-        const made = await clientFor(command).post('/api/v1/backups', { folder: resolve(folder) }, BackupView);
+        const made = await clientFor(command).backups.make({ folder: resolve(folder) });
         print(command, made, (b) => facts({ backup: b.folder, files: b.files, size: megabytes(b) }));
       }),
     'flotilla backup backup-today',

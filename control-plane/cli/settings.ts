@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { ApiClient } from './client.js';
+import { FlotillaClient } from './flotilla-client.js';
 
 export const version = '0.1.0';
 
@@ -17,9 +17,9 @@ export const globalsOf = (command: Command): Globals => command.optsWithGlobals<
 export const localDataFolder = () => process.env['FLOTILLA_DATA'] || '.flotilla';
 
 /** `--url`/`--token`, else FLOTILLA_URL/FLOTILLA_TOKEN, else the data folder in this directory. */
-export function clientFor(command: Command): ApiClient {
+export function clientFor(command: Command): FlotillaClient {
   const { url, token } = globalsOf(command);
-  return new ApiClient(
+  return new FlotillaClient(
     httpUrl(url ?? (process.env['FLOTILLA_URL'] || 'http://127.0.0.1:8080')),
     (token ?? (process.env['FLOTILLA_TOKEN'] || localToken())).trim(),
   );

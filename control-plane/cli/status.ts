@@ -1,4 +1,4 @@
-import { StatusView } from '@flotilla/protocol';
+import type { StatusView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, facts, print } from './output.js';
 import { clientFor } from './settings.js';
@@ -6,7 +6,7 @@ import { clientFor } from './settings.js';
 export const status = (): Command =>
   example(
     new Command('status').description('The control plane at a glance').action(async (_options: unknown, command: Command) => {
-      print(command, await clientFor(command).get('/api/v1/status', StatusView), describe);
+      print(command, await clientFor(command).status.show(), describe);
     }),
     'flotilla status',
   );

@@ -1,9 +1,9 @@
-import { TelemetryChanges } from '@flotilla/protocol';
+import type { TelemetryChanges } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, print, table } from './output.js';
 import { clientFor } from './settings.js';
 import { sideBySide, spanText } from './span-text.js';
-import { type Filters, filtered, queryOf } from './telemetry-filters.js';
+import { type Asked, filtered } from './telemetry-filters.js';
 
 export const changes = (): Command =>
   example(
@@ -11,8 +11,8 @@ export const changes = (): Command =>
       .description('What happened around a moment, and what was measured before and after')
       .requiredOption('--at <when>', 'so long ago, or a moment such as 2026-11-27T06:00:00Z')
       .option('--around <duration>', 'so long before and after', '30m')
-      .action(async (options: Filters, command: Command) => {
-        const answer = await clientFor(command).get(`/api/v1/telemetry/changes?${queryOf(options)}`, TelemetryChanges);
+      .action(async (options: Asked<'changed'>, command: Command) => {
+        const answer = await clientFor(command).queries.changed(options);
         print(command, answer, textOf);
       }),
     'flotilla telemetry changes --at 10m --around 30m --group lyon',

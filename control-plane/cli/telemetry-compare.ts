@@ -1,11 +1,11 @@
-import { TelemetryComparison } from '@flotilla/protocol';
+import type { TelemetryComparison } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, print } from './output.js';
 import { clientFor } from './settings.js';
 import { sideBySide, spanText } from './span-text.js';
-import { type Filters, filtered, queryOf, spanned } from './telemetry-filters.js';
+import { type Asked, filtered, spanned } from './telemetry-filters.js';
 
-type Options = Filters & { of?: string };
+type Options = Omit<Asked<'compare'>, 'a' | 'b'>;
 
 export const compare = (): Command =>
   example(
@@ -19,8 +19,8 @@ export const compare = (): Command =>
       )
       .option('--level <level>', 'from raw windows, or from rollups by minute, hour or day')
       .action(async (a: string, b: string, { of, ...options }: Options, command: Command) => {
-        const query = queryOf({ of: of ?? (a.includes('@') ? 'release' : 'group'), a, b, ...options });
-        const answer = await clientFor(command).get(`/api/v1/telemetry/compare?${query}`, TelemetryComparison);
+        const query = { of: of ?? (a.includes('@') ? 'release' : 'group'), a, b, ...options };
+        const answer = await clientFor(command).queries.compare(query);
         print(command, answer, textOf);
       }),
     'flotilla telemetry compare product-classifier@1.0.0 product-classifier@1.2.0 --since 1d',

@@ -3,12 +3,14 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Command } from 'commander';
-import { ApiError, type ApiClient } from './client.js';
+import { ApiError } from './client.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { example, facts, print } from './output.js';
 import { clientFor, UsageError } from './settings.js';
-import { type Filters, filtered, queryOf, spanned } from './telemetry-filters.js';
+import { filtered, spanned } from './telemetry-filters.js';
 
-type Options = Filters & { out?: string; format: string };
+type Wanted = NonNullable<Parameters<FlotillaClient['telemetryStreams']['export']>[0]>;
+type Options = Wanted & { out?: string };
 
 export const exportTable = (): Command =>
   example(
@@ -28,7 +30,7 @@ export const exportTable = (): Command =>
   );
 
 /** Half a table is none: the file is there when it is whole. */
-async function written(client: ApiClient, options: Omit<Options, 'out'>, file: string): Promise<{ file: string; bytes: number }> {
+async function written(client: FlotillaClient, options: Wanted, file: string): Promise<{ file: string; bytes: number }> {
   const part = `${file}.part`;
   try {
     await pipeline(await opened(client, options), createWriteStream(part));
@@ -41,5 +43,4 @@ async function written(client: ApiClient, options: Omit<Options, 'out'>, file: s
   }
 }
 
-const opened = async (client: ApiClient, options: Omit<Options, 'out'>) =>
-  Readable.fromWeb(await client.bytes(`/api/v1/telemetry/export?${queryOf(options)}`));
+const opened = async (client: FlotillaClient, options: Wanted) => Readable.fromWeb(await client.telemetryStreams.export(options));

@@ -1,6 +1,9 @@
 import type { Command } from 'commander';
+import type { FlotillaClient } from './flotilla-client.js';
 
-export type Filters = Record<string, string | number>;
+type Queries = FlotillaClient['queries'];
+/** What a question can say; the command line's text is checked by who answers it. */
+export type Asked<Question extends keyof Queries> = NonNullable<Parameters<Queries[Question]>[0]>;
 
 /** Which devices, slots and releases. */
 export const filtered = (command: Command): Command =>
@@ -18,6 +21,3 @@ export const spanned = (command: Command): Command =>
   command
     .option('--since <when>', 'from so long ago, or from a moment', '1h')
     .option('--until <when>', 'until so long ago, or until a moment', '0s');
-
-export const queryOf = (options: Filters): string =>
-  new URLSearchParams(Object.entries(options).map(([key, value]): [string, string] => [key, String(value)])).toString();

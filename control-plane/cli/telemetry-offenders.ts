@@ -1,9 +1,9 @@
-import { Offenders } from '@flotilla/protocol';
+import type { Offenders } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, print, table } from './output.js';
 import { clientFor, wholeNumber } from './settings.js';
 import { spanText } from './span-text.js';
-import { type Filters, filtered, queryOf, spanned } from './telemetry-filters.js';
+import { type Asked, filtered, spanned } from './telemetry-filters.js';
 
 export const offenders = (): Command =>
   example(
@@ -12,9 +12,9 @@ export const offenders = (): Command =>
       .option('--by <measure>', 'errorRate, latency (p95), compute, sheds, restarts or temperature', 'errorRate')
       .option('--least <n>', 'only devices with so many inferences', wholeNumber, 100)
       .option('--limit <n>', 'how many', wholeNumber, 10)
-      .action(async (options: Filters, command: Command) => {
-        const answer = await clientFor(command).get(`/api/v1/telemetry/offenders?${queryOf(options)}`, Offenders);
-        print(command, answer, (its) => textOf(its, Number(options['least'])));
+      .action(async (options: Asked<'worst'>, command: Command) => {
+        const answer = await clientFor(command).queries.worst(options);
+        print(command, answer, (its) => textOf(its, Number(options.least)));
       }),
     'flotilla telemetry offenders --by latency --since 1d',
   );

@@ -1,11 +1,12 @@
 import { TailedWindow } from '@flotilla/protocol';
 import { Command } from 'commander';
-import { followed } from './event-stream.js';
+import { followed, type Stream } from './event-stream.js';
+import type { FlotillaClient } from './flotilla-client.js';
 import { example } from './output.js';
 import { clientFor, globalsOf, wholeNumber } from './settings.js';
-import { type Filters, filtered, queryOf } from './telemetry-filters.js';
+import { filtered } from './telemetry-filters.js';
 
-type Options = Filters & { last: number; limit?: number };
+type Options = NonNullable<Parameters<FlotillaClient['telemetryStreams']['tail']>[0]> & { limit?: number };
 
 export const tail = (): Command =>
   example(
@@ -16,10 +17,10 @@ export const tail = (): Command =>
       .action(async ({ limit, ...options }: Options, command: Command) => {
         const end = new AbortController();
         process.once('SIGINT', () => end.abort()).once('SIGTERM', () => end.abort());
-        const query = queryOf(options);
-        const path = `/api/v1/telemetry/tail${query === '' ? '' : `?${query}`}`;
+        const client = clientFor(command);
+        const open: Stream['open'] = (headers, reading) => client.telemetryStreams.tail(options, headers, reading);
         let told = 0;
-        for await (const window of followed(clientFor(command), path, TailedWindow, end.signal, skipped)) {
+        for await (const window of followed({ url: client.url, open }, TailedWindow, end.signal, skipped)) {
           if (!window) continue;
           process.stdout.write(`${globalsOf(command).json ? JSON.stringify(window) : lineOf(window)}\n`);
           if ((told += 1) === limit) end.abort();

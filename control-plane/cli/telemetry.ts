@@ -1,4 +1,4 @@
-import { TelemetryAnswer, type TelemetryGroup } from '@flotilla/protocol';
+import type { TelemetryAnswer, TelemetryGroup } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, print, table } from './output.js';
 import { clientFor, wholeNumber } from './settings.js';
@@ -6,7 +6,7 @@ import { spanText } from './span-text.js';
 import { changes } from './telemetry-changes.js';
 import { compare } from './telemetry-compare.js';
 import { exportTable } from './telemetry-export.js';
-import { type Filters, filtered, queryOf, spanned } from './telemetry-filters.js';
+import { type Asked, filtered, spanned } from './telemetry-filters.js';
 import { offenders } from './telemetry-offenders.js';
 import { tail } from './telemetry-tail.js';
 
@@ -30,8 +30,8 @@ const show = (): Command =>
       .option('--level <level>', 'from raw windows, or from rollups by minute, hour or day (else the finest that is quick)')
       .option('--order <measure>', 'most first: inferences, errors, errorRate, sheds, compute or restarts', 'inferences')
       .option('--limit <n>', 'how many', wholeNumber, 20)
-      .action(async (options: Filters, command: Command) => {
-        const answer = await clientFor(command).get(`/api/v1/telemetry?${queryOf(options)}`, TelemetryAnswer);
+      .action(async (options: Asked<'query'>, command: Command) => {
+        const answer = await clientFor(command).queries.query(options);
         print(command, answer, textOf);
       }),
     'flotilla telemetry show --by hardwareClass,release --since 1d --order compute',

@@ -1,4 +1,3 @@
-import { TokenView } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, print } from './output.js';
 import { clientFor, labelOf, wholeNumber } from './settings.js';
@@ -22,9 +21,9 @@ const create = () =>
           ...(name ? { name } : {}),
           labels: Object.fromEntries((label ?? []).map(labelOf)),
           expiresInS: expiresIn,
-          approval: approval ? 'required' : 'none',
+          approval: approval ? ('required' as const) : ('none' as const),
         };
-        print(command, await clientFor(command).post('/api/v1/tokens', body, TokenView), (token) => token.token);
+        print(command, await clientFor(command).claimTokens.create(body), (token) => token.token);
       }),
     'flotilla tokens create --name lyon-7 --label site=lyon line=7',
     'flotilla tokens create --label site=lyon --approval',

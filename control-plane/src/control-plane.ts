@@ -72,6 +72,7 @@ async function start(config: ControlPlaneConfig, options: ControlPlaneOptions, s
       startedAt,
       database: config.databaseUrl === undefined ? 'embedded' : 'external',
       broker: () => ({ kind: broker.kind, connected: link.connected }),
+      certificates: () => trust.ends(),
     },
   });
   stops.add('operator API and link', () => app.close());

@@ -4,6 +4,7 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import type { z } from 'zod';
 import { SchemaComponents } from './openapi-schemas.js';
 import { httpStatus } from './platform/errors.js';
+import { taggedExtension } from './platform/preconditions.js';
 import { version } from './package-folder.js';
 
 const methods = ['get', 'put', 'post', 'delete', 'head', 'patch'] as const;
@@ -26,6 +27,7 @@ export function openApi(app: INestApplication): OpenAPIObject {
   });
   addProblems(document, problem);
   addKeys(document);
+  addTags(document);
   return { ...document, components: { ...document.components, schemas: components.sorted() as never } };
 }
 
@@ -44,7 +46,8 @@ const ifMatch = {
   schema: { type: 'string' as const },
 };
 /** What is replaced or removed only as it was read. */
-const conditional = /^\/api\/v1\/(devices\/\{id\}\/labels|groups\/\{name\}|configurations.*|rollouts\/\{id\}\/commands)$/;
+const conditional =
+  /^\/api\/v1\/(devices\/\{id\}\/labels|groups\/\{name\}|groups\/\{name\}\/calendar|configurations.*|rollouts\/\{id\}\/commands)$/;
 
 function addKeys(document: OpenAPIObject): void {
   for (const [name, path] of Object.entries(document.paths)) {
@@ -56,6 +59,21 @@ function addKeys(document: OpenAPIObject): void {
     }
   }
 }
+
+/** Answers with which a change can be made to what was read, and to nothing else. */
+function addTags(document: OpenAPIObject): void {
+  const etag = { description: 'For If-Match of a change', schema: { type: 'string' as const } };
+  for (const operation of operationsOf(document)) {
+    const marked = operation as { [taggedExtension]?: boolean };
+    if (!marked[taggedExtension]) continue;
+    delete marked[taggedExtension];
+    for (const [status, response] of Object.entries(operation.responses))
+      if (status.startsWith('2')) Object.assign(response!, { headers: { ETag: etag } });
+  }
+}
+
+const operationsOf = ({ paths }: OpenAPIObject) =>
+  Object.values(paths).flatMap((path) => methods.flatMap((method) => path[method] ?? []));
 
 /** Every operation can fail, always in the same form. */
 function addProblems(document: OpenAPIObject, problem: object): void {

@@ -13,6 +13,7 @@ export interface Surroundings {
   startedAt: Date;
   database: StatusView['database'];
   broker: () => StatusView['broker'];
+  certificates: () => StatusView['certificates'];
 }
 export const SURROUNDINGS = Symbol('SURROUNDINGS');
 
@@ -57,12 +58,13 @@ export class StatusService {
   ) {}
 
   async view(): Promise<StatusView> {
-    const { startedAt, database, broker } = this.surroundings;
+    const { startedAt, database, broker, certificates } = this.surroundings;
     return {
       version,
       startedAt: startedAt.toISOString(),
       database,
       broker: broker(),
+      certificates: certificates(),
       leader: this.leader.isLeader(),
       ...(await this.totals.count()),
       counters: this.counters.snapshot(),

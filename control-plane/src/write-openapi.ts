@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
+import { clientSource } from './client-source.js';
 import { ControlPlaneConfig } from './config.js';
 import { MqttLink } from './link/mqtt-client.js';
 import { openApi } from './openapi.js';
@@ -15,6 +16,9 @@ import { TrustService } from './trust/trust.service.js';
 
 /** The checked-in description of the operator API. */
 export const openApiFile = join(packageFolder, 'openapi.json');
+
+/** The client that is made of it. */
+export const clientFile = join(packageFolder, 'cli/flotilla-client.ts');
 
 /** The description alone: the application is built and never started, so that neither database nor broker is needed. */
 export async function describeOperatorApi(): Promise<OpenAPIObject> {
@@ -32,7 +36,12 @@ export async function describeOperatorApi(): Promise<OpenAPIObject> {
       log,
       trust,
       link: { link, broker: { admit: async () => {}, dropSession: async () => {} } },
-      surroundings: { startedAt: new Date(0), database: 'embedded', broker: () => ({ kind: 'embedded', connected: false }) },
+      surroundings: {
+        startedAt: new Date(0),
+        database: 'embedded',
+        broker: () => ({ kind: 'embedded', connected: false }),
+        certificates: () => trust.ends(),
+      },
     });
     return openApi(app);
   } finally {
@@ -41,20 +50,20 @@ export async function describeOperatorApi(): Promise<OpenAPIObject> {
   }
 }
 
-export const openApiText = async () => `${JSON.stringify(await describeOperatorApi(), null, 2)}\n`;
+/** What is checked in, by file: the description, and the client that the command line uses. */
+export async function describedFiles(): Promise<Record<string, string>> {
+  const document = await describeOperatorApi();
+  return { [openApiFile]: `${JSON.stringify(document, null, 2)}\n`, [clientFile]: clientSource(document) };
+}
 
-/** `--check`: writes nothing and ends with 1 where the file is out of step. */
+/** `--check`: writes nothing and ends with 1 where a file is out of step. */
 if (import.meta.main) {
-  const before = await readFile(openApiFile, 'utf8').catch(() => '');
-  const text = await openApiText();
-  const inStep = text === before;
-  if (process.argv.includes('--check')) {
-    process.stdout.write(
-      inStep ? 'openapi.json is in step\n' : 'openapi.json is out of step: node control-plane/dist/src/write-openapi.js\n',
-    );
-    process.exitCode = inStep ? 0 : 1;
-  } else {
-    if (!inStep) await writeFile(openApiFile, text);
-    process.stdout.write(`${openApiFile} ${inStep ? 'was in step already' : 'is written'}\n`);
+  const check = process.argv.includes('--check');
+  for (const [file, text] of Object.entries(await describedFiles())) {
+    const inStep = text === (await readFile(file, 'utf8').catch(() => ''));
+    if (!inStep && !check) await writeFile(file, text);
+    if (!inStep && check) process.exitCode = 1;
+    const after = check ? 'is out of step: npx node control-plane/dist/src/write-openapi.js' : 'is written';
+    process.stdout.write(`${file} ${inStep ? 'is in step' : after}\n`);
   }
 }

@@ -65,8 +65,9 @@ export const GroupView = z
     revision: z.uuid(),
     selector: z.string().optional(),
     size: z.int(),
-    /** The first hundred by id; `GET /devices?selector=group=NAME` has them all. */
-    members: z.array(DeviceId),
+    members: z.array(DeviceId).meta({
+      description: 'The first hundred of them by id, of `size`; `GET /api/v1/devices?selector=group=NAME` lists all',
+    }),
     /** What the group depends on that devices report themselves, also by way of groups that it names. Only one with none may ever grant rights. */
     facts: z.array(z.string()),
   })
@@ -344,7 +345,9 @@ export const StatusView = z
     database: z.enum(['embedded', 'external']),
     broker: z.object({ kind: z.enum(['embedded', 'external']), connected: z.boolean() }),
     leader: z.boolean(),
-    devices: z.object({ total: z.int(), online: z.int(), maintenance: z.int(), pending: z.int() }),
+    devices: z.object({ total: z.int(), online: z.int(), maintenance: z.int(), pending: z.int(), certificateEnds: z.int() }),
+    /** When the control plane's own run out: of the authority that signs all others, and of its server. */
+    certificates: z.object({ authority: time, server: time }),
     releases: z.int(),
     rollouts: z.object({ running: z.int(), paused: z.int() }),
     /** In force. */

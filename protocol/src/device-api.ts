@@ -47,7 +47,16 @@ export type EnrolResponse = z.infer<typeof EnrolResponse>;
 /** `POST /device/v1/renew`: over mTLS with the certificate that is about to expire. */
 export const RenewRequest = z.object({ v: z.literal(1), csr: pem }).meta({ id: 'RenewRequest' });
 export type RenewRequest = z.infer<typeof RenewRequest>;
-export const RenewResponse = z.object({ v: z.literal(1), certificate: pem, ca: pem }).meta({ id: 'RenewResponse' });
+export const RenewResponse = z
+  .object({
+    v: z.literal(1),
+    certificate: pem,
+    ca: pem,
+    /** Where the device finds the control plane from its next start on; absent: where it did. */
+    mqttUrl: EnrolResponse.shape.mqttUrl.optional(),
+    deviceApiUrl: EnrolResponse.shape.deviceApiUrl.optional(),
+  })
+  .meta({ id: 'RenewResponse' });
 export type RenewResponse = z.infer<typeof RenewResponse>;
 
 /** RFC 9457 problem details: how both HTTP APIs say no. */

@@ -104,3 +104,5 @@ export const SlotWhyView = z
   })
   .meta({ id: 'SlotWhyView' });
 export type SlotWhyView = z.infer<typeof SlotWhyView>;
+export const DeviceWhyView = z.object({ items: z.array(SlotWhyView) }).meta({ id: 'DeviceWhyView' });
+export type DeviceWhyView = z.infer<typeof DeviceWhyView>;

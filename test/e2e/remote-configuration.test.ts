@@ -4,7 +4,7 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ApiClient } from '@flotilla/control-plane/cli/client';
+import { FlotillaClient } from '@flotilla/control-plane/cli/flotilla-client';
 import { pushRelease } from '@flotilla/control-plane/cli/push-release';
 import { DeviceConfigurationView, TokenView } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -144,7 +144,7 @@ describe('a device that is configured from afar', { timeout: 120_000 }, () => {
   });
 
   it('shows the predictions of a release in an output that was pushed, with its quality', async () => {
-    const release = await pushRelease(new ApiClient(cp.url, cp.adminToken), join(models, 'releases', '1.0.0'));
+    const release = await pushRelease(new FlotillaClient(cp.url, cp.adminToken), join(models, 'releases', '1.0.0'));
     const probation = { inferences: 1, timeoutS: 60 };
     await cp.api('POST', 'assignments', { release: release.name, slot: 'inspection', target: 'site=lyon', probation });
     await copyFile(join(models, 'photographs', 'coffee.jpg'), join(folder, 'open/b/coffee.jpg'));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { EventView } from '@flotilla/protocol';
 import { EventsService } from '@flotilla/control-plane/events/events.service';
-import { ApiClient } from '@flotilla/control-plane/cli/client';
+import { FlotillaClient } from '@flotilla/control-plane/cli/flotilla-client';
 import { follow } from '@flotilla/control-plane/cli/event-stream';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -137,14 +137,13 @@ describe('a change with If-Match', () => {
 describe('the stream of events', () => {
   const append = (message: string, tx: DataSource['manager'] = db.manager) =>
     cp.app.get(EventsService).append(tx, { kind: 'test', actor: 'test', message });
-  const client = () => new ApiClient(cp.url, cp.adminToken);
+  const client = () => new FlotillaClient(cp.url, cp.adminToken);
 
   /** What was told from `after` on until `count` messages were heard. */
   async function heard(count: number, after: number | undefined, meanwhile: () => Promise<unknown>): Promise<EventView[]> {
     const end = new AbortController();
     const events: EventView[] = [];
-    const query = `?kind=test${after === undefined ? '' : `&after=${after}`}`;
-    for await (const event of follow(client(), query, end.signal)) {
+    for await (const event of follow(client(), { kind: 'test', after }, end.signal)) {
       if (event) events.push(event);
       else await meanwhile();
       if (events.length >= count) end.abort();

@@ -363,6 +363,10 @@ describe('a rollout in breach', () => {
     expect(watched).toMatchObject({ code: 2, stdout: expect.stringContaining('paused (breach)') });
     const examined = await flotilla(cp, 'doctor');
     expect(examined).toMatchObject({ code: 1, stdout: expect.stringContaining('BAD  rollouts: 1 paused') });
+    expect(examined.stdout).toMatch(
+      /^ok {3}certificates: the authority's until \d{4}-\d\d-\d\d, the server's until \d{4}-\d\d-\d\d$/m,
+    );
+    expect(examined.stdout).toContain("ok   devices' certificates: none ends within 14 days");
   });
 
   it('is told in the events, by its name', async () => {

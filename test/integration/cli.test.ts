@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { program } from '@flotilla/control-plane/cli/program';
 import { pushRelease } from '@flotilla/control-plane/cli/push-release';
-import { ApiClient } from '@flotilla/control-plane/cli/client';
+import { FlotillaClient } from '@flotilla/control-plane/cli/flotilla-client';
 import { version } from '@flotilla/control-plane/cli/settings';
 import { DevicesService } from '@flotilla/control-plane/fleet/devices.service';
 import { type DeviceView, RolloutPlan, RolloutView } from '@flotilla/protocol';
@@ -30,7 +30,7 @@ beforeAll(async () => {
   cp = await aControlPlane();
   shell = await aShell(cp, hurried);
   plan = RolloutPlan.parse(parse(await readFile(join(shell.dir, 'deploy/examples/rollout.yaml'), 'utf8')));
-  const client = new ApiClient(cp.url, cp.adminToken);
+  const client = new FlotillaClient(cp.url, cp.adminToken);
   for (const each of ['1.0.0', '1.2.0']) await pushRelease(client, join(checkout, 'test/models/releases', each));
   fleet = await ObedientFleet.join(cp, { ...label('lyon', 3), ...label('turin', 3) });
   for (const site of ['lyon', 'turin']) await cp.api('POST', 'groups', { name: site, selector: `site=${site}` });

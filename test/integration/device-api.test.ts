@@ -150,11 +150,12 @@ describe('certificates', () => {
 
   test('one is renewed for the same key only', async () => {
     const { device, key, tls } = await aDevice();
-    const { certificate } = RenewResponse.parse(
+    const { certificate, mqttUrl, deviceApiUrl } = RenewResponse.parse(
       (await ask('renew', { ...tls, method: 'POST', body: { v: 1, csr: key.csr } })).body,
     );
     expect(new X509Certificate(certificate).subject).toContain(`CN=${device}`);
     expect(certificate).not.toBe(tls.cert);
+    expect([mqttUrl, deviceApiUrl]).toEqual([at.urls.mqtt, at.urls.deviceApi]);
     const renewed = { ...tls, cert: certificate };
     expect((await ask('artifacts/' + 'a'.repeat(64), renewed)).status).toBe(404);
     const other = await ask('renew', { ...renewed, method: 'POST', body: { v: 1, csr: (await makeKeyRequest()).csr } });

@@ -1,3 +1,4 @@
+import { ClaimTokenRetention } from '@flotilla/control-plane/access/claim-token-retention';
 import { DevicesService } from '@flotilla/control-plane/fleet/devices.service';
 import { PresenceWatch } from '@flotilla/control-plane/link/presence';
 import { TrustService } from '@flotilla/control-plane/trust/trust.service';
@@ -228,5 +229,21 @@ describe('an import', () => {
     expect(refused.body.detail).toMatch(/^nothing was imported: devices\[1\]: there-2 is enrolled already.*; devices\[2\]/);
     const names = (await cp.api('GET', 'tokens')).body.items.map((token: { name?: string }) => token.name);
     expect(names).not.toContain('new-3');
+  });
+});
+
+describe('claim tokens', () => {
+  it('are deleted a month after they were used, or could be used last; others stay', async () => {
+    const named = async (name: string) => (await cp.api('POST', 'tokens', { name })).body.id as string;
+    const [unused, used, fresh] = [await named('late-1'), await named('late-2'), await named('late-3')];
+    const ago = (id: string, column: string, days: number) =>
+      db.query(`UPDATE claim_token SET ${column} = now() - $2 * interval '1 day' WHERE id = $1`, [id, days]);
+    await ago(unused, 'expires_at', 31);
+    await ago(used, 'used_at', 31);
+    await ago(fresh, 'used_at', 29);
+    expect(await cp.app.get(ClaimTokenRetention).deleteOld(new Date())).toBe(2);
+    const { items } = (await cp.api('GET', 'tokens?limit=500')).body;
+    const left = items.map(({ id }: { id: string }) => id);
+    expect([left.includes(unused), left.includes(used), left.includes(fresh)]).toEqual([false, false, true]);
   });
 });

@@ -31,6 +31,22 @@ describe('a kill', () => {
     expect(items).toMatchObject([1, 2].map((i) => ({ device: devices[i], slot, took: v1, good: v0, online: false })));
   });
 
+  it('has not reached who has been silent for three heartbeats, though nobody has noticed yet', async () => {
+    const { name, devices } = await rig.aFleet(1);
+    await rig.rolledOut(name, devices, v1);
+    const { id } = await rig.kill('product-classifier@1.1.0');
+    const lastSeen = (ago: string) =>
+      rig.db.query(`UPDATE device SET online = true, last_seen_at = now() - $2::interval WHERE id = $1`, [devices[0], ago]);
+    const stateOf = async () => {
+      const { items } = (await cp.api('GET', `kills/${id}/targets?limit=500`)).body;
+      return items.find(({ device }: { device: string }) => device === devices[0]).state;
+    };
+    await lastSeen('1 minute');
+    expect(await stateOf()).toBe('pending');
+    await lastSeen('4 minutes');
+    expect(await stateOf()).toBe('unreached');
+  });
+
   it('stops a slot that has nothing to go back to', async () => {
     const { devices } = await rig.aFleet(1);
     const killed = await rig.kill('product-classifier@1.0.0');

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { openApiFile, openApiText } from '@flotilla/control-plane/write-openapi';
+import { describedFiles, openApiFile } from '@flotilla/control-plane/write-openapi';
 import { Problem, StatusView } from '@flotilla/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
@@ -17,15 +17,18 @@ const nodesOf = (value: unknown): Json[] =>
     : [...(Array.isArray(value) ? [] : [value as Json]), ...Object.values(value).flatMap((item) => nodesOf(item))];
 
 describe('the description of the operator API', () => {
+  let files: Record<string, string>;
   let document: { openapi: string; paths: Record<string, Record<string, Json>>; components: { schemas: Record<string, Json> } };
   beforeAll(async () => {
-    document = JSON.parse(await openApiText());
+    files = await describedFiles();
+    document = JSON.parse(files[openApiFile]!);
   });
 
-  it('is the one that is checked in', async () => {
-    const kept = await readFile(openApiFile, 'utf8').catch(() => '');
-    const inStep = (await openApiText()) === kept;
-    expect(inStep, `${openApiFile} is out of step: npx tsc -b && npx node control-plane/dist/src/write-openapi.js`).toBe(true);
+  it('is the one that is checked in, and so is the client that is made of it', async () => {
+    for (const [file, text] of Object.entries(files)) {
+      const inStep = (await readFile(file, 'utf8').catch(() => '')) === text;
+      expect(inStep, `${file} is out of step: npx tsc -b && npx node control-plane/dist/src/write-openapi.js`).toBe(true);
+    }
   });
 
   it('is served to everybody', async () => {

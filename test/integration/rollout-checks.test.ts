@@ -5,11 +5,11 @@ import { anAskedServer, type Reply } from '../support/asked.js';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { lookedAt } from '../support/looked-at.js';
 import { expectReplayed } from '../support/replayed.js';
-import { aRolloutRig, newer } from '../support/rollout-rig.js';
+import { aRolloutRig, newer, type RolloutRig } from '../support/rollout-rig.js';
 import { digestOfRelease } from '../support/releases.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 let its: Awaited<ReturnType<typeof lookedAt>>;
 let outside: Awaited<ReturnType<typeof anAskedServer>>;
 

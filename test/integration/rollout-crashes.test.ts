@@ -1,23 +1,16 @@
-import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
-import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
-import { RolloutId, type RolloutPlanInput } from '@flotilla/protocol';
+import type { RolloutPlanInput } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import type { TestControlPlane } from '../support/control-plane.js';
 import { type Death, dying } from '../support/dying-leader.js';
 import { digestOfRelease } from '../support/releases.js';
 import { expectReplayed } from '../support/replayed.js';
-import { aRolloutRig, newer } from '../support/rollout-rig.js';
+import { aStillRig, newer, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 const began = Date.now();
 
-beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
-  // The test looks when it wants to: else nobody could say at which boundary the leader dies.
-  await cp.app.get(RolloutConductor).onApplicationShutdown();
-});
+beforeAll(async () => void ({ cp, rig } = await aStillRig()));
 afterAll(() => cp?.stop());
 afterEach(() => rig.clear());
 
@@ -30,8 +23,7 @@ const stages: RolloutPlanInput['stages'] = [
 async function story(dies?: { look: number; at: Death }) {
   const { name, devices } = await rig.aFleet(3);
   const { id } = await rig.started(rig.plan(name, { stages, pace: { maxInFlight: 2 } }));
-  const tick = (n: number) =>
-    cp.app.get(RolloutMachine).tick(RolloutId.parse(id), async () => undefined, new Date(began + n * 1000));
+  const tick = (n: number) => rig.look(id, new Date(began + n * 1000));
   let looks = 0;
   for (; (await rig.view(id)).phase === 'running' && looks < 20; looks++) {
     if (dies?.look === looks) await expect(dying(rig.db, dies.at, () => tick(looks))).rejects.toThrow(`died ${dies.at}`);

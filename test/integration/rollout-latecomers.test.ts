@@ -3,11 +3,11 @@ import type { DeviceId } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
-import { aRolloutRig, newer, old } from '../support/rollout-rig.js';
+import { aRolloutRig, newer, old, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
 beforeAll(async () => {
   cp = await aControlPlane();

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
-import { aRolloutRig } from '../support/rollout-rig.js';
+import { aRolloutRig, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
 beforeAll(async () => {
   cp = await aControlPlane();

@@ -1,27 +1,19 @@
-import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
-import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
-import { type DeviceId, RolloutId, type RolloutPlanInput } from '@flotilla/protocol';
+import type { DeviceId, RolloutPlanInput } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import type { TestControlPlane } from '../support/control-plane.js';
 import { digestOfRelease } from '../support/releases.js';
-import { aRolloutRig, newer, old } from '../support/rollout-rig.js';
+import { aStillRig, newer, old, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
-beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
-  // The tests say when it is what time.
-  await cp.app.get(RolloutConductor).onApplicationShutdown();
-});
+beforeAll(async () => void ({ cp, rig } = await aStillRig()));
 afterAll(() => cp?.stop());
 afterEach(() => rig.clear());
 
 const all: RolloutPlanInput['stages'] = [{ name: 'all', percent: 100, soak: 0, deadline: '30d' }];
 const began = Date.now();
-const look = (id: string, minutes = 1) =>
-  cp.app.get(RolloutMachine).tick(RolloutId.parse(id), async () => undefined, new Date(began + minutes * 60_000));
+const look = (id: string, minutes = 1) => rig.look(id, new Date(began + minutes * 60_000));
 const label = (device: DeviceId, labels: Record<string, string>) => cp.api('PUT', `devices/${device}/labels`, { labels });
 
 describe('a bound by site', () => {

@@ -3,11 +3,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { anUpdate } from '../support/records.js';
 import { digestOfRelease } from '../support/releases.js';
-import { aRolloutRig, boot, newer, old, slot } from '../support/rollout-rig.js';
+import { aRolloutRig, boot, newer, old, slot, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
 beforeAll(async () => {
   cp = await aControlPlane();

@@ -4,12 +4,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { anUpdate } from '../support/records.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
-import { aRolloutRig, boot, newer, old, slot } from '../support/rollout-rig.js';
+import { aRolloutRig, boot, newer, old, slot, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 const older = aRelease('0.9.0');
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
 beforeAll(async () => {
   cp = await aControlPlane();

@@ -2,10 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { lookedAt } from '../support/looked-at.js';
 import { digestOfRelease } from '../support/releases.js';
-import { aRolloutRig, newer, old } from '../support/rollout-rig.js';
+import { aRolloutRig, newer, old, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 let its: Awaited<ReturnType<typeof lookedAt>>;
 
 beforeAll(async () => {

@@ -2,10 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { flotilla } from '../support/command-line.js';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { lookedAt, oneStage } from '../support/looked-at.js';
-import { aRolloutRig } from '../support/rollout-rig.js';
+import { aRolloutRig, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 let its: Awaited<ReturnType<typeof lookedAt>>;
 
 beforeAll(async () => {

@@ -1,25 +1,19 @@
 import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.service';
-import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
-import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
-import { RolloutId, type RolloutPlanInput } from '@flotilla/protocol';
+import type { RolloutPlanInput } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import type { TestControlPlane } from '../support/control-plane.js';
 import { digestOfRelease } from '../support/releases.js';
-import { aRolloutRig, old, slot } from '../support/rollout-rig.js';
+import { aStillRig, old, slot, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
-beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
-  await cp.app.get(RolloutConductor).onApplicationShutdown();
-});
+beforeAll(async () => void ({ cp, rig } = await aStillRig()));
 afterAll(() => cp?.stop());
 afterEach(() => rig.clear());
 
 const all: RolloutPlanInput['stages'] = [{ name: 'all', percent: 100, soak: 0, deadline: '30d' }];
-const look = (id: string, when: Date) => cp.app.get(RolloutMachine).tick(RolloutId.parse(id), async () => undefined, when);
+const look = (id: string, when: Date) => rig.look(id, when);
 const as = async (token: string, path: string, body: unknown) => {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const response = await fetch(`${cp.url}/api/v1/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });

@@ -1,20 +1,13 @@
 import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.service';
-import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
-import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
-import { Calendar, type DeviceId, RolloutId, type RolloutPlanInput } from '@flotilla/protocol';
+import { Calendar, type DeviceId, type RolloutPlanInput } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
-import { aRolloutRig, slot } from '../support/rollout-rig.js';
+import type { TestControlPlane } from '../support/control-plane.js';
+import { aStillRig, slot, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
-beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
-  // The tests say when it is what time.
-  await cp.app.get(RolloutConductor).onApplicationShutdown();
-});
+beforeAll(async () => void ({ cp, rig } = await aStillRig()));
 afterAll(() => cp?.stop());
 afterEach(() => rig.clear());
 
@@ -25,7 +18,7 @@ const at = (h: number) => new Date(tomorrow + h * hour);
 const nights = { cron: '0 22 * * *', duration: '6h', zone: 'UTC' };
 const evenings = { ...nights, duration: '2h' };
 const all: RolloutPlanInput['stages'] = [{ name: 'all', percent: 100, soak: 0, deadline: '30d' }];
-const look = (id: string, when: Date) => cp.app.get(RolloutMachine).tick(RolloutId.parse(id), async () => undefined, when);
+const look = (id: string, when: Date) => rig.look(id, when);
 const activateOf = async (device: DeviceId) => {
   const { state } = await rig.db.transaction((tx) => cp.app.get(AssignmentsService).desiredFor(tx, device));
   return state.slots.find((its) => its.slot === slot)!.activate;
@@ -177,6 +170,43 @@ describe('a calendar of a group', () => {
     await cp.api('DELETE', `groups/${name}`);
     expect((await cp.api('POST', 'groups', { name, devices })).status).toBe(201);
     expect((await cp.api('GET', `groups/${name}/calendar`)).status).toBe(404);
+  });
+
+  it('Given devices that wait for it, When it is changed or removed, Then they are told', async () => {
+    const { name, devices } = await rig.aFleet(2);
+    await group(name, devices.slice(0, 1), { windows: { activate: nights } });
+    const { id } = await rig.started(rig.plan(name, { stages: all, pace: { maxInFlight: 9 } }));
+    await look(id, at(12));
+    const told = () => Promise.all(devices.map(activateOf));
+    expect(await told()).toEqual([{ after: at(22).getTime() }, undefined]);
+    const { epoch } = await rig.show(devices[0]!);
+    await look(id, at(13));
+    expect((await rig.show(devices[0]!)).epoch).toBe(epoch);
+    await cp.api('PUT', `groups/${name}/calendar`, { windows: { activate: { ...nights, cron: '0 20 * * *' } } });
+    await look(id, at(14));
+    expect(await told()).toEqual([{ after: at(20).getTime() }, undefined]);
+    expect((await rig.show(devices[0]!)).epoch).toBe(epoch + 1);
+    await cp.api('DELETE', `groups/${name}/calendar`);
+    await look(id, at(15));
+    expect(await told()).toEqual([undefined, undefined]);
+  });
+
+  it('Given two who have read it, When both set it, Then the second is told', async () => {
+    const { name, devices } = await rig.aFleet(1);
+    await group(name, devices, { windows: { activate: nights } });
+    const path = `${cp.url}/api/v1/groups/${name}/calendar`;
+    const headers = { authorization: `Bearer ${cp.adminToken}` };
+    const tag = (await fetch(path, { headers })).headers.get('etag')!;
+    const ifMatch = { ...headers, 'if-match': tag };
+    const set = (cron: string) =>
+      fetch(path, {
+        method: 'PUT',
+        headers: { ...ifMatch, 'content-type': 'application/json' },
+        body: JSON.stringify({ windows: { activate: { ...nights, cron } } }),
+      });
+    expect((await set('0 21 * * *')).status).toBe(200);
+    expect((await set('0 23 * * *')).status).toBe(412);
+    expect((await fetch(path, { method: 'DELETE', headers: ifMatch })).status).toBe(412);
   });
 
   it('is part of a preview: when devices may be offered it, and begin to run it', async () => {

@@ -2,14 +2,16 @@ import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.se
 import { EvidenceRepository } from '@flotilla/control-plane/rollouts/evidence.repository';
 import { DeploymentId, sketchOf, type Digest, type RolloutPlanInput } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Browser } from '../support/browser.js';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { anUpdate } from '../support/records.js';
 import { digestOfRelease } from '../support/releases.js';
-import { aRolloutRig, boot, old, slot } from '../support/rollout-rig.js';
+import { describeWith } from '../support/required.js';
+import { aRolloutRig, boot, old, slot, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
+let rig: RolloutRig;
 
 beforeAll(async () => {
   cp = await aControlPlane();
@@ -157,4 +159,33 @@ describe('a hardware class on which the release fails again and again', () => {
       { message: expect.stringMatching(/keeps 2 devices from it, quarantined: int8.onnx of .* failed on 2 of 2 devices/) },
     ]);
   });
+});
+
+describeWith('chromium', 'the status page', () => {
+  it('shows what happens as it happens: stages, gates and their evidence, windows, blocked releases', async () => {
+    const { name, devices } = await rig.aFleet(2);
+    const page = await Browser.open(`${cp.url}/#token=${cp.adminToken}`);
+    const shows = (selector: string, text: RegExp) =>
+      until(async () => text.test(await page.text(selector)), `${selector} shows ${String(text)}`, 12_000);
+    try {
+      await shows('#summary', /devices online .* 2 releases/);
+      // Nothing moves: the page looks because it has heard of it, not because time has gone by.
+      const windows = { activate: { cron: '0 22 * * *', duration: '6h', zone: 'UTC' } };
+      const kept = rig.plan(name, { name: `${name}-nights`, windows, approval: { count: 1 } });
+      await rig.started(kept);
+      await shows('#rollouts', new RegExp(`${name}-nights.*activate: 0 22 \\* \\* \\* for 6 h \\(UTC\\)`, 's'));
+      await rig.clear();
+      await rig.started(rig.plan(name));
+      const [first] = await rig.nextOffered(devices);
+      await rig.obey(first!, 9, 4);
+      await shows('#rollouts', /first\s+analysing\s+1 committed\s+insufficient compute\.mean: .* evidence .* of 5 needed/);
+      const killed = await cp.api('POST', 'kills', { model: 'product-classifier', version: '1.1.0', reason: 'seen in the page' });
+      await shows('#blocks-section', /Blocked releases[^]*product-classifier@1\.1\.0[^]*seen in the page/);
+      await shows('#rollouts', /killed/);
+      await cp.api('POST', `blocks/${killed.body.id}/lift`, { reason: 'over' });
+      await until(async () => (await page.text('#blocks-section')) === '', 'no release is blocked any more', 12_000);
+    } finally {
+      await page.close();
+    }
+  }, 60_000);
 });

@@ -60,6 +60,8 @@ describe('a backup made while everything goes on', { timeout: 120_000 }, () => {
   beforeAll(async () => {
     tls = await deviceTls(cp.app.get(TrustService), 'lyon-1');
     await enrolled(cp, aNewDevice('lyon-1', { labels: { site: 'lyon' }, certificateSerial: tls.serial }));
+    await pushed(cp, aRelease('1.1.0'));
+    await cp.api('POST', 'kills', { model: 'product-classifier', version: '1.1.0', reason: 'it bites' });
     const writer = writing();
     await until(() => writer.made.length > 20, 'groups were made');
     before = [...writer.made];
@@ -84,6 +86,11 @@ describe('a backup made while everything goes on', { timeout: 120_000 }, () => {
     const device = new FakeDevice({ url: restored.urls.mqtt, device: DeviceId.parse('lyon-1'), tls: { key, cert, ca } });
     await device.join();
     await device.stop();
+  });
+
+  it('brings back what keeps killed releases away', async () => {
+    expect(await readFile(at('kept/blocks.json'), 'utf8')).toContain('"reason": "it bites"');
+    expect((await restored.api('GET', 'blocks')).body.items).toMatchObject([{ version: '1.1.0', reason: 'it bites' }]);
   });
 
   it('brings back releases with their artifacts', async () => {

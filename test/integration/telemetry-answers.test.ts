@@ -1,5 +1,5 @@
 import { ApiClient } from '@flotilla/control-plane/cli/client';
-import { followed } from '@flotilla/control-plane/cli/event-stream';
+import { followed, type Stream } from '@flotilla/control-plane/cli/event-stream';
 import { EventsService } from '@flotilla/control-plane/events/events.service';
 import { TelemetryService } from '@flotilla/control-plane/telemetry/telemetry.service';
 import {
@@ -151,7 +151,8 @@ describe('the live tail', () => {
     let skipped = 0;
     const path = `/api/v1/telemetry/tail?${query}`;
     const client = new ApiClient(cp.url, cp.adminToken);
-    for await (const window of followed(client, path, TailedWindow, end.signal, (left) => (skipped += left))) {
+    const open: Stream['open'] = (headers, signal) => client.stream(path, headers, signal);
+    for await (const window of followed({ url: cp.url, open }, TailedWindow, end.signal, (left) => (skipped += left))) {
       if (window) windows.push(window);
       else await meanwhile();
       if (windows.length >= count) end.abort();

@@ -2,8 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ApiClient } from '@flotilla/control-plane/cli/client';
-import { DeviceView, TokenView } from '@flotilla/protocol';
+import { FlotillaClient } from '@flotilla/control-plane/cli/flotilla-client';
 import { z } from 'zod';
 import { Child } from './child.js';
 import { writeAgentConfig, type LocalDevice } from './devices.js';
@@ -33,7 +32,7 @@ export type FleetOptions = {
 /** The local fleet's programs: one control plane and its devices, each a process of its own. */
 export class Fleet {
   readonly #children = new Map<string, Child>();
-  #client: ApiClient | undefined;
+  #client: FlotillaClient | undefined;
   #started = 0;
 
   constructor(
@@ -41,7 +40,7 @@ export class Fleet {
     private readonly progress: Progress,
   ) {}
 
-  get client(): ApiClient {
+  get client(): FlotillaClient {
     if (!this.#client) throw new Error('the control plane has not been started');
     return this.#client;
   }
@@ -101,7 +100,7 @@ export class Fleet {
     );
     await child.start(async () => void (await ready.promise));
     const { http, adminTokenFile } = await ready.promise;
-    this.#client = new ApiClient(http, (await readFile(adminTokenFile, 'utf8')).trim(), patienceMs);
+    this.#client = new FlotillaClient(http, (await readFile(adminTokenFile, 'utf8')).trim(), patienceMs);
     this.progress.line(`control plane ready at ${http}`);
   }
 
@@ -122,11 +121,11 @@ export class Fleet {
   }
 
   async #claimToken({ name, labels }: LocalDevice): Promise<string> {
-    return (await this.client.post('/api/v1/tokens', { name, labels, expiresInS: 600 }, TokenView)).token;
+    return (await this.client.claimTokens.create({ name, labels, expiresInS: 600 })).token;
   }
 
   async #isEnrolled(name: string): Promise<boolean> {
-    const devices = await this.client.list('/api/v1/devices', DeviceView);
+    const devices = await this.client.devices.list();
     return devices.some((device) => device.id === name);
   }
 
@@ -136,7 +135,7 @@ export class Fleet {
 
   async #allOnline(): Promise<void> {
     for (const deadline = Date.now() + 60_000; ; await delay(250)) {
-      const online = (await this.client.list('/api/v1/devices', DeviceView)).filter((device) => device.online).length;
+      const online = (await this.client.devices.list()).filter((device) => device.online).length;
       this.progress.update('online', online, this.options.devices.length, 'connected over mTLS');
       if (online >= this.options.devices.length) return;
       if (Date.now() > deadline)

@@ -36,11 +36,14 @@ async function main(): Promise<number> {
   }
 }
 
-async function run(fleet: Fleet, { once, dataDir, ports }: Options, progress: Progress): Promise<number> {
+async function run(fleet: Fleet, { once, stay, dataDir, ports }: Options, progress: Progress): Promise<number> {
   await fleet.start();
   const story = new Story(fleet.client, progress);
-  if (once || !(await story.wasTold())) await story.tell();
-  progress.line('the story is told; every act went as it should');
+  if (stay) await story.begin();
+  else if (once || !(await story.wasTold())) await story.tell();
+  progress.line(
+    stay ? 'every device runs 1.0.0; 1.2.0 is there for a rollout' : 'the story is told; every act went as it should',
+  );
   if (once) return 0;
   progress.line(whereToLook(fleet, dataDir, ports.agents));
   return new Promise<number>(() => undefined); // until Ctrl-C

@@ -10,10 +10,11 @@ const Ports = z.object({
   agents: port.max(65_000).default(9001),
 });
 
-export type Options = { once: boolean; fresh: boolean; dataDir: string; ports: z.output<typeof Ports> };
+export type Options = { once: boolean; stay: boolean; fresh: boolean; dataDir: string; ports: z.output<typeof Ports> };
 
 export const usage = `npm start [-- OPTIONS]
   --once           tell the story, then stop: exit 0 if each act went as told, 3 if this CPU does not show the regression, else 1
+  --stay           only the first act: the fleet stays on 1.0.0, and 1.2.0 is pushed for a rollout of your own
   --fresh          begin anew: removes the local fleet's data first
   --data DIR       data folder (default: .flotilla)
   --port-http N    operator API and page (8080)      --port-device N  device API (8443)
@@ -25,6 +26,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     args: [...argv],
     options: {
       once: { type: 'boolean', default: false },
+      stay: { type: 'boolean', default: false },
       fresh: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       data: { type: 'string', default: '.flotilla' },
@@ -43,5 +45,6 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
   });
   if (!ports.success)
     throw new Error(`a port is a number from 1 to 65535 (${ports.error.issues.map((i) => i.path.join('.')).join(', ')})`);
-  return { once: values.once, fresh: values.fresh, dataDir: resolve(values.data), ports: ports.data };
+  if (values.once && values.stay) throw new Error('--once tells the whole story and stops, --stay tells its beginning: not both');
+  return { once: values.once, stay: values.stay, fresh: values.fresh, dataDir: resolve(values.data), ports: ports.data };
 }

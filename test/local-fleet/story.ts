@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ApiClient } from '@flotilla/control-plane/cli/client';
+import type { FlotillaClient } from '@flotilla/control-plane/cli/flotilla-client';
 import { pushRelease } from '@flotilla/control-plane/cli/push-release';
-import { DeviceView, EventView, ReleaseView, type RolloutPlanInput, RolloutView, type StageView } from '@flotilla/protocol';
-import { z } from 'zod';
+import type { DeviceView, ReleaseView, RolloutPlanInput, RolloutView, StageView } from '@flotilla/protocol';
 import { slot } from './devices.js';
 import { models } from './fleet.js';
 import type { Progress } from './progress.js';
@@ -49,13 +48,13 @@ const planFor = (version: string): RolloutPlanInput => ({
 /** The main job in four acts. Each ends as told or throws ActFailed. */
 export class Story {
   constructor(
-    private readonly client: ApiClient,
+    private readonly client: FlotillaClient,
     private readonly progress: Progress,
   ) {}
 
   /** Told before on this data: releases are there and every device runs the last one. */
   async wasTold(): Promise<boolean> {
-    const releases = await this.client.list('/api/v1/releases', ReleaseView);
+    const releases = await this.client.releases.list();
     const last = releases.find((release) => release.version === '1.2.0');
     return last !== undefined && (await this.#running(last.digest)) === (await this.#devices()).length;
   }
@@ -68,11 +67,18 @@ export class Story {
     await this.#better();
   }
 
+  /** Its first act, and the release that is brought to the fleet at its end. */
+  async begin(): Promise<void> {
+    await this.#clearTheStage();
+    await this.#first();
+    await this.#push('1.2.0');
+  }
+
   /** A story that was cut short may have left a rollout under way. */
   async #clearTheStage(): Promise<void> {
-    for (const rollout of await this.client.list('/api/v1/rollouts', RolloutView)) {
+    for (const rollout of await this.client.rollouts.list()) {
       if (rollout.phase === 'running' || rollout.phase === 'paused')
-        await this.client.post(`/api/v1/rollouts/${rollout.id}/commands`, { type: 'cancel' }, RolloutView);
+        await this.client.rollouts.command(rollout.id, { type: 'cancel' });
     }
   }
 
@@ -90,11 +96,8 @@ export class Story {
 
   /** The story was told on this data before: back to its beginning, by hand, without a gate. */
   async #bringBack(release: ReleaseView, devices: readonly DeviceView[]): Promise<void> {
-    await this.client.post(
-      '/api/v1/assignments',
-      { release: release.name, slot, target: 'fleet=local', probation: { inferences: 20, timeoutS: 30 } },
-      z.unknown(),
-    );
+    const probation = { inferences: 20, timeoutS: 30 };
+    await this.client.assignments.assign({ release: release.name, slot, target: 'fleet=local', probation });
     for (const deadline = Date.now() + 60_000; ; await delay(300)) {
       const running = await this.#running(release.digest);
       this.progress.update('back to 1.0.0', running, devices.length, 'assigned by hand');
@@ -131,7 +134,7 @@ export class Story {
 
   /** What the log says of the first device that could not run this digest. */
   async #failureOf(digest: string): Promise<string | undefined> {
-    const failures = await this.client.list('/api/v1/events?kind=update-failed', EventView, 50);
+    const failures = await this.client.events.list({ kind: 'update-failed' }, 50);
     return failures.find((event) => event.data['digest'] === digest)?.message;
   }
 
@@ -167,11 +170,11 @@ export class Story {
 
   /** Creates the rollout and watches it to its end. */
   async #roll(version: string): Promise<RolloutView> {
-    let rollout = await this.client.post('/api/v1/rollouts', planFor(version), RolloutView);
+    let rollout = await this.client.rollouts.create(planFor(version));
     for (const deadline = Date.now() + rolloutLimitMs; !ended.has(rollout.phase); await delay(300)) {
       if (Date.now() > deadline)
         throw new ActFailed(`the rollout of ${version} did not end within ${rolloutLimitMs / 1000} s; it is ${inWords(rollout)}`);
-      rollout = await this.client.get(`/api/v1/rollouts/${rollout.id}`, RolloutView);
+      rollout = await this.client.rollouts.show(rollout.id);
       rollout.stages.forEach((stage) => this.#show(stage));
     }
     this.progress.settle();
@@ -202,7 +205,7 @@ export class Story {
   }
 
   #devices(): Promise<DeviceView[]> {
-    return this.client.list('/api/v1/devices', DeviceView);
+    return this.client.devices.list();
   }
 
   /** How many devices have committed this digest and say that they run it. */

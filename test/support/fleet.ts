@@ -13,7 +13,7 @@ export const aNewDevice = (id: string, change: Partial<NewDevice> = {}): NewDevi
   labels: {},
   keyThumbprint: randomBytes(32).toString('base64url'),
   certificateSerial: randomBytes(8).toString('hex'),
-  certificateExpiresAt: new Date(Date.now() + 86_400_000),
+  certificateExpiresAt: new Date(Date.now() + 90 * 86_400_000),
   ...change,
 });
 

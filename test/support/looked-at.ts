@@ -1,20 +1,17 @@
 import { RolloutChecks } from '@flotilla/control-plane/rollouts/rollout-checks';
-import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
-import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
-import { type DeviceId, type Digest, RolloutId, type RolloutPlanInput, type UpdateEvent } from '@flotilla/protocol';
+import type { DeviceId, Digest, RolloutPlanInput, UpdateEvent } from '@flotilla/protocol';
 import type { TestControlPlane } from './control-plane.js';
 import { anUpdate } from './records.js';
 import { digestOfRelease } from './releases.js';
-import { type aRolloutRig, boot, newer, old, slot } from './rollout-rig.js';
+import { boot, newer, old, type RolloutRig, slot, still } from './rollout-rig.js';
 
-type Rig = Awaited<ReturnType<typeof aRolloutRig>>;
 export const oneStage = (deadline: number | string = 600): RolloutPlanInput['stages'] => [
   { name: 'all', percent: 100, soak: 0, deadline },
 ];
 
 /** Rollouts whose leader looks when a test says so, at the time that it says. */
-export async function lookedAt(cp: TestControlPlane, rig: Rig) {
-  await cp.app.get(RolloutConductor).onApplicationShutdown();
+export async function lookedAt(cp: TestControlPlane, rig: RolloutRig) {
+  await still(cp);
 
   async function aRollout(size: number, change: Partial<RolloutPlanInput> = {}) {
     const { name, devices } = await rig.aFleet(size);
@@ -23,8 +20,7 @@ export async function lookedAt(cp: TestControlPlane, rig: Rig) {
   }
   function told(id: string) {
     const began = Date.now();
-    const look = (second: number) =>
-      cp.app.get(RolloutMachine).tick(RolloutId.parse(id), async () => undefined, new Date(began + second * 1000));
+    const look = (second: number) => rig.look(id, new Date(began + second * 1000));
     /** Those outside who are due are asked, and have answered. */
     const ask = async (second: number) => {
       await cp.app.get(RolloutChecks).look(async () => undefined, new Date(began + second * 1000));

@@ -17,6 +17,7 @@ const probes = {
   /** With what streams an MP4 of H.264 by it. */
   'gst-rtsp-server': () => spawnSync('/usr/bin/python3', [rtspServer, '--probe']).status === 0,
   prometheus: () => spawnSync('promtool', ['--version']).status === 0 && spawnSync('prometheus', ['--version']).status === 0,
+  chromium: () => spawnSync('chromium', ['--version']).error === undefined,
   ffmpeg: () => spawnSync('ffmpeg', ['-version']).error === undefined,
   'onnx-testdata': () => existsSync('/usr/share/libonnx-testdata/data'),
   /** With what the Python engine needs. */

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.service';
 import { DeviceReports } from '@flotilla/control-plane/link/device-reports';
 import { OutboxDispatcher } from '@flotilla/control-plane/link/outbox-dispatcher';
+import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
+import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';
 import { TelemetryService } from '@flotilla/control-plane/telemetry/telemetry.service';
 import {
   BootId,
@@ -10,6 +12,7 @@ import {
   DeviceView,
   type Digest,
   type InferenceWindow,
+  RolloutId,
   type RolloutPlanInput,
   RolloutView,
   sketchOf,
@@ -18,7 +21,7 @@ import {
 } from '@flotilla/protocol';
 import { DataSource } from 'typeorm';
 import { expect } from 'vitest';
-import type { TestControlPlane } from './control-plane.js';
+import { aControlPlane, type TestControlPlane } from './control-plane.js';
 import { aNewDevice, enrolled } from './fleet.js';
 import { anUpdate, aWindow } from './records.js';
 import { aRelease, digestOfRelease, pushed } from './releases.js';
@@ -133,6 +136,8 @@ export async function aRolloutRig(cp: TestControlPlane) {
     await until(async () => (await offered(devices)).length > 0, 'a device is offered the release', 20_000);
     return offered(devices);
   };
+  /** As the leader looks, at a time that a test says; for rigs whose leader is still. */
+  const look = (id: string, at: Date) => cp.app.get(RolloutMachine).tick(RolloutId.parse(id), async () => undefined, at);
   const made: string[] = [];
   const started = async (written: RolloutPlanInput) => {
     const rollout = await create(written);
@@ -143,5 +148,34 @@ export async function aRolloutRig(cp: TestControlPlane) {
   const clear = async () => {
     for (const id of made.splice(0)) await cp.api('POST', `rollouts/${id}/commands`, { type: 'cancel' });
   };
-  return { db, made, aFleet, show, assigned, obey, inferences, says, plan, view, inPhase, offered, nextOffered, started, clear };
+  return {
+    db,
+    made,
+    aFleet,
+    show,
+    assigned,
+    obey,
+    inferences,
+    says,
+    plan,
+    view,
+    inPhase,
+    offered,
+    nextOffered,
+    started,
+    look,
+    clear,
+  };
+}
+export type RolloutRig = Awaited<ReturnType<typeof aRolloutRig>>;
+
+/** The leader leaves rollouts alone: else nobody could say when it looks, and what time it is then. */
+export const still = (cp: TestControlPlane): Promise<void> => cp.app.get(RolloutConductor).onApplicationShutdown();
+
+/** With a control plane of its own, whose leader is still. */
+export async function aStillRig() {
+  const cp = await aControlPlane();
+  const rig = await aRolloutRig(cp);
+  await still(cp);
+  return { cp, rig };
 }

@@ -170,13 +170,15 @@ describe('a certificate', () => {
         random: () => 0,
         log: createLogging('warn', () => {
           tries += 1;
-          identity = { ...issued, deviceApiUrl: upOrigin };
+          identity = { ...issued, deviceApiUrl: upOrigin, mqttUrl: 'mqtts://moved.example' };
         }).log,
         backoff: { baseMs: 1, capMs: 1 },
       });
       renewal.start();
     });
     const next = await renewed;
+    // It was told where the control plane is now, and keeps that.
+    expect(next.mqttUrl).toBe(issued.mqttUrl);
     expect(tries).toBe(1);
     expect(next.certificate).not.toBe(issued.certificate);
     expect(new X509Certificate(next.certificate).checkPrivateKey(key)).toBe(true);

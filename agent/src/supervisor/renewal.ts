@@ -66,8 +66,8 @@ export class Renewal {
     const current = identity();
     const url = new URL('/device/v1/renew', current.deviceApiUrl);
     const answer = await postJson(url, { v: 1, csr: certificateRequest(key) }, credentials(key, current));
-    const { certificate, ca } = RenewResponse.parse(answer);
-    onRenewed({ ...current, certificate, ca });
+    const { certificate, ca, mqttUrl = current.mqttUrl, deviceApiUrl = current.deviceApiUrl } = RenewResponse.parse(answer);
+    onRenewed({ ...current, certificate, ca, mqttUrl, deviceApiUrl });
     log.info({ until: new Date(validity(certificate).to).toISOString() }, 'certificate renewed');
   }
 

@@ -6,6 +6,7 @@ import { FleetModule } from '../fleet/fleet.module.js';
 import { CONFIG } from '../platform/tokens.js';
 import { AdminToken } from './admin-token.js';
 import { AdminTokenGuard } from './admin-token.guard.js';
+import { ClaimTokenRetention } from './claim-token-retention.js';
 import { ClaimTokensController } from './claim-tokens.controller.js';
 import { ClaimTokensRepository } from './claim-tokens.repository.js';
 import { ClaimTokensService } from './claim-tokens.service.js';
@@ -24,6 +25,7 @@ import { PublicUrls } from './public-urls.js';
   providers: [
     { provide: AdminToken, useFactory: ({ dataDir }: ControlPlaneConfig) => AdminToken.open(dataDir), inject: [CONFIG] },
     { provide: APP_GUARD, useClass: AdminTokenGuard },
+    ClaimTokenRetention,
     ClaimTokensRepository,
     ClaimTokensService,
     DeviceImportService,

@@ -1,8 +1,8 @@
-import { DeviceId, pageOf, TokenCreate, TokenView } from '@flotilla/protocol';
+import { DeviceId, pageOf, TokenCreate, TokenSummary, TokenView } from '@flotilla/protocol';
 import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { DevicesService } from '../fleet/devices.service.js';
-import { ClaimTokensService, TokenQuery, TokenSummary } from './claim-tokens.service.js';
+import { ClaimTokensService, TokenQuery } from './claim-tokens.service.js';
 
 @Controller('api/v1')
 export class ClaimTokensController {

@@ -32,6 +32,15 @@ export class ClaimTokensRepository {
     await tx.update(ClaimTokenRow, { id }, use);
   }
 
+  /** Used, or run out, before that; how many. */
+  async deleteOlder(before: Date): Promise<number> {
+    const [, deleted] = await this.db.query<[unknown, number]>(
+      `DELETE FROM claim_token WHERE coalesce(used_at, expires_at) < $1`,
+      [before],
+    );
+    return deleted;
+  }
+
   /** Newest first, one more than the limit. */
   async list({ limit, cursor }: { limit: number; cursor?: string | undefined }): Promise<ClaimTokenRow[]> {
     const select = this.db.getRepository(ClaimTokenRow).createQueryBuilder('token');

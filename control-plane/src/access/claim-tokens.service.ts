@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type DeviceId, encodeClaimToken, sha256, type TokenCreate, type TokenView } from '@flotilla/protocol';
+import { type DeviceId, encodeClaimToken, sha256, type TokenCreate, type TokenSummary, type TokenView } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
@@ -10,22 +10,6 @@ import type { ClaimTokenRow } from './claim-token.entity.js';
 import { ClaimTokensRepository } from './claim-tokens.repository.js';
 import { FirstContact } from './first-contact.js';
 
-const time = z.iso.datetime();
-/** The secret itself is kept nowhere. */
-export const TokenSummary = z
-  .object({
-    id: z.uuid(),
-    name: z.string().optional(),
-    labels: z.record(z.string(), z.string()),
-    createdAt: time,
-    expiresAt: time,
-    usedAt: time.optional(),
-    device: z.string().optional(),
-    approval: z.enum(['none', 'required']),
-    replace: z.boolean(),
-  })
-  .meta({ id: 'TokenSummary' });
-export type TokenSummary = z.infer<typeof TokenSummary>;
 export const TokenQuery = ListQuery.extend({ cursor: z.uuid().optional() });
 export type TokenQuery = z.infer<typeof TokenQuery>;
 

@@ -1,13 +1,8 @@
-import { AssignmentRequest, DeploymentId, DeviceId } from '@flotilla/protocol';
+import { AssignmentRequest, AssignmentResult } from '@flotilla/protocol';
 import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
-import { z } from 'zod';
 import { WhoAsks, type Operator } from '../access/operator.js';
 import { ManualAssignmentsService } from './manual-assignments.service.js';
-
-const AssignmentResult = z
-  .object({ items: z.array(z.object({ device: DeviceId, deployment: DeploymentId.nullable() })) })
-  .meta({ id: 'AssignmentResult' });
 
 @Controller('api/v1/assignments')
 export class AssignmentsController {

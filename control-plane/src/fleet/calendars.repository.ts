@@ -23,6 +23,12 @@ export class CalendarsRepository {
     return (await this.db.manager.findOneBy(GroupCalendarRow, { group }))?.calendar;
   }
 
+  /** Of a group that stays as it is until this transaction ends. */
+  async locked(tx: EntityManager, group: GroupName): Promise<Calendar | undefined> {
+    await tx.query(`SELECT FROM device_group WHERE name = $1 FOR UPDATE`, [group]);
+    return (await tx.findOneBy(GroupCalendarRow, { group }))?.calendar;
+  }
+
   async set(tx: EntityManager, group: GroupName, calendar: Calendar, updatedAt: Date): Promise<void> {
     await tx.upsert(GroupCalendarRow, { group, calendar, updatedAt }, ['group']);
   }

@@ -1,4 +1,4 @@
-import { DeviceConfigurationView, DeviceId, DeviceView, MaintenanceRequest, pageOf } from '@flotilla/protocol';
+import { DeviceConfigurationView, DeviceId, DeviceView, LabelsRequest, MaintenanceRequest, pageOf } from '@flotilla/protocol';
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { type Operator, WhoAsks } from '../access/operator.js';
@@ -8,7 +8,6 @@ import { DeviceConfigurations } from './device-configurations.js';
 import { DeviceDeparture } from './device-departure.js';
 import { DeviceLabels, labelsTag } from './device-labels.js';
 import { DeviceQuery, DevicesService, RemoveQuery } from './devices.service.js';
-import { LabelsRequest } from './labels.js';
 
 @Controller('api/v1/devices')
 export class DevicesController {

@@ -106,7 +106,9 @@ export class DevicesRepository {
       `SELECT (count(*) FILTER (WHERE status = 'active'))::int total,
               (count(*) FILTER (WHERE status = 'active' AND online))::int online,
               (count(*) FILTER (WHERE status = 'active' AND ${inMaintenance('device')}))::int maintenance,
-              (count(*) FILTER (WHERE status = 'pending'))::int pending FROM device`,
+              (count(*) FILTER (WHERE status = 'pending'))::int pending,
+              (count(*) FILTER (WHERE status = 'active' AND certificate_expires_at < now() + interval '14 days'))::int "certificateEnds"
+       FROM device`,
     );
     return counts;
   }

@@ -1,13 +1,5 @@
-import { z } from 'zod';
 import { AppError } from '../platform/errors.js';
 import { isReserved } from './selector.js';
-
-/** All labels of a device: the whole set, replacing the old one. */
-export const LabelsRequest = z
-  .object({ labels: z.record(z.string().min(1).max(64), z.string().max(128)) })
-  .refine(({ labels }) => Object.keys(labels).length <= 64, 'a device can bear at most 64 labels')
-  .meta({ id: 'LabelsRequest' });
-export type LabelsRequest = z.infer<typeof LabelsRequest>;
 
 /** A label must not pose as what selectors read from elsewhere, nor hold what no selector can write. Undefined: it is all right. */
 export function labelProblem(labels: Readonly<Record<string, string>>): string | undefined {

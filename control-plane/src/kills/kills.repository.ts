@@ -2,8 +2,10 @@ import type { BlockId, DeviceId, Digest, KillTargetState } from '@flotilla/proto
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { type Forbidden, lastGoodSql } from '../blocks/blocks.repository.js';
+import type { ControlPlaneConfig } from '../config.js';
 import { priorities } from '../core/assignment.js';
 import { AssignmentsService } from '../fleet/assignments.service.js';
+import { CONFIG } from '../platform/tokens.js';
 
 export type Taking = { block: BlockId; digests: readonly Digest[]; actor: string; reason: string };
 export type Tally = { block: string; state: KillTargetState; stopped: boolean; n: string };
@@ -18,13 +20,16 @@ export type Target = {
   reason: string | null;
 };
 
+/** Silent for so many heartbeats, a device is not reached, whoever has not noticed yet: nobody does who has just begun to listen. */
+const silentHeartbeats = 3.5;
+
 /** Confirmed by what the slot reports, under the deployment that it has now: what it said under an earlier one is no answer. */
-const stateSql = `CASE
+const stateSql = (heartbeatS: number) => `CASE
   WHEN a.device IS NOT NULL AND s.deployment = a.deployment AND s.state IN ('committed', 'committed-unproven')
     AND NOT s.digest = ANY(b.digests) THEN 'confirmed'
   WHEN a.device IS NULL AND (s.state = 'idle' OR (s.device IS NULL AND d.reported_epoch = d.epoch)) THEN 'confirmed'
   WHEN a.device IS NOT NULL AND s.deployment = a.deployment AND s.state IN ('failed', 'rolled-back', 'rejected') THEN 'failed'
-  WHEN d.online THEN 'pending' ELSE 'unreached' END`;
+  WHEN d.online AND d.last_seen_at > now() - interval '${silentHeartbeats * heartbeatS} s' THEN 'pending' ELSE 'unreached' END`;
 const standing = `kill_target t JOIN block b ON b.id = t.block JOIN device d ON d.id = t.device AND d.status = 'active'
   LEFT JOIN assignment a ON a.device = t.device AND a.slot = t.slot
   LEFT JOIN slot_report s ON s.device = t.device AND s.slot = t.slot`;
@@ -32,10 +37,15 @@ const standing = `kill_target t JOIN block b ON b.id = t.block JOIN device d ON 
 /** Sets, not rows: a hundred thousand slots in a few statements. */
 @Injectable()
 export class KillsRepository {
+  private readonly state: string;
+
   constructor(
     @Inject(DataSource) private readonly db: DataSource,
     @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
-  ) {}
+    @Inject(CONFIG) { device }: Pick<ControlPlaneConfig, 'device'>,
+  ) {
+    this.state = stateSql(device.heartbeatS);
+  }
 
   /** Devices that run a release, should run it, or have run it and could go back to it by themselves; locked in id order. `members`: only among these. */
   async lock(tx: EntityManager, digests: readonly Digest[], members: readonly DeviceId[] | undefined): Promise<DeviceId[]> {
@@ -97,7 +107,7 @@ export class KillsRepository {
 
   tallies(blocks: readonly string[]): Promise<Tally[]> {
     return this.db.query(
-      `SELECT t.block, ${stateSql} state, t.before IS NOT NULL AND t.good IS NULL stopped, count(*) n FROM ${standing}
+      `SELECT t.block, ${this.state} state, t.before IS NOT NULL AND t.good IS NULL stopped, count(*) n FROM ${standing}
        WHERE t.block = ANY($1::uuid[]) GROUP BY 1, 2, 3`,
       [blocks],
     );
@@ -111,7 +121,7 @@ export class KillsRepository {
     const [device, slot] = query.after ?? ['', ''];
     return this.db.query(
       `SELECT * FROM (
-         SELECT t.device, t.slot, ${stateSql} state, t.digest, d.online, d.last_seen_at "lastSeenAt",
+         SELECT t.device, t.slot, ${this.state} state, t.digest, d.online, d.last_seen_at "lastSeenAt",
                 coalesce(t.good, CASE WHEN t.before IS NULL THEN a.digest END) good,
                 CASE WHEN s.deployment = a.deployment THEN s.reason END reason
          FROM ${standing} WHERE t.block = $1 AND (t.device, t.slot) > ($2, $3)) t

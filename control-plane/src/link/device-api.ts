@@ -100,6 +100,11 @@ const enrolResponse = ({ device, certificatePem }: Enrolled, { trust, broker, ur
   certificate: certificatePem,
   ca: trust.caPem(),
   directorKey: trust.directorKey(),
+  ...addresses({ broker, urls }),
+});
+
+/** Where devices find us from now on. */
+const addresses = ({ broker, urls }: Pick<DeviceApiParts, 'broker' | 'urls'>) => ({
   mqttUrl: broker.publicUrl,
   deviceApiUrl: urls.deviceApi(),
 });
@@ -108,7 +113,7 @@ function renewRoute(app: FastifyInstance, parts: DeviceApiParts): void {
   app.post('/device/v1/renew', async (request): Promise<RenewResponse> => {
     const row = await deviceOf(request, parts.enrolment);
     const { certificatePem } = await parts.enrolment.renew(row, parse(RenewRequest, request.body).csr);
-    return { v: 1, certificate: certificatePem, ca: parts.trust.caPem() };
+    return { v: 1, certificate: certificatePem, ca: parts.trust.caPem(), ...addresses(parts) };
   });
 }
 

@@ -1,14 +1,12 @@
 import { PassThrough, Readable } from 'node:stream';
-import { Digest } from '@flotilla/protocol';
+import { Digest, StoredArtifact } from '@flotilla/protocol';
 import { Controller, Get, Head, HttpStatus, Inject, Param, Put, Req, Res, StreamableFile } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiProduces, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
 import { Artifacts } from '../platform/artifacts.js';
 import { AppError } from '../platform/errors.js';
 import { limits } from './manifest-checks.js';
 
-const StoredArtifact = z.object({ sha256: Digest, size: z.int() }).meta({ id: 'StoredArtifact' });
 const bytes = 'application/octet-stream';
 
 /** Content-addressed files of releases. Bodies are streams from end to end: nothing holds a file in memory. */

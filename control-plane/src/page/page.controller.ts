@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Controller, Get, Header } from '@nestjs/common';
+import { Controller, Get, Header, Req } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
 import { packageFolder } from '../package-folder.js';
 
 // Not compiled: served from src/ as they are, wherever this code runs.
 const asset = (name: string) => readFileSync(join(packageFolder, 'src', 'page', name), 'utf8');
-const assets = { html: asset('index.html'), script: asset('page.js'), style: asset('page.css') };
+const assets = { html: asset('index.html'), style: asset('page.css') };
+const scripts = new Map(['page.js', 'page-dom.js', 'page-live.js', 'page-rollouts.js'].map((name) => [name, asset(name)]));
 
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -33,10 +35,10 @@ export class PageController {
     return assets.html;
   }
 
-  @Get('page.js')
+  @Get([...scripts.keys()])
   @Secured('text/javascript; charset=utf-8')
-  script() {
-    return assets.script;
+  script(@Req() { url }: FastifyRequest) {
+    return scripts.get(url.slice(1).split('?')[0]!);
   }
 
   @Get('page.css')

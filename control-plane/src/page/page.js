@@ -1,5 +1,12 @@
-// The status page: asks the operator API every two seconds and writes tables. Text only ever enters the page as text nodes.
-const everyMs = 2000;
+// The status page: asks the operator API when an event says that something has changed, and writes tables.
+import { badge, element, faint, megabytes, row, table, time } from './page-dom.js';
+import { follow } from './page-live.js';
+import { isMoving, rolloutRows } from './page-rollouts.js';
+
+/** A burst of events is one look. */
+const gatherMs = 250;
+/** While a rollout moves: its counts and evidence grow without an event. */
+const moveMs = 2000;
 const at = (id) => document.getElementById(id);
 
 const keptToken = {
@@ -10,126 +17,16 @@ const keptToken = {
 
 class Unauthorized extends Error {}
 
-async function ask(path) {
+async function open(path, { headers = {}, signal }) {
   const response = await fetch(`/api/v1/${path}`, {
-    headers: { authorization: `Bearer ${keptToken.read()}` },
-    signal: AbortSignal.timeout(10_000),
+    headers: { authorization: `Bearer ${keptToken.read()}`, ...headers },
+    signal,
   });
   if (response.status === 401) throw new Unauthorized();
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.detail ?? `${path}: ${response.status}`);
-  return body;
+  if (response.ok) return response;
+  throw new Error((await response.json().catch(() => ({}))).detail ?? `${path}: ${response.status}`);
 }
-
-/** element('td', { class: 'faint' }, 'text', otherNode, ['more', 'text']) */
-function element(name, attributes = {}, ...content) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...content.flat(Infinity).filter((part) => part !== undefined && part !== null && part !== ''));
-  return node;
-}
-
-const tones = {
-  good: ['completed', 'committed', 'passed', 'pass', 'online', 'active'],
-  busy: [
-    'running',
-    'activating',
-    'soaking',
-    'analysing',
-    'offered',
-    'resolved',
-    'downloading',
-    'verified',
-    'compiling',
-    'preflight',
-    'staged',
-    'shadowing',
-    'probation',
-    'open',
-  ],
-  warn: [
-    'paused',
-    'inconclusive',
-    'insufficient',
-    'waiting',
-    'committed-unproven',
-    'superseded',
-    'cancelled',
-    'scheduled',
-    'awaiting-approval',
-    'rolling-back',
-    'not-applicable',
-    'maintenance',
-    'pending',
-  ],
-  bad: ['failed', 'breach', 'killed', 'rolled-back', 'rollback-incomplete', 'rejected', 'revoked', 'offline'],
-};
-const toneOf = (word) => Object.keys(tones).find((tone) => tones[tone].includes(word)) ?? '';
-const badge = (word) => element('span', { class: `badge ${toneOf(word)}` }, word);
-const time = (iso) => element('time', { datetime: iso, title: iso }, new Date(iso).toLocaleString());
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-const faint = (...content) => element('p', { class: 'faint' }, ...content);
-
-function table(headings, rows, empty) {
-  if (rows.length === 0) return element('div', { class: 'scroll' }, element('p', { class: 'empty' }, empty));
-  const head = element(
-    'thead',
-    {},
-    element(
-      'tr',
-      {},
-      headings.map((heading) => element('th', { scope: 'col' }, heading)),
-    ),
-  );
-  return element('div', { class: 'scroll' }, element('table', {}, head, element('tbody', {}, rows)));
-}
-const row = (cells, attributes = {}) =>
-  element(
-    'tr',
-    attributes,
-    cells.map((cell) => element('td', {}, cell)),
-  );
-
-const countNames = {
-  already: 'on it already',
-  waiting: 'waiting',
-  open: 'under way',
-  committed: 'committed',
-  unproven: 'unproven',
-  failedArtifact: 'failed by the release',
-  failedPlace: 'failed by the place',
-  timedOut: 'timed out',
-  rejected: 'rejected',
-  deferred: 'deferred',
-  rolledBack: 'rolled back',
-};
-function countsInWords(counts) {
-  const words = Object.entries(countNames).flatMap(([key, name]) => (counts[key] > 0 ? [`${counts[key]} ${name}`] : []));
-  return words.length > 0 ? words.join(', ') : 'nothing yet';
-}
-
-const gate = (verdict) =>
-  element('li', {}, badge(verdict.verdict), ` ${verdict.metric}${verdict.dryRun ? ' (dry run)' : ''}: ${verdict.evidence}`);
-
-function rolloutRows(rollout) {
-  const name = [element('strong', {}, rollout.name), faint(`${rollout.release} in slot ${rollout.slot}`)];
-  const phase = [badge(rollout.phase), rollout.reason && faint(rollout.reason)];
-  const stages = rollout.stages.map((stage) =>
-    row(
-      [
-        stage.name,
-        badge(stage.phase),
-        [
-          element('p', {}, countsInWords(stage.counts)),
-          stage.gates.length > 0 && stage.phase !== 'pending' ? element('ul', {}, stage.gates.map(gate)) : '',
-        ],
-        '',
-      ],
-      { class: 'stage' },
-    ),
-  );
-  return [row([name, phase, rollout.detail ?? '', time(rollout.updatedAt)]), ...stages];
-}
+const ask = async (path) => (await open(path, { signal: AbortSignal.timeout(10_000) })).json();
 
 function slotLine({ slot, assignment, reported }) {
   const running = reported?.release ?? reported?.digest?.slice(0, 12) ?? 'nothing';
@@ -274,22 +171,48 @@ async function refresh() {
   at('sign-in').hidden = true;
   at('fleet').hidden = false;
   showProblem('');
+  const rollouts = lists[sections.findIndex(({ id }) => id === 'rollouts')];
+  if (rollouts.items.some(isMoving)) look(moveMs);
 }
 
 let timer;
-async function loop() {
+let due = Infinity;
+/** Looks within that time, once for all who asked. */
+function look(withinMs) {
+  const wanted = performance.now() + withinMs;
+  if (wanted >= due) return;
   clearTimeout(timer);
+  due = wanted;
+  timer = setTimeout(() => {
+    due = Infinity;
+    refresh().catch(failed);
+  }, withinMs);
+}
+
+let stop;
+/** From now on, or from where it was: what happens is looked at as it happens. */
+function begin() {
+  stop?.abort();
   if (keptToken.read() === null) return showSignIn('');
-  try {
-    if (!document.hidden) await refresh();
-  } catch (error) {
-    if (error instanceof Unauthorized) {
-      keptToken.forget();
-      return showSignIn('That token was not accepted.');
-    }
-    showProblem(`The control plane does not answer (${error.message}); what is shown is old. Trying again …`);
-  }
-  timer = setTimeout(() => void loop(), everyMs);
+  if (document.hidden) return;
+  stop = new AbortController();
+  const { signal } = stop;
+  void follow({
+    open: (headers, reading) => open('events/stream', { headers, signal: reading }),
+    heard: () => look(gatherMs),
+    failed,
+    signal,
+  });
+}
+
+function failed(error) {
+  if (!(error instanceof Unauthorized))
+    return showProblem(`The control plane does not answer (${error.message}); what is shown is old. Trying again …`);
+  stop?.abort();
+  clearTimeout(timer);
+  due = Infinity;
+  keptToken.forget();
+  showSignIn('That token was not accepted.');
 }
 
 // `/#token=…`: a link that somebody printed; the token leaves the address bar at once.
@@ -302,7 +225,7 @@ at('sign-in').addEventListener('submit', (event) => {
   event.preventDefault();
   keptToken.keep(at('token').value.trim());
   at('token').value = '';
-  void loop();
+  begin();
 });
-document.addEventListener('visibilitychange', () => !document.hidden && void loop());
-void loop();
+document.addEventListener('visibilitychange', () => (document.hidden ? stop?.abort() : begin()));
+begin();

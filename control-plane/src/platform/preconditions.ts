@@ -1,11 +1,13 @@
 import { digestOf } from '@flotilla/protocol';
 import {
+  applyDecorators,
   type CallHandler,
   createParamDecorator,
   type ExecutionContext,
   type NestInterceptor,
   UseInterceptors,
 } from '@nestjs/common';
+import { ApiExtension } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Observable, tap } from 'rxjs';
 import { AppError } from './errors.js';
@@ -47,9 +49,13 @@ export const IfMatch = createParamDecorator(
     new Precondition(context.switchToHttp().getRequest<FastifyRequest>().headers['if-match']),
 );
 
+/** Turned into a description of the header by openapi.ts. */
+export const taggedExtension = 'x-tagged';
+
 /** The answer's `ETag`, made of the view that is sent. */
 // oxlint-disable-next-line typescript/no-explicit-any
-export const Tagged = (tag: (view: any) => string): MethodDecorator => UseInterceptors(new TagInterceptor(tag));
+export const Tagged = (tag: (view: any) => string): MethodDecorator =>
+  applyDecorators(UseInterceptors(new TagInterceptor(tag)), ApiExtension(taggedExtension, true));
 
 class TagInterceptor implements NestInterceptor {
   constructor(private readonly tag: (view: unknown) => string) {}

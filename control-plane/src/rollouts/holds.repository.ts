@@ -2,10 +2,12 @@ import type { DeviceId, RolloutId, SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AssignmentsService } from '../fleet/assignments.service.js';
+import type { ActivationRow } from '../fleet/calendar.entity.js';
 import { CalendarsRepository, type Timed } from '../fleet/calendars.repository.js';
 import type { RolloutRow } from './rollout.entity.js';
 
 export type OpenTarget = { device: DeviceId; deployment: string };
+export type WaitingTarget = OpenTarget & Pick<ActivationRow, 'after' | 'before' | 'hold'>;
 type Of = Pick<RolloutRow, 'id' | 'slot'>;
 
 /** When devices that were offered a release may begin to run it. */
@@ -39,10 +41,12 @@ export class HoldsRepository {
     );
   }
 
-  missed(tx: EntityManager, { id, slot }: Of, at: Date): Promise<OpenTarget[]> {
+  /** Devices that may not begin it now, with what they were told: they wait, or their window went by before they began. */
+  waiting(tx: EntityManager, { id, slot }: Of, at: Date): Promise<WaitingTarget[]> {
     return tx.query(
-      `SELECT t.device, t.deployment FROM rollout_target t
-       JOIN activation x ON x.device = t.device AND x.slot = $2 AND x.deployment = t.deployment AND x.before <= $3 AND NOT x.hold
+      `SELECT t.device, t.deployment, x.after, x.before, x.hold FROM rollout_target t
+       JOIN activation x ON x.device = t.device AND x.slot = $2 AND x.deployment = t.deployment
+         AND (x.hold OR x.after > $3 OR x.before <= $3)
        JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
        LEFT JOIN slot_report s ON s.device = t.device AND s.slot = $2 AND s.deployment = t.deployment
        WHERE t.rollout = $1 AND t.state = 'open' AND s.state IS DISTINCT FROM 'probation' ORDER BY t.device`,

@@ -4,7 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { noCounts } from '../core/counts.js';
 import type { Observation, RolloutEffect } from '../core/rollout.js';
 import type { Timed, Timing } from '../fleet/calendars.repository.js';
-import { HoldsRepository } from './holds.repository.js';
+import { HoldsRepository, type WaitingTarget } from './holds.repository.js';
 import { PaceRepository, type PaceObservation } from './pace.repository.js';
 import { PreemptionRepository } from './preemption.repository.js';
 import { RolloutWindows } from './rollout-windows.js';
@@ -77,11 +77,14 @@ export class RolloutPace {
     if (what === 'let-go') await this.holds.startAnew(tx, row.id, at);
   }
 
-  /** Devices whose window went by before they began: their next one. */
+  /** Devices whose window went by before they began, and those whose group has another calendar now: their next window. */
   async renew(tx: EntityManager, row: RolloutRow, at: Date): Promise<void> {
-    if (row.state.phase !== 'running' || row.plan.inFlight !== 'hold') return;
-    const missed = await this.holds.missed(tx, row, at);
-    await this.holds.retime(tx, row.slot as SlotName, await this.timings(tx, row, at, missed));
+    if (row.state.phase !== 'running') return;
+    const waiting = new Map((await this.holds.waiting(tx, row, at)).map((target) => [target.device, target]));
+    if (waiting.size === 0) return;
+    const timings = await this.timings(tx, row, at, [...waiting.values()]);
+    const other = timings.filter(({ device, timing }) => differs(timing, waiting.get(device)!));
+    await this.holds.retime(tx, row.slot as SlotName, other);
   }
 
   private async timings(
@@ -99,3 +102,6 @@ export class RolloutPace {
     return targets.map(({ device, deployment }) => ({ device, deployment, timing: timings.get(device) ?? {} }));
   }
 }
+
+const differs = ({ after, before, hold = false }: Timing, told: WaitingTarget): boolean =>
+  hold !== told.hold || after !== told.after?.getTime() || before !== told.before?.getTime();

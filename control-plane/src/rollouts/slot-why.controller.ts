@@ -1,17 +1,14 @@
-import { DeviceId, SlotWhyView } from '@flotilla/protocol';
+import { DeviceId, DeviceWhyView } from '@flotilla/protocol';
 import { Controller, Get, Inject, Param } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
-import { z } from 'zod';
 import { SlotWhy } from './slot-why.js';
-
-const DeviceWhy = z.object({ items: z.array(SlotWhyView) }).meta({ id: 'DeviceWhyView' });
 
 @Controller('api/v1/devices/:id/why')
 export class SlotWhyController {
   constructor(@Inject(SlotWhy) private readonly why: SlotWhy) {}
 
   @Get()
-  @ApiResponse({ status: 200, standardSchema: DeviceWhy })
+  @ApiResponse({ status: 200, standardSchema: DeviceWhyView })
   async show(@Param('id', { schema: DeviceId }) id: DeviceId) {
     return { items: await this.why.of(id) };
   }

@@ -1,6 +1,7 @@
+import { BackupRequest, BackupView } from '@flotilla/protocol';
 import { Body, Controller, Inject, Post } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
-import { BackupRequest, BackupsService, BackupView } from './backups.service.js';
+import { BackupsService } from './backups.service.js';
 
 @Controller('api/v1/backups')
 export class BackupsController {

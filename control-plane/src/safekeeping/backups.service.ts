@@ -1,7 +1,7 @@
 import { isAbsolute, join, relative, resolve } from 'node:path';
+import type { BackupView } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { z } from 'zod';
 import type { ControlPlaneConfig } from '../config.js';
 import { EventsService } from '../events/events.service.js';
 import { Artifacts } from '../platform/artifacts.js';
@@ -10,21 +10,6 @@ import { BackupError, type BackupManifest } from '../platform/backup/backup-mani
 import { AppError } from '../platform/errors.js';
 import { secretsFolder } from '../platform/secrets.js';
 import { CONFIG } from '../platform/tokens.js';
-
-export const BackupRequest = z
-  .object({
-    /** A new folder on the control plane's own machine. */
-    folder: z
-      .string()
-      .min(1)
-      .max(4096)
-      .refine((path) => isAbsolute(path) && !path.includes('\0'), "must be an absolute path on the control plane's machine"),
-  })
-  .meta({ id: 'BackupRequest' });
-export type BackupRequest = z.infer<typeof BackupRequest>;
-
-export const BackupView = z.object({ folder: z.string(), files: z.int(), bytes: z.int() }).meta({ id: 'BackupView' });
-export type BackupView = z.infer<typeof BackupView>;
 
 /** Copies the data folder, the database included, while everything goes on. */
 @Injectable()

@@ -1,8 +1,7 @@
-import { DeviceId } from '@flotilla/protocol';
+import { DeviceId, DeviceTelemetryView, TelemetrySummaryView } from '@flotilla/protocol';
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
-import { DeviceTelemetryView, TelemetrySummaryView } from './telemetry-view.js';
 import { TelemetryService } from './telemetry.service.js';
 
 const DeviceQuery = z.object({ limit: z.coerce.number().int().min(1).max(500).default(20) });

@@ -1,4 +1,10 @@
-import { quantileUs, type DeviceId, type SlotName } from '@flotilla/protocol';
+import {
+  quantileUs,
+  type DeviceId,
+  type DeviceTelemetryView,
+  type SlotName,
+  type TelemetrySummaryView,
+} from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Baseline, Verdicts } from '../core/baseline.js';
@@ -7,13 +13,7 @@ import { DevicesService } from '../fleet/devices.service.js';
 import { ReleasesService } from '../models/releases.service.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
 import { sketchOfBins } from './sketch-of-bins.js';
-import {
-  releaseTelemetry,
-  vitalsView,
-  windowView,
-  type DeviceTelemetryView,
-  type TelemetrySummaryView,
-} from './telemetry-view.js';
+import { releaseTelemetry, vitalsView, windowView } from './telemetry-view.js';
 import {
   TelemetryRepository,
   type BaselineFigures,

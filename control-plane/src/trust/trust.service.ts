@@ -67,6 +67,12 @@ export class TrustService {
     return { key: this.#server.key, cert: `${this.#server.cert}\n${ca}\n`, ca, crl: this.parts.revocations.pem() };
   }
 
+  /** When they run out; the server's is made anew in time by itself, the authority's is not. */
+  ends() {
+    const server = new X509Certificate(this.#server.cert).notAfter;
+    return { authority: this.parts.authority.certificate.notAfter.toISOString(), server: server.toISOString() };
+  }
+
   controlPlaneTls() {
     return { key: this.#controlPlane.key, cert: this.#controlPlane.cert, ca: this.caPem() };
   }

@@ -9,7 +9,7 @@ const [dataDir, databaseUrl, skewMs] = process.argv.slice(2);
 const free = { port: 0 };
 const config = ControlPlaneConfig.parse({ dataDir, databaseUrl, http: free, deviceApi: free, mqtt: free });
 const clock = { now: () => new Date(Date.now() + Number(skewMs)) };
-const { app } = await startControlPlane(config, { log: createLogger('silent'), clock });
+const { app, urls } = await startControlPlane(config, { log: createLogger('silent'), clock });
 const [leader, machine] = [app.get(Leader), app.get(RolloutMachine)];
 
 let armed = false;
@@ -32,4 +32,5 @@ machine.tick = async (...args) => {
     throw error;
   }
 };
+console.log(`serves ${urls.http}`);
 leader.whenLeading((term) => console.log(`leads ${term}`));

@@ -10,7 +10,7 @@ import { backupFormat, BackupError, type BackupManifest, writeManifest } from '.
 import { CopiedTree } from './copied-tree.js';
 
 /** Parts of a backup, under the names that they have in the data folder. */
-export const parts = { cluster: 'postgres', artifacts: 'artifacts', adminToken: 'admin-token' } as const;
+export const parts = { cluster: 'postgres', artifacts: 'artifacts', adminToken: 'admin-token', blocks: 'blocks.json' } as const;
 
 type DataPaths = Pick<DataFolder, 'dir' | 'secretsDir' | 'path'>;
 
@@ -57,6 +57,8 @@ async function fill(dir: string, dataFolder: DataPaths, artifacts: Artifacts, ur
   await tree.tree(dataFolder.secretsDir, secretsFolder);
   await tree.file(dataFolder.path(parts.adminToken), parts.adminToken);
   await copyCluster(url, clusterDir, tree, parts.cluster);
+  // After the database: it knows no less of what must not run.
+  await tree.file(dataFolder.path(parts.blocks), parts.blocks);
   // After the database: every artifact that a row names was there before the row was.
   await copyArtifacts(artifacts, tree);
   const manifest: BackupManifest = {
