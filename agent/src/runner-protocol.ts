@@ -1,5 +1,6 @@
 import {
   ArtifactFailure,
+  Baseline,
   DeploymentId,
   Digest,
   ExecutionProvider,
@@ -76,6 +77,8 @@ export type ToStub = z.infer<typeof ToStub>;
 export const ToRunner = z.discriminatedUnion('type', [
   /** Load, warm up, then `ready` (serve) or golden set and figures, then `preflighted` and exit. */
   z.object({ type: z.literal('preflight'), ...load }),
+  /** Everything in that file or folder through the release, then `measured` and exit. */
+  z.object({ type: z.literal('measure'), ...load, examples: z.string() }),
   z.object({
     type: z.literal('serve'),
     ...load,
@@ -129,11 +132,12 @@ export const FromRunner = z.discriminatedUnion('type', [
   /** Deadlines wait while it is told. */
   z.object({
     type: z.literal('progress'),
-    phase: z.enum(['loading', 'compiling']),
+    phase: z.enum(['loading', 'compiling', 'measuring']),
     fraction: z.number().optional(),
     what: z.string().optional(),
   }),
   z.object({ type: z.literal('preflighted'), figures: PreflightFigures }),
+  z.object({ type: z.literal('measured'), baseline: Baseline.optional(), refused: z.int(), firstRefusal: z.string().optional() }),
   /** The release is at fault: the runner exits with 0 after it. */
   z.object({ type: z.literal('failed'), ...failure, figures: PreflightFigures.partial().optional() }),
   z.object({ type: z.literal('activated') }),
@@ -145,6 +149,8 @@ export const FromRunner = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('window'),
     durationS: z.number(),
+    /** It holds only what was said of predictions that another deployment made before. */
+    past: z.literal(true).optional(),
     window: InferenceWindow.omit({ boot: true, start: true, end: true }),
   }),
 ]);

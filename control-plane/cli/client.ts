@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Digest, Problem } from '@flotilla/protocol';
 import { z } from 'zod';
@@ -145,6 +146,12 @@ export class ApiClient {
   async stream(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<AsyncIterable<string>> {
     const { body } = await this.#send({ method: 'GET', headers, signal }, path);
     return body!.pipeThrough(new TextDecoderStream());
+  }
+
+  /** The bytes of an answer that may be large. */
+  async bytes(path: string): Promise<ReadableStream<Uint8Array>> {
+    const { body } = await this.#send({ method: 'GET' }, path);
+    return body as ReadableStream<Uint8Array>;
   }
 
   async #send({ method, body, type, size, accept404, headers, signal }: Call, path: string): Promise<Response> {

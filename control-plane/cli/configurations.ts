@@ -12,7 +12,7 @@ const base = '/api/v1/configurations';
 
 export function configurations(): Command {
   const noun = new Command('configurations').description(
-    'What gateways do: sources, triggers and pipelines, for groups or devices',
+    'What gateways do: sources, triggers, pipelines and outputs, for groups or devices',
   );
   noun.addCommand(list()).addCommand(show()).addCommand(history()).addCommand(diff());
   noun.addCommand(push()).addCommand(rollback()).addCommand(remove());

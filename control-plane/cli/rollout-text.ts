@@ -51,12 +51,22 @@ const duration = (seconds: number) =>
       : `${(seconds / 3600).toFixed(1)} h`;
 
 /** Who falls in which stage, and what speaks against the plan. */
-export const describePreview = ({ problems, stages, rejected, leftOut, leastS, mostBytes, calendars }: RolloutPreview): string =>
+export const describePreview = ({
+  problems,
+  stages,
+  rejected,
+  leftOut,
+  leastS,
+  mostBytes,
+  unheard,
+  calendars,
+}: RolloutPreview): string =>
   [
     facts({
       plan: problems.length > 0 ? `would be refused: ${problems.join('; ')}` : 'can be created',
       'at least': `${Math.round(leastS / 60)} min of soaking`,
       'at most': `${(mostBytes / 1e6).toFixed(1)} MB to download`,
+      'no evidence': unheard.length > 0 ? unheard.join('; ') : undefined,
       'left out': leftOut > 0 ? `${leftOut} devices that no stage takes` : undefined,
     }),
     table(

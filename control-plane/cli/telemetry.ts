@@ -2,34 +2,58 @@ import { TelemetryAnswer, type TelemetryGroup } from '@flotilla/protocol';
 import { Command } from 'commander';
 import { example, print, table } from './output.js';
 import { clientFor, wholeNumber } from './settings.js';
+import { spanText } from './span-text.js';
+import { changes } from './telemetry-changes.js';
+import { compare } from './telemetry-compare.js';
+import { exportTable } from './telemetry-export.js';
+import { type Filters, filtered, queryOf, spanned } from './telemetry-filters.js';
+import { offenders } from './telemetry-offenders.js';
+import { tail } from './telemetry-tail.js';
 
-/** What devices measured, by release, board, site or device. */
+/** What devices measured; without a verb it is shown. */
 export const telemetry = (): Command =>
+  new Command('telemetry')
+    .description('What devices measured; "flotilla telemetry" alone is "flotilla telemetry show"')
+    .addCommand(show(), { isDefault: true })
+    .addCommand(compare())
+    .addCommand(offenders())
+    .addCommand(changes())
+    .addCommand(tail())
+    .addCommand(exportTable());
+
+const show = (): Command =>
   example(
-    new Command('telemetry')
-      .description('What devices measured: latency, errors and processor time, put together by one or two dimensions')
+    filtered(spanned(new Command('show')))
+      .description('Latency, errors and processor time, put together by one or two dimensions')
       .option('--by <dimensions>', 'release, variant, hardwareClass, slot, device, group or label:NAME; one or two', 'release')
-      .option('--since <duration>', 'from so long ago', '1h')
-      .option('--until <duration>', 'until so long ago', '0s')
-      .option('--slot <slot>', 'of this slot')
-      .option('--model <model>', 'of this model')
-      .option('--release <release>', 'of this release, model@version')
-      .option('--variant <variant>', 'of this variant')
-      .option('--hardware-class <class>', 'of this hardware class')
-      .option('--group <group>', 'of the devices of this group')
-      .option('--selector <selector>', 'of the devices that a selector names')
-      .option('--device <device>', 'of this device')
+      .option('--step <length>', 'in buckets of a minute, hour or day')
+      .option('--level <level>', 'from raw windows, or from rollups by minute, hour or day (else the finest that is quick)')
       .option('--order <measure>', 'most first: inferences, errors, errorRate, sheds, compute or restarts', 'inferences')
       .option('--limit <n>', 'how many', wholeNumber, 20)
-      .action(async (options: Record<string, string | number>, command: Command) => {
-        const query = new URLSearchParams(Object.entries(options).map(([key, value]): [string, string] => [key, String(value)]));
-        const answer = await clientFor(command).get(`/api/v1/telemetry?${query.toString()}`, TelemetryAnswer);
-        print(command, answer, ({ items }) => table(items.map(row), 'nothing was measured in that time'));
+      .action(async (options: Filters, command: Command) => {
+        const answer = await clientFor(command).get(`/api/v1/telemetry?${queryOf(options)}`, TelemetryAnswer);
+        print(command, answer, textOf);
       }),
-    'flotilla telemetry --by hardwareClass,release --since 1d --order compute',
+    'flotilla telemetry show --by hardwareClass,release --since 1d --order compute',
+    'flotilla telemetry show --step hour --since 6h --group lyon',
   );
 
-const row = ({ key, devices, ok, errors, errorRate, sheds, meanComputeMs, latency: { total }, restarts }: TelemetryGroup) => ({
+const textOf = ({ since, until, level, items }: TelemetryAnswer) =>
+  `${table(rowsOf(items), 'nothing was measured in that time')}\n${spanText({ since, until, level })}`;
+
+const row = ({
+  key,
+  at,
+  devices,
+  ok,
+  errors,
+  errorRate,
+  sheds,
+  meanComputeMs,
+  latency: { total },
+  restarts,
+}: TelemetryGroup) => ({
+  ...(at && { at }),
   ...key,
   devices,
   inferences: ok + errors,
@@ -41,5 +65,19 @@ const row = ({ key, devices, ok, errors, errorRate, sheds, meanComputeMs, latenc
   'p95 ms': total.p95,
   'p99 ms': total.p99,
 });
+
+/** What not every line and board tells. */
+const evidence: readonly [name: string, of: (group: TelemetryGroup) => string | number | undefined][] = [
+  ['wrong', ({ feedback: said, rejectedShare = 0 }) => said && `${said.rejected + said.corrected} (${percent(rejectedShare)})`],
+  ['max °c', ({ temperatureMaxC }) => temperatureMaxC],
+  ['held back', ({ throttledShare }) => (throttledShare === undefined ? undefined : percent(throttledShare))],
+  ['J each', ({ joulesPerInference }) => joulesPerInference],
+];
+
+/** With columns only for what somebody told. */
+function rowsOf(items: readonly TelemetryGroup[]) {
+  const told = evidence.filter(([, of]) => items.some((item) => of(item) !== undefined));
+  return items.map((item) => ({ ...row(item), ...Object.fromEntries(told.map(([name, of]) => [name, of(item)])) }));
+}
 
 const percent = (share: number) => `${(share * 100).toPrecision(3)} %`;

@@ -9,6 +9,7 @@ import { ModelsModule } from './models/models.module.js';
 import { PageController } from './page/page.controller.js';
 import { IdempotencyModule } from './platform/idempotency/idempotency.module.js';
 import { PlatformModule } from './platform/platform.module.js';
+import { QueriesModule } from './queries/queries.module.js';
 import { RolloutsModule } from './rollouts/rollouts.module.js';
 import { SafekeepingModule } from './safekeeping/safekeeping.module.js';
 import { StatusController } from './status.controller.js';
@@ -40,6 +41,7 @@ export class AppModule {
         KillsModule,
         LinkModule.forRoot(link),
         ModelsModule,
+        QueriesModule,
         RolloutsModule,
         SafekeepingModule,
         TelemetryModule,

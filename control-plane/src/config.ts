@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
+const days = (usual: number) => z.coerce.number().int().min(1).max(3650).default(usual);
 const listen = (defaultPort: number) => ({ host: z.string().min(1).default('127.0.0.1'), port: port.default(defaultPort) });
 
 /** Settings of one control plane process. Read from `flotilla.yaml` and `FLOTILLA_*`, the environment winning. */
@@ -28,7 +29,10 @@ export const ControlPlaneConfig = z
       .prefault({}),
     /** An external PostgreSQL; embedded where absent. */
     databaseUrl: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
-    retentionDays: z.coerce.number().int().min(1).max(3650).default(30),
+    /** Windows, vitals and dead letters as they came. */
+    retentionDays: days(30),
+    /** What windows say together, by minute (fleet only), hour and day. */
+    rollupDays: z.strictObject({ minute: days(7), hour: days(90), day: days(730) }).prefault({}),
     /** Heartbeats, windows and uploads that devices are told to keep. */
     device: z
       .strictObject({
@@ -58,6 +62,9 @@ export const environmentNames = {
   FLOTILLA_DYNSEC_PASSWORD: 'mqtt.dynsec.password',
   DATABASE_URL: 'databaseUrl',
   FLOTILLA_RETENTION_DAYS: 'retentionDays',
+  FLOTILLA_ROLLUP_MINUTE_DAYS: 'rollupDays.minute',
+  FLOTILLA_ROLLUP_HOUR_DAYS: 'rollupDays.hour',
+  FLOTILLA_ROLLUP_DAY_DAYS: 'rollupDays.day',
   FLOTILLA_WINDOW_S: 'device.windowS',
   FLOTILLA_UPLOAD_S: 'device.uploadS',
   FLOTILLA_HEARTBEAT_S: 'device.heartbeatS',

@@ -2,5 +2,5 @@ export { availableProviders, hardwareClass, matches, slotMemoryBytes, threadBudg
 export { detect, type Detection } from './detect.js';
 export { factFiles, parseFacts, type FactFile, type Facts, type Runtime } from './facts.js';
 export { loadProfiles, ProfileError } from './load.js';
-export { PowerSource, Profile, TemperatureSource } from './profile.js';
+export { GpuSource, PowerSource, Profile, TemperatureSource } from './profile.js';
 export { readFacts } from './read-facts.js';

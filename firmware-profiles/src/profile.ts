@@ -43,6 +43,13 @@ export const PowerSource = z.discriminatedUnion('from', [
 ]);
 export type PowerSource = z.infer<typeof PowerSource>;
 
+/**
+ * Where load and clock of a GPU are read. `devfreq`: the folder in /sys/class/devfreq whose device/of_node/name this is; device/load holds
+ * thousandths, cur_freq Hz.
+ */
+export const GpuSource = strict({ from: z.literal('devfreq'), node: name });
+export type GpuSource = z.infer<typeof GpuSource>;
+
 const Detect = strict({
   /** Any of these fits one string of the device tree's `compatible`; `*` stands for anything. */
   compatible: z.array(name).min(1).optional(),
@@ -85,7 +92,7 @@ const Memory = strict({
 
 const Thermal = strict({
   read: z.array(TemperatureSource),
-  /** From here on the hardware slows itself down, °C. Absent: read the zone's trip points. */
+  /** From here on the hardware slows itself down, °C. Absent: the zone's lowest passive trip point. */
   throttleC: celsius.optional(),
   /** The hardware's own limit, °C. */
   limitC: celsius.optional(),
@@ -100,6 +107,8 @@ const Power = strict({
   /** A hwmon file that holds 1 while the supply is too weak. */
   undervoltage: strict({ chip: name, file: name }).optional(),
 });
+
+const Gpu = strict({ read: z.array(GpuSource) }).default({ read: [] });
 
 /** What Flotilla knows of one kind of board. The first source under `read` that yields a number is the one to use. */
 export const Profile = strict({
@@ -124,6 +133,7 @@ export const Profile = strict({
   memory: Memory,
   thermal: Thermal,
   power: Power,
+  gpu: Gpu,
   /** The absolute ceiling of one inference's compute time in preflight, ms of CPU time. */
   maxComputeMs: z.number().positive(),
 }).check(

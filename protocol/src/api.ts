@@ -242,6 +242,8 @@ export const RolloutPreview = z
     leastS: z.number(),
     /** To download, over all devices: with the largest variant and nothing there yet. */
     mostBytes: z.int(),
+    /** Gates that are likely to get no evidence, and where: the stage would end inconclusive. Asked of the devices named under `first`. */
+    unheard: z.array(z.string()).default([]),
     /** Windows and blackouts that hold for it, and when they next let devices be offered it and begin to run it; null: never. */
     calendars: z
       .array(

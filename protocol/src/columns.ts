@@ -16,7 +16,7 @@ export function fromColumns({ n, columns }: Columns): Record<string, unknown>[] 
   for (const [key, values] of Object.entries(columns)) {
     // No record has such a field, and setting it would not make it one.
     if (key === '__proto__') continue;
-    for (const [i, record] of records.entries()) if (values[i] !== null) record[key] = values[i];
+    for (let i = 0; i < n; i++) if (values[i] !== null) records[i]![key] = values[i];
   }
   return records;
 }

@@ -2,6 +2,8 @@ export * from './ids.js';
 export * from './topics.js';
 export * from './update.js';
 export * from './sketch.js';
+export * from './classes.js';
+export * from './baseline.js';
 export * from './records.js';
 export * from './messages.js';
 export * from './columns.js';

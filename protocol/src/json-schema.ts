@@ -5,6 +5,7 @@ import * as protocol from './index.js';
 /** What goes over the wire, and what people write: everything with a JSON Schema of its own. */
 export const published = {
   Ack: protocol.Ack,
+  Baseline: protocol.Baseline,
   Batch: protocol.Batch,
   Birth: protocol.Birth,
   ClaimToken: protocol.ClaimToken,

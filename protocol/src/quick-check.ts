@@ -12,9 +12,13 @@ type Checks = z.core.$ZodChecks;
 export function quickCheck(schema: z.core.$ZodType): QuickCheck {
   const { def } = (schema as Schemas)._zod;
   const own = typeCheck(def as Schemas['_zod']['def']);
-  const more = (def.checks ?? []).map((check) => checkOf((check as Checks)._zod.def));
-  if (more.length === 0) return own;
-  return (value) => own(value) && more.every((holds) => holds(value));
+  const checks = (def.checks ?? []).map((check) => (check as Checks)._zod.def);
+  const within = def.type === 'number' ? wholeNumberCheck(def as z.core.$ZodNumberDef & { format?: string }, checks) : undefined;
+  if (within) return within;
+  const [first, ...more] = checks.map(checkOf);
+  if (!first) return own;
+  if (more.length === 0) return (value) => own(value) && first(value);
+  return (value) => own(value) && first(value) && more.every((holds) => holds(value));
 }
 
 const unsure: QuickCheck = () => false;
@@ -56,7 +60,8 @@ function objectCheck(shape: Readonly<Record<string, z.core.$ZodType>>): QuickChe
   return (value) => {
     if (!isPlain(value)) return false;
     let known = 0;
-    for (const { key, holds } of fields) {
+    for (let i = 0; i < fields.length; i++) {
+      const { key, holds } = fields[i]!;
       const present = Object.hasOwn(value, key);
       if (present) known++;
       if (!holds(present ? value[key] : undefined)) return false;
@@ -68,7 +73,7 @@ function objectCheck(shape: Readonly<Record<string, z.core.$ZodType>>): QuickChe
 function arrayCheck(holds: QuickCheck): QuickCheck {
   return (value) => {
     if (!Array.isArray(value)) return false;
-    for (const item of value) if (!holds(item)) return false;
+    for (let i = 0; i < value.length; i++) if (!holds(value[i])) return false;
     return true;
   };
 }
@@ -98,6 +103,30 @@ function numberCheck(def: z.core.$ZodNumberDef & { format?: string }): QuickChec
   if (def.coerce) return unsure;
   if (def.format === undefined) return (value) => Number.isFinite(value);
   return def.format === 'safeint' ? (value) => Number.isSafeInteger(value) : unsure;
+}
+
+/** Most of what comes are counts: one function for each, instead of one for each of its conditions. */
+function wholeNumberCheck(
+  def: z.core.$ZodNumberDef & { format?: string },
+  checks: readonly Checks['_zod']['def'][],
+): QuickCheck | undefined {
+  if (def.coerce || def.format !== 'safeint') return undefined;
+  let [least, most] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
+  for (const check of checks) {
+    if (isCustom(check)) return undefined;
+    // oxlint-disable-next-line typescript/switch-exhaustiveness-check
+    switch (check.check) {
+      case 'greater_than':
+        least = Math.max(least, check.inclusive ? Number(check.value) : Math.floor(Number(check.value)) + 1);
+        break;
+      case 'less_than':
+        most = Math.min(most, check.inclusive ? Number(check.value) : Math.ceil(Number(check.value)) - 1);
+        break;
+      default:
+        return undefined;
+    }
+  }
+  return (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
 }
 
 function stringCheck(def: z.core.$ZodStringDef & { format?: string; pattern?: RegExp | undefined }): QuickCheck {

@@ -114,6 +114,9 @@ const windowColumns: readonly Column<Row<InferenceWindow>>[] = [
   ['scores', 'int[]', (w) => literal(w.record.scores)],
   ['queue_depth_max', 'int', (w) => w.record.queueDepthMax],
   ['rss_bytes', 'int8', (w) => w.record.rssBytes ?? null],
+  ['temperature_max_c', 'real', (w) => w.record.temperatureMaxC ?? null],
+  ['throttled_ms', 'int', (w) => w.record.throttledMs ?? null],
+  ['energy_mj', 'int8', ({ record: { energyJ } }) => (energyJ === undefined ? null : Math.round(energyJ * 1000))],
 ];
 const vitalsColumns: readonly Column<Row<Vitals>>[] = [
   ['device', 'text', (v) => v.device],

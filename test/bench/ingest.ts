@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { check, total } from '../fleet-sim/checker.js';
 import type { FloodReport } from '../fleet-sim/fleet-main.js';
 import { FleetProcess } from '../fleet-sim/fleet-process.js';
+import type { ServerUse } from '../fleet-sim/server-main.js';
 import { ServerProcess } from '../fleet-sim/server-process.js';
 import type { BareUnnestQuestion, BareUnnestRun } from './bare-unnest-main.js';
 import { brokerOf } from './broker-flag.js';
@@ -46,7 +47,7 @@ export const ingest: Bench = {
 };
 
 type Parts = { server: ServerProcess; fleet: FleetProcess; bare: Child };
-type Round = { pointsPerS: number; windowsPerS: number; latenciesMs: readonly number[] };
+type Round = { pointsPerS: number; windowsPerS: number; windows: number; latenciesMs: readonly number[] };
 
 async function measured(log: (line: string) => void, flags: Flags, parts: Parts): Promise<Record<string, Figure>> {
   const { server, fleet, bare } = parts;
@@ -55,7 +56,8 @@ async function measured(log: (line: string) => void, flags: Flags, parts: Parts)
   const bareRun = () => bare.ask<BareUnnestRun>({ runForMs: bareMs } satisfies BareUnnestQuestion);
   await bareRun();
   await path(parts, Math.min(5000, roundMs));
-  const rssBefore = (await server.use()).rssMb;
+  const memory = new MemoryWatch(server);
+  const before = await server.use();
   const paths: Round[] = [];
   const bares: BareUnnestRun[] = [await bareRun()];
   for (let round = 0; round < rounds; round++) {
@@ -67,7 +69,8 @@ async function measured(log: (line: string) => void, flags: Flags, parts: Parts)
       `  round ${round + 1}: ${fixed(pointsPerS)} points/s, ${fixed(windowsPerS)} windows/s; unnest alone ${fixed(alone)} windows/s`,
     );
   }
-  const rssAfter = (await server.use()).rssMb;
+  const after = await server.use();
+  const rss = memory.end();
   const found = total(await check(await fleet.ledger(), server.query));
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const ratio = mean(paths.map((each) => each.windowsPerS)) / mean(bares.map((each) => each.windowsPerS));
@@ -79,9 +82,40 @@ async function measured(log: (line: string) => void, flags: Flags, parts: Parts)
     duplicated: { value: found.doubled + found.strange, unit: 'count', reach: '0' },
     p50_queryable_ms: { value: quantile(latencies, 0.5), unit: 'ms' },
     p99_queryable_ms: { value: quantile(latencies, 0.99), unit: 'ms', reach: '< 3000' },
-    rss_before_mb: { value: rssBefore, unit: 'MB' },
-    rss_after_mb: { value: rssAfter, unit: 'MB' },
+    ...spent(
+      before,
+      after,
+      paths.map((each) => each.windows).reduce((all, windows) => all + windows, 0),
+    ),
+    rss_mb: { value: rss.last, unit: 'MB' },
+    rss_growth_ratio: { value: rss.last / rss.first, unit: 'ratio' },
   };
+}
+
+/** What the control plane's process took of a processor, and of that what rolling up took of its time (the database's apart). */
+function spent(before: ServerUse, after: ServerUse, windows: number): Record<string, Figure> {
+  const more = (name: string) => (after.counters[name] ?? 0) - (before.counters[name] ?? 0);
+  return {
+    control_plane_cpu_us: { value: (1e6 * (after.cpuS - before.cpuS)) / windows, unit: 'us/window' },
+    rolled_up_share: { value: more('rollup.windows') / windows, unit: 'ratio' },
+    rollup_us: { value: (1000 * more('rollup.ms')) / Math.max(1, more('rollup.windows')), unit: 'us/window' },
+  };
+}
+
+/** Resident memory, each second; the first and the last third of it. */
+class MemoryWatch {
+  readonly #seen: number[] = [];
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(server: ServerProcess) {
+    this.#timer = setInterval(() => void server.use().then(({ rssMb }) => this.#seen.push(rssMb)), 1000);
+  }
+
+  end(): { first: number; last: number } {
+    clearInterval(this.#timer);
+    const third = Math.max(1, Math.floor(this.#seen.length / 3));
+    return { first: quantile(this.#seen.slice(0, third), 0.5), last: quantile(this.#seen.slice(-third), 0.5) };
+  }
 }
 
 /** Sending to acknowledgement, which follows the commit: a window can be asked for no later than that. */
@@ -93,7 +127,8 @@ async function path({ fleet }: Parts, ms: number): Promise<Round> {
   const seconds = (performance.now() - begun) / 1000;
   await fleet.dry();
   await fleet.drain(30_000);
-  return { pointsPerS: report.points / seconds, windowsPerS: report.windows / seconds, latenciesMs: report.latenciesMs };
+  const { points, windows, latenciesMs } = report;
+  return { pointsPerS: points / seconds, windowsPerS: windows / seconds, windows, latenciesMs };
 }
 
 const fixed = (value: number) => value.toFixed(0);

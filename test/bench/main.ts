@@ -4,11 +4,13 @@ import { fleetSim } from './fleet-sim.js';
 import { footprint } from './footprint.js';
 import { ingest } from './ingest.js';
 import { killSwitch } from './kill-switch.js';
+import { monitoring } from './monitoring.js';
 import { outputs } from './outputs.js';
 import { pipeline } from './pipeline.js';
 import { predict } from './predict.js';
 import { rollout } from './rollout.js';
 import { swap } from './swap.js';
+import { telemetryQueries } from './telemetry-queries.js';
 
 /** `reach`: the number to reach, where the design names one; `interval`: where the true median lies in 95 of 100 cases. */
 export type Measured = { value: number; unit: string; reach?: string; interval?: [number, number] };
@@ -22,11 +24,13 @@ const benches: Record<string, Bench> = {
   footprint,
   ingest,
   'kill-switch': killSwitch,
+  monitoring,
   outputs,
   pipeline,
   predict,
   rollout,
   swap,
+  'telemetry-queries': telemetryQueries,
 };
 
 const [name = '', ...given] = process.argv.slice(2);
@@ -35,7 +39,7 @@ const bench = benches[name];
 if (!bench) {
   console.error(
     `npm run bench -- NAME [--json], NAME one of:\n${Object.entries(benches)
-      .map(([n, b]) => `  ${n.padEnd(12)} ${b.about}`)
+      .map(([n, b]) => `  ${n.padEnd(17)} ${b.about}`)
       .join('\n')}`,
   );
   process.exit(64);

@@ -1,6 +1,7 @@
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FromRunner } from '@flotilla/agent/runner-protocol';
 import { type Log, RunnerProcess } from '@flotilla/agent/supervisor/runner-process';
 import { SlotSockets } from '@flotilla/agent/supervisor/slot-sockets';
 import { canonicalJson, DeploymentId, type Digest, Manifest, sha256, SlotName } from '@flotilla/protocol';
@@ -62,16 +63,32 @@ export async function bindAll(folder: string): Promise<{ sockets: SlotSockets; t
   return { sockets, targets: { rest: { port: sockets.port('http')! }, grpc: { port: sockets.port('grpc')! }, unix: { path } } };
 }
 
+/** `files`: beside the model. */
+export type Otherwise = {
+  path?: string;
+  env?: NodeJS.ProcessEnv;
+  files?: Readonly<Record<string, string>>;
+  windowS?: number;
+  onWindow?: (window: Extract<FromRunner, { type: 'window' }>['window']) => void;
+};
+
 /** The runner's own program, started and told what to do as a supervisor does. */
 export async function serveModel(
   model: ModelUnderTest,
   log: (line: string) => void,
   overrides: Record<string, unknown> = {},
+  { path, env, files = {}, windowS = 10, onWindow }: Otherwise = {},
 ): Promise<ServedModel> {
   const release = await releaseOf(model, overrides);
   const { manifest, digest, folder, variant } = release;
   const { sockets, targets } = await bindAll(folder);
-  const runner = new RunnerProcess(runnerProgram(log), { sockets });
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  const usual = runnerProgram(log);
+  const runner = new RunnerProcess(
+    { ...usual, path: path ?? usual.path, ...(env && { env: { ...process.env, ...env } }) },
+    { sockets },
+  );
+  if (onWindow) runner.oversee({ ...limits, heartbeatMs: 60_000, onWindow: ({ window }) => onWindow(window) });
   const predictions = { file: join(folder, 'predictions.jsonl'), maxBytes: 1e6, keep: 1 };
   const served = { slot: benchSlot, deployment, digest, manifest, folder, variant };
   const end = async () => {
@@ -80,7 +97,7 @@ export async function serveModel(
     await release.remove();
   };
   try {
-    runner.send({ type: 'serve', ...served, ...limits, listen: sockets.listen, slots: [], windowS: 10, predictions });
+    runner.send({ type: 'serve', ...served, ...limits, listen: sockets.listen, slots: [], windowS, predictions });
     await runner.expect('ready', 60_000);
     runner.send({ type: 'activate' });
     await runner.expect('activated', 10_000);

@@ -41,6 +41,8 @@ describe('a layer rule', () => {
     ['agent/src/http/x.ts', importing('../runner/golden.js'), 'processes of their own'],
     ['agent/src/gateway/x.ts', importing('../supervisor/outbox.js'), 'processes of their own'],
     ['agent/src/try/x.ts', importing('../gateway/lane.js'), 'as the processes that they are'],
+    ['agent/src/baseline/x.ts', importing('../runner/golden.js'), 'as the processes that they are'],
+    ['agent/src/runner/baseline/x.ts', importing('onnxruntime-node'), 'only agent/src/runner/engine loads ONNX Runtime'],
     ['agent/src/try/x.ts', importing('onnxruntime-node'), 'only agent/src/runner/engine loads ONNX Runtime'],
     ['agent/src/gateway/sources/x.ts', importing('../../runner/golden.js'), 'processes of their own'],
     ['agent/src/gateway/x.ts', importing('onnxruntime-node'), 'only agent/src/runner/engine loads ONNX Runtime'],

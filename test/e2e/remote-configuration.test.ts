@@ -1,15 +1,19 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ApiClient } from '@flotilla/control-plane/cli/client';
+import { pushRelease } from '@flotilla/control-plane/cli/push-release';
 import { DeviceConfigurationView, TokenView } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { models } from '../local-fleet/fleet.js';
 import { agentFile } from '../support/agent-files.js';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import { modbusRead } from '../support/modbus-read.js';
 import { freePorts } from '../support/ports.js';
 import { until } from '../support/until.js';
 
@@ -19,7 +23,7 @@ const Outputs = z.object({ outputs: z.array(z.object({ kind: z.string(), state: 
 const run = promisify(execFile);
 const program = agentFile('bin/flotilla-agent.js');
 
-/** A real control plane, and a real agent with its gateway; no release is needed to see what the gateway goes by. */
+/** A real control plane, and a real agent with its gateway. */
 describe('a device that is configured from afar', { timeout: 120_000 }, () => {
   let cp: TestControlPlane;
   let folder: string;
@@ -71,8 +75,8 @@ describe('a device that is configured from afar', { timeout: 120_000 }, () => {
     agent = undefined;
   };
 
-  const push = async (directory: string, outputs?: object) => {
-    const slots = { inspection: { source: { directory }, ...(outputs ? { outputs } : {}) } };
+  const push = async (directory: string, outputs?: object, then: 'keep' | 'repeat' = 'keep') => {
+    const slots = { inspection: { source: { directory, then }, ...(outputs ? { outputs } : {}) } };
     const file = { apiVersion: 'flotilla/v1', kind: 'Configuration', group: 'lyon', slots };
     expect((await cp.api('POST', 'configurations', file)).body).toMatchObject({ changed: true, devices: 1, notes: [] });
   };
@@ -137,6 +141,21 @@ describe('a device that is configured from afar', { timeout: 120_000 }, () => {
       { slot: 'inspection', reason: expect.stringContaining(`listen on 0.0.0.0:${modbus}, which is not open`) },
     ]);
     expect(await outputs()).toMatchObject([{ kind: 'modbus', state: 'running' }]);
+  });
+
+  it('shows the predictions of a release in an output that was pushed, with its quality', async () => {
+    const release = await pushRelease(new ApiClient(cp.url, cp.adminToken), join(models, 'releases', '1.0.0'));
+    const probation = { inferences: 1, timeoutS: 60 };
+    await cp.api('POST', 'assignments', { release: release.name, slot: 'inspection', target: 'site=lyon', probation });
+    await copyFile(join(models, 'photographs', 'coffee.jpg'), join(folder, 'open/b/coffee.jpg'));
+    const [modbus] = (await freePorts(1)) as [number];
+    await push('open/b', { modbus: { port: modbus } }, 'repeat');
+    const shown = async () => {
+      const registers = await modbusRead(modbus, 64).catch(() => undefined);
+      return registers && { quality: registers.readUInt16BE(2 * 2), label: registers.toString('latin1', 2 * 48).split('\0')[0] };
+    };
+    await until(async () => (await shown())?.quality === 1, 'a good result in the registers', 60_000);
+    expect((await shown())!.label).toMatch(/cup|espresso|coffee/);
   });
 
   it('gets what changed while it was away', async () => {

@@ -4,6 +4,7 @@ import { story } from './story.js';
 import { outputs } from './outputs.js';
 import { pipeline } from './pipeline.js';
 import { parentKilled } from './parent-killed.js';
+import { telemetry } from './telemetry.js';
 
 /** One fault tried: what was done and whether the system bore it. */
 export type Case = { name: string; ok: boolean; detail: string };
@@ -13,7 +14,7 @@ export type FaultSuite = {
   run: (log: (line: string) => void, wanted: (name: string) => boolean) => Promise<Case[]>;
 };
 
-const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled, runner, pipeline, outputs };
+const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled, runner, pipeline, outputs, telemetry };
 
 const [name = '', ...given] = process.argv.slice(2);
 const flags = new Flags(given);

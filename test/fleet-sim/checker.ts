@@ -28,37 +28,47 @@ export function total(found: readonly Finding[]): { lost: number; doubled: numbe
 
 function findings(device: string, own: DeviceLedger, stored: Stored): Finding[] {
   const dropped = new Set(own.dropped);
+  const measured = (what: 'windows' | 'vitals') =>
+    compare(
+      { device, what },
+      own[what].filter((key) => !dropped.has(key)),
+      own.maybe[what],
+      stored[what].get(device) ?? [],
+    );
   return [
-    compare(
-      device,
-      'windows',
-      own.windows.filter((key) => !dropped.has(key)),
-      stored.windows.get(device) ?? [],
-    ),
-    compare(
-      device,
-      'vitals',
-      own.vitals.filter((key) => !dropped.has(key)),
-      stored.vitals.get(device) ?? [],
-    ),
-    compare(device, 'committed', own.committed, stored.committed.get(device) ?? []),
+    measured('windows'),
+    measured('vitals'),
+    compare({ device, what: 'committed' }, own.committed, own.maybe.committed, stored.committed.get(device) ?? []),
   ].filter(({ lost, doubled, strange }) => lost + doubled + strange > 0);
 }
 
-/** As bags: of the same number, as often here as there. */
-function compare<K>(device: string, what: Finding['what'], kept: readonly K[], found: readonly K[]): Finding {
-  const left = new Map<K, number>();
-  for (const key of kept) left.set(key, (left.get(key) ?? 0) + 1);
-  const known = new Set(kept);
+type Whose = Pick<Finding, 'device' | 'what'>;
+
+/** As bags: of the same number, as often here as there; what may be there, at most as often. */
+function compare<K>(whose: Whose, kept: readonly K[], maybe: readonly K[], found: readonly K[]): Finding {
+  const must = bagOf(kept);
+  const may = bagOf(maybe);
+  const known = new Set([...kept, ...maybe]);
   let [doubled, strange] = [0, 0];
-  for (const key of found) {
-    const open = left.get(key) ?? 0;
-    if (open > 0) left.set(key, open - 1);
-    else if (known.has(key)) doubled++;
-    else strange++;
-  }
-  const lost = [...left.values()].reduce((sum, open) => sum + open, 0);
-  return { device, what, lost, doubled, strange };
+  for (const key of found)
+    if (!takeFrom(must, key) && !takeFrom(may, key)) {
+      if (known.has(key)) doubled++;
+      else strange++;
+    }
+  const lost = [...must.values()].reduce((sum, open) => sum + open, 0);
+  return { ...whose, lost, doubled, strange };
+}
+
+function bagOf<K>(keys: readonly K[]): Map<K, number> {
+  const bag = new Map<K, number>();
+  for (const key of keys) bag.set(key, (bag.get(key) ?? 0) + 1);
+  return bag;
+}
+
+function takeFrom<K>(bag: Map<K, number>, key: K): boolean {
+  const left = bag.get(key) ?? 0;
+  if (left > 0) bag.set(key, left - 1);
+  return left > 0;
 }
 
 /** In the order of the device's name, so that hundreds of thousands of rows come as one array a device. */

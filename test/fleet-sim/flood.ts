@@ -77,7 +77,7 @@ const pointsOfWindow = [
   'classes',
   'otherClasses',
   'scores',
-].concat(['queueDepthMax', 'rssBytes']).length;
+].concat(['queueDepthMax', 'rssBytes', 'temperatureMaxC', 'throttledMs', 'energyJ']).length;
 const pointsOfVitals = [
   'cpu',
   'memoryUsedBytes',

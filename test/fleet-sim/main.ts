@@ -1,4 +1,6 @@
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { check, total } from './checker.js';
@@ -72,10 +74,10 @@ async function withFleet(
 ): Promise<number> {
   const weather = weatherOf(options.scenario, options.seed);
   const relay = weather.befall ? await Relay.before(identity.mqttUrl) : undefined;
-  const files = options.store === 'file' ? fileStores() : undefined;
+  const files = options.store === 'file' ? mkdtempSync(join(tmpdir(), 'flotilla-outboxes-')) : undefined;
   const fleet = new SimulatedFleet(
     { ...identity, mqttUrl: relay?.url ?? identity.mqttUrl },
-    { seed: options.seed, windowS: options.windowS, ...weather.fleet, ...(files && { openStore: files.openStore }) },
+    { seed: options.seed, windowS: options.windowS, ...weather.fleet, ...(files && { openStore: fileStores(files) }) },
   );
   const ended = new AbortController();
   try {
@@ -92,7 +94,7 @@ async function withFleet(
     ended.abort();
     await fleet.stop();
     await relay?.close();
-    if (files) rmSync(files.folder, { recursive: true, force: true });
+    if (files) rmSync(files, { recursive: true, force: true });
   }
 }
 

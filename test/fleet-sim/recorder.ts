@@ -1,6 +1,7 @@
 import type { Committed, Report } from '@flotilla/agent/core/slot-state';
 import type { OutboxState } from '@flotilla/agent/supervisor/outbox-schema';
 import type {
+  AlarmEvent,
   BootId,
   Digest,
   EventRecord,
@@ -20,6 +21,8 @@ export interface RecorderParts {
   readonly slots: () => readonly { name: SlotName; serving: Committed }[];
   readonly modelOf: (digest: Digest) => SimulatedModel;
   readonly keep: (records: readonly (EventRecord | TelemetryRecord)[]) => void;
+  /** Which life of the device this is: it numbers its records anew in each. */
+  readonly life?: number | undefined;
   readonly held: () => Pick<OutboxState, 'records' | 'bytes' | 'dropped'>;
 }
 
@@ -28,13 +31,15 @@ const megabyte = 2 ** 20;
 /** What the device measured and what happened on it, in the form in which an agent tells it. */
 export class Recorder {
   readonly #parts: RecorderParts;
-  readonly #windows = new Distinct();
-  readonly #vitals = new Distinct();
+  readonly #windows: Distinct;
+  readonly #vitals: Distinct;
   #timer: NodeJS.Timeout | undefined;
   #windowS = 0;
 
   constructor(parts: RecorderParts) {
     this.#parts = parts;
+    this.#windows = new Distinct(parts.life);
+    this.#vitals = new Distinct(parts.life);
   }
 
   /** Windows of this length from now on; the first one ends at a moment of the device's own. */
@@ -69,6 +74,10 @@ export class Recorder {
     keep(records.flat());
   }
 
+  alarm(event: AlarmEvent): void {
+    this.#parts.keep([event]);
+  }
+
   update(slot: SlotName, { deployment, digest, state, failure, reason, variant, committed }: Report): void {
     const { boot, uptime, keep } = this.#parts;
     const told = { failure, reason, variant, committed };
@@ -87,7 +96,16 @@ export class Recorder {
     const measured = modelOf(digest).window(random);
     const place = { boot, slot: name, deployment, digest, variant, start, end };
     const computeCpuUs = this.#windows.of(measured.computeCpuUs);
-    return { type: 'window', ...place, ...measured, computeCpuUs, rssBytes: Math.round((60 + 20 * random()) * megabyte) };
+    return {
+      type: 'window',
+      ...place,
+      ...measured,
+      computeCpuUs,
+      rssBytes: Math.round((60 + 20 * random()) * megabyte),
+      temperatureMaxC: Math.round(400 + 300 * random()) / 10,
+      throttledMs: random() < 0.02 ? Math.round(1000 * (end - start) * random()) : 0,
+      energyJ: Math.round(10 * (5 + 10 * random()) * (end - start)) / 10,
+    };
   }
 
   #measured(start: number, end: number): Vitals {

@@ -10,8 +10,10 @@ export interface Line {
 /** The network between devices and broker: it can be slow, cut for some, or gone. What it carries stays as it is. */
 export class Relay {
   readonly #server: Server;
-  readonly #target: URL;
+  #target: URL;
   readonly #lines = new Set<Socket>();
+  /** What is sent into these is gone, and nobody is told. */
+  readonly #dead = new WeakSet<Socket>();
   #line: Line | undefined;
   #down = false;
 
@@ -40,6 +42,18 @@ export class Relay {
     for (const socket of this.#lines) if (random() < share) socket.destroy();
   }
 
+  /** This share of the connections stays open at both ends, and carries nothing any more: a NAT has forgotten them. */
+  halfOpen(share: number, random: () => number): number {
+    const chosen = [...this.#lines].filter((socket) => !this.#dead.has(socket) && random() < share);
+    for (const socket of chosen) this.#dead.add(socket);
+    return chosen.length;
+  }
+
+  /** Where what comes from now on goes to: the other replica, say. */
+  turnTo(url: string): void {
+    this.#target = new URL(url);
+  }
+
   setDown(down: boolean): void {
     this.#down = down;
     if (down) for (const socket of this.#lines) socket.destroy();
@@ -60,21 +74,22 @@ export class Relay {
     ] as const) {
       from.on('error', () => undefined);
       from.on('close', () => {
-        to.destroy();
+        if (!this.#dead.has(device)) to.destroy();
         this.#lines.delete(device);
       });
-      this.#pass(from, to);
+      this.#pass(from, to, device);
     }
   }
 
-  #pass(from: Socket, to: Socket): void {
+  #pass(from: Socket, to: Socket, device: Socket): void {
     let freeAt = 0;
     from.on('data', (chunk: Buffer) => {
+      if (this.#dead.has(device)) return;
       if (!this.#line) return void to.write(chunk);
       const now = performance.now();
       freeAt = Math.max(now, freeAt) + (1000 * chunk.length) / this.#line.bytesPerS;
       setTimeout(() => to.write(chunk), freeAt - now + this.#line.delayMs);
     });
-    from.on('end', () => to.end());
+    from.on('end', () => void (this.#dead.has(device) || to.end()));
   }
 }

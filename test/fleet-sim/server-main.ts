@@ -13,6 +13,10 @@ import { startServer, type BrokerKind, type SimulationServer } from './simulatio
 /** What a bench asks of the control plane's process. */
 export type ServerQuestion =
   | { start: { broker: BrokerKind; settings: Settings; prefix: string; devices: number } }
+  /** The same data once more, after whatever has ended the process before. */
+  | { resume: Settings }
+  /** Its clock is so far off from now on. */
+  | { clock: number }
   | { release: string }
   | { api: { method: string; path: string; body?: unknown } }
   | { sql: string; values?: unknown[] }
@@ -30,9 +34,13 @@ export type ServerUse = {
 };
 
 let server: SimulationServer | undefined;
+let aheadMs = 0;
+const clock = { now: () => new Date(Date.now() + aheadMs) };
 
 answerParent<ServerQuestion>(async (question) => {
   if ('start' in question) return start(question.start);
+  if ('resume' in question) return void (server = await startServer('aedes', question.resume, [], { clock }));
+  if ('clock' in question) return void (aheadMs = question.clock);
   if ('stop' in question) return server?.stop();
   const { controlPlane, brokerPid } = server!;
   const db = controlPlane.app.get(DataSource);
@@ -45,7 +53,7 @@ answerParent<ServerQuestion>(async (question) => {
 });
 
 async function start({ broker, settings, prefix, devices }: Extract<ServerQuestion, { start: object }>['start']) {
-  server = await startServer(broker, settings, deviceNames(prefix, devices));
+  server = await startServer(broker, settings, deviceNames(prefix, devices), { clock });
   return enrolInBulk(server.controlPlane, prefix, devices);
 }
 

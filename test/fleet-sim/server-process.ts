@@ -19,6 +19,13 @@ export class ServerProcess {
     return this.#ask<FleetIdentity>({ start: { broker, settings, prefix, devices } });
   }
 
+  /** On the data that another one has left, with a broker of its own or the one in the settings; no devices are added. */
+  async resume(settings: Settings): Promise<void> {
+    this.#started = true;
+    await this.#ask({ resume: settings });
+  }
+
+  clock = (aheadMs: number): Promise<void> => this.#ask({ clock: aheadMs });
   /** A pushed release's digest. */
   release = (version: string): Promise<string> => this.#ask({ release: version });
   api = (method: string, path: string, body?: unknown): Promise<Answer> => this.#ask({ api: { method, path, body } });
@@ -39,6 +46,9 @@ export class ServerProcess {
     if (this.#started) await this.#ask({ stop: true });
     await this.#child.end();
   }
+
+  /** At once, and without a word to what runs below it. */
+  end = (): Promise<void> => this.#child.end();
 
   #ask<T>(question: ServerQuestion): Promise<T> {
     return this.#child.ask<T>(question);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Alarms } from '@flotilla/agent/supervisor/alarms';
 import { createLogging } from '@flotilla/agent/supervisor/logger';
 import { MqttLink } from '@flotilla/agent/supervisor/mqtt-link';
 import { Session } from '@flotilla/agent/supervisor/session';
@@ -9,14 +10,18 @@ import {
   type DesiredState,
   DeviceId,
   type Digest,
+  type DownKind,
   KeyThumbprint,
   type SlotName,
   TenantId,
 } from '@flotilla/protocol';
 import { DeviceOutbox } from './device-outbox.js';
 import { DeviceTrust } from './device-trust.js';
+import { FaultyAir } from './faulty-air.js';
+import type { OpenStore } from './file-store.js';
 import type { DeviceIdentity, FleetIdentity } from './identities.js';
-import { enter, newDeviceLedger } from './ledger.js';
+import type { LedgerFile } from './ledger-file.js';
+import { enter, keyOf, newDeviceLedger } from './ledger.js';
 import { MemoryStore, type RecordStore } from './memory-store.js';
 import { seeded } from './random.js';
 import { Recorder } from './recorder.js';
@@ -33,10 +38,14 @@ export interface DeviceParts {
   /** Windows and vitals by the clock; else only when asked for. */
   readonly records: boolean;
   /** The agent's own outbox, or another one; in memory where absent. */
-  readonly openStore?: ((identity: DeviceIdentity, now: () => number) => RecordStore) | undefined;
-  /** The device's clock is so far from the right time, and so much too fast or slow. */
-  readonly clock?: { readonly aheadMs: number; readonly rate: number } | undefined;
+  readonly openStore?: OpenStore | undefined;
+  /** What it kept, where that is to be known after this process. */
+  readonly ledgerFile?: LedgerFile | undefined;
+  readonly life?: number | undefined;
+  /** The device's clock is so far from the right time, and so much too fast or slow; it has been up for so long. */
+  readonly clock?: { readonly aheadMs: number; readonly rate: number; readonly upForS?: number } | undefined;
   readonly backoff?: { readonly baseMs: number; readonly capMs: number } | undefined;
+  readonly silenceMs?: number | undefined;
   readonly onChange?: ((device: SimulatedDevice) => void) | undefined;
 }
 
@@ -57,7 +66,11 @@ export class SimulatedDevice {
   readonly #link: MqttLink;
   readonly #session: Session;
   readonly #slots = new Map<SlotName, SimulatedSlot>();
-  readonly #bootedAt = performance.now();
+  readonly #bootedAt: number;
+  readonly #alarms: Alarms;
+  /** What its messages go through, both ways. */
+  readonly air: FaultyAir;
+  #aheadMs: number;
   #acknowledged: () => void = () => {};
   connects = 0;
 
@@ -66,16 +79,20 @@ export class SimulatedDevice {
     const { identity, fleet, seed } = parts;
     this.name = identity.device;
     this.#random = seeded(seed);
+    this.#bootedAt = performance.now() - 1000 * (parts.clock?.upForS ?? 0);
+    this.#aheadMs = parts.clock?.aheadMs ?? 0;
+    this.#alarms = new Alarms(this.boot, () => this.uptime(), log);
+    this.air = new FaultyAir(this.#random);
     const device = DeviceId.parse(identity.device);
     this.#trust = new DeviceTrust(
       { directorKey: fleet.directorKey, device, keyThumbprint: KeyThumbprint.parse(identity.keyThumbprint) },
-      () => Date.now() + (parts.clock?.aheadMs ?? 0),
+      () => Date.now() + this.#aheadMs,
     );
     this.outbox = new DeviceOutbox(this.#openStore());
     this.#link = this.#makeLink(device);
     const { uptime, outbox } = this;
     const config = DeviceConfig.parse({});
-    this.uplink = new Uplink({ link: this.#link, outbox, boot: this.boot, uptime, log, uploadS: config.uploadS });
+    this.uplink = new Uplink({ link: this.air.over(this.#link), outbox, boot: this.boot, uptime, log, uploadS: config.uploadS });
     this.#session = this.#makeSession(config.heartbeatS);
     this.recorder = new Recorder({
       boot: this.boot,
@@ -84,11 +101,15 @@ export class SimulatedDevice {
       slots: () => [...this.#slots].flatMap(([name, { serving }]) => (serving ? [{ name, serving }] : [])),
       modelOf: parts.modelOf,
       keep: (records) => {
-        for (const record of records) enter(this.ledger, record);
+        for (const record of records) enter(this.ledger, keyOf(record));
+        parts.ledgerFile?.keeping(this.name, records);
         outbox.appendAll(records);
+        parts.ledgerFile?.kept(this.name, records);
       },
+      life: parts.life,
       held: () => outbox.state,
     });
+    this.#alarms.deliverTo((event) => this.recorder.alarm(event));
     outbox.onChange(() => {
       this.#session.streamChanged();
       this.uplink.pump();
@@ -125,6 +146,11 @@ export class SimulatedDevice {
     this.#acknowledged = listener;
   }
 
+  /** Its wall clock is set by so much. */
+  jump(ms: number): void {
+    this.#aheadMs += ms;
+  }
+
   /** As when its network goes for a moment. */
   cut(): void {
     this.#link.cut();
@@ -140,7 +166,7 @@ export class SimulatedDevice {
   #openStore(): RecordStore {
     const { identity, maxRecords, openStore } = this.#parts;
     const now = () => performance.now() / 1000;
-    if (openStore) return openStore(identity, now);
+    if (openStore) return openStore(identity, now, (...alarm) => queueMicrotask(() => this.#raise(...alarm)));
     const onDropped = ({ body }: { body: string }) => {
       const { computeCpuUs, memoryUsedBytes } = JSON.parse(body) as { computeCpuUs?: number; memoryUsedBytes?: number };
       this.ledger.dropped.push(computeCpuUs ?? memoryUsedBytes ?? 0);
@@ -148,8 +174,13 @@ export class SimulatedDevice {
     return new MemoryStore({ maxRecords, now, random: this.#random, onDropped });
   }
 
+  /** Not from within the outbox, which is busy: on the agent it is another thread. */
+  #raise(...[name, message, closes]: Parameters<Parameters<OpenStore>[2]>): void {
+    this.#alarms.raise({ name, message, closes });
+  }
+
   #makeLink(device: DeviceId): MqttLink {
-    const { identity, fleet, backoff, onChange } = this.#parts;
+    const { identity, fleet, backoff, silenceMs, onChange } = this.#parts;
     return new MqttLink({
       url: fleet.mqttUrl,
       tenant: TenantId.parse(fleet.tenant),
@@ -165,17 +196,20 @@ export class SimulatedDevice {
           this.#session.linkDown();
           onChange?.(this);
         },
-        message: (kind, payload) => {
-          this.#session.message(kind, payload);
-          if (kind === 'desired') return;
-          void this.#session.settled().then(() => {
-            if (kind === 'ack') this.#acknowledged();
-            onChange?.(this);
-          });
-        },
+        message: (kind, payload) => this.air.down(kind, () => this.#heard(kind, payload)),
       },
       random: this.#random,
       ...(backoff && { backoff }),
+      ...(silenceMs && { silenceMs }),
+    });
+  }
+
+  #heard(kind: DownKind, payload: Buffer): void {
+    this.#session.message(kind, payload);
+    if (kind === 'desired') return;
+    void this.#session.settled().then(() => {
+      if (kind === 'ack') this.#acknowledged();
+      this.#parts.onChange?.(this);
     });
   }
 
@@ -202,7 +236,7 @@ export class SimulatedDevice {
       onServerTime: () => {},
       onDesired: (desired) => this.#obey(desired),
       onCommand: ({ nonce }) => this.recorder.reply(nonce),
-      onAlarm: () => {},
+      onAlarm: (alarm) => this.#alarms.raise(alarm),
     });
   }
 

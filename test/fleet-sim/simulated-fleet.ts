@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Digest } from '@flotilla/protocol';
-import type { DeviceIdentity, FleetIdentity } from './identities.js';
+import type { OpenStore } from './file-store.js';
+import type { FleetIdentity } from './identities.js';
+import type { LedgerFile } from './ledger-file.js';
 import type { Ledger } from './ledger.js';
-import type { RecordStore } from './memory-store.js';
 import { SimulatedDevice } from './simulated-device.js';
 import { SimulatedModel, usualBehaviour, type Behaviour } from './simulated-model.js';
 import { usualPace, type Pace } from './simulated-slot.js';
@@ -17,9 +18,14 @@ export interface FleetOptions {
   readonly maxRecords?: number;
   /** Windows and vitals by the clock (the default); else only when asked for. */
   readonly records?: boolean;
-  readonly clockOf?: (i: number) => { aheadMs: number; rate: number };
-  readonly openStore?: (identity: DeviceIdentity, now: () => number) => RecordStore;
+  readonly clockOf?: (i: number) => { aheadMs: number; rate: number; upForS?: number };
+  readonly openStore?: OpenStore;
+  readonly ledgerFile?: LedgerFile;
+  /** Which life of these devices this is: records are numbered anew in each. */
+  readonly life?: number;
   readonly backoff?: { baseMs: number; capMs: number };
+  /** A link on which nothing came for so long is given up. */
+  readonly silenceMs?: number;
 }
 export interface FleetCounts {
   readonly devices: number;
@@ -39,7 +45,8 @@ export class SimulatedFleet {
 
   constructor(identity: FleetIdentity, options: FleetOptions = {}) {
     this.#options = options;
-    const { seed = 1, pace, maxRecords = 20_000, records = true, clockOf, openStore, backoff } = options;
+    const { seed = 1, pace, maxRecords = 20_000, records = true, clockOf, backoff } = options;
+    const { openStore, ledgerFile, life, silenceMs } = options;
     this.devices = identity.devices.map(
       (own, i) =>
         new SimulatedDevice({
@@ -51,6 +58,9 @@ export class SimulatedFleet {
           maxRecords,
           records,
           openStore,
+          ledgerFile,
+          life,
+          silenceMs,
           clock: clockOf?.(i),
           backoff,
           onChange: () => this.#look(),

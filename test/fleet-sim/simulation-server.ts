@@ -24,12 +24,29 @@ export interface SimulationServer {
 }
 
 /** A control plane with a broker of the wanted kind. Mosquitto is told of the devices before it starts: one by one takes it an hour. */
-export async function startServer(kind: BrokerKind, settings: Settings, devices: readonly string[]): Promise<SimulationServer> {
+export async function startServer(
+  kind: BrokerKind,
+  settings: Settings,
+  devices: readonly string[],
+  options: Options = {},
+): Promise<SimulationServer> {
   if (kind === 'aedes') {
-    const controlPlane = await aControlPlane(settings);
+    const controlPlane = await aControlPlane(settings, options);
     return { controlPlane, brokerPid: undefined, crowd: undefined, stop: () => controlPlane.stop() };
   }
   const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-'));
+  const { mosquitto, mqtt, crowd } = await mosquittoFor(dataDir, devices);
+  return withMosquitto(mosquitto, crowd, { ...settings, dataDir, mqtt }, options);
+}
+
+type Options = NonNullable<Parameters<typeof aControlPlane>[1]>;
+type MqttSettings = { url: string; publicUrl: string; dynsec: typeof administrator };
+
+/** A Mosquitto for the control plane of this data folder, told of the devices before it starts. */
+export async function mosquittoFor(
+  dataDir: string,
+  devices: readonly string[],
+): Promise<{ mosquitto: Mosquitto; mqtt: MqttSettings; crowd: CrowdLogin }> {
   await makeSecrets(dataDir);
   const password = randomBytes(24).toString('hex');
   const mosquitto = await startMosquitto(dataDir, (config) => {
@@ -41,17 +58,21 @@ export async function startServer(kind: BrokerKind, settings: Settings, devices:
     publicUrl: `mqtts://localhost:${mosquitto.devicePort}`,
     dynsec: administrator,
   };
-  const crowd = { url: mqtt.url, username: crowdName, password };
-  return withMosquitto(mosquitto, crowd, { ...settings, dataDir, mqtt });
+  return { mosquitto, mqtt, crowd: { url: mqtt.url, username: crowdName, password } };
 }
 
-async function withMosquitto(mosquitto: Mosquitto, crowd: CrowdLogin, settings: Settings): Promise<SimulationServer> {
+async function withMosquitto(
+  mosquitto: Mosquitto,
+  crowd: CrowdLogin,
+  settings: Settings,
+  options: Options,
+): Promise<SimulationServer> {
   const end = async () => {
     await stopProcess(mosquitto.process);
     await rm(settings.dataDir!, { recursive: true, force: true });
   };
   try {
-    const controlPlane = await aControlPlane(settings);
+    const controlPlane = await aControlPlane(settings, options);
     const stop = async () => {
       await controlPlane.stop();
       await end();

@@ -113,6 +113,13 @@ const aConfiguration = async (minScore = 0.5) => {
   expect((await cp.api('POST', 'configurations', file)).status).toBe(200);
 };
 
+/** lyon-1 has told of a window. */
+const measured = async () => {
+  if ((await cp.api('GET', 'telemetry?by=device&device=lyon-1')).body.items.length > 0) return;
+  await underWay(1500);
+  await until(async () => (await cp.api('GET', 'telemetry?by=device&device=lyon-1')).body.items.length > 0, 'it has measured');
+};
+
 /** What must be so before a command is typed. */
 const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'devices pin': quiet,
@@ -131,6 +138,7 @@ const before: Readonly<Record<string, () => Promise<unknown>>> = {
   'groups change': () => cp.api('POST', 'groups', { name: 'upper-cameras', selector: 'camera=upper' }),
   'groups create': () => cp.api('DELETE', 'groups/upper-cameras'),
   'groups remove': () => cp.api('POST', 'groups', { name: 'turin', selector: 'site=turin' }),
+  'telemetry tail': measured,
   'rollouts list': someRollout,
   'rollouts show': someRollout,
   'rollouts watch': () => underWay(1500),

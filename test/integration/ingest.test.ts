@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DataSource } from 'typeorm';
+import type { DataSource, MigrationInterface, QueryRunner } from 'typeorm';
+import { migrations } from '@flotilla/control-plane/migrations/index';
+import { openDatabase } from '@flotilla/control-plane/platform/database';
 import { DeviceRow } from '@flotilla/control-plane/fleet/device.entity';
 import {
   DeadLetterRow,
@@ -31,6 +33,15 @@ beforeEach(async () => {
   rig = await LinkRig.start(db, broker);
 });
 afterEach(() => rig.stop());
+
+class AddColumn1999999999999 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE telemetry_window ADD COLUMN spare int NOT NULL DEFAULT 7');
+  }
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE telemetry_window DROP COLUMN spare');
+  }
+}
 
 const windowsOf = (device: string) => db.getRepository(TelemetryWindowRow).find({ where: { device }, order: { id: 'ASC' } });
 const streamOf = (stream: string) => db.getRepository(DeviceStreamRow).findOneByOrFail({ stream });
@@ -71,6 +82,24 @@ describe('telemetry and events on their way into the database', () => {
     expect(await db.getRepository(VitalsRow).countBy({ device: 'stored' })).toBe(1);
     expect(await streamOf(device.stream)).toMatchObject({ upTo: 4, ranges: [], next: 4, lost: 0, refused: 0 });
     expect(device.acks.at(-1)).toMatchObject({ upTo: 4, ranges: [], refused: [] });
+  });
+
+  it('are stored, each once, while a migration adds a column to their table', async () => {
+    const device = await rig.join('migrated');
+    const sent = 40;
+    const sending = (async () => {
+      for (let i = 0; i < sent; i++) {
+        device.keep('telemetry', aWindow(device.boot));
+        await device.sendBatch(i, 1);
+      }
+    })();
+    const migrated = await openDatabase(database.url, undefined, [...migrations, AddColumn1999999999999]);
+    await sending;
+    await device.untilAcknowledged();
+    expect(await windowsOf('migrated')).toHaveLength(sent);
+    expect(rig.counter('ingest.refused')).toBe(0);
+    await migrated.undoLastMigration();
+    await migrated.destroy();
   });
 
   it('are stored once, however often they come, and acknowledged each time', async () => {

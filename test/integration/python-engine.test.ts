@@ -25,9 +25,9 @@ afterEach(async () => {
   await workshop.clear();
 });
 
-function anEngine(onProgress: (told: object) => void = () => undefined): ChildEngine {
+function anEngine(onProgress: (told: object) => void = () => undefined, env: NodeJS.ProcessEnv = {}): ChildEngine {
   const command = [pythonProgram, program];
-  const engine = new ChildEngine({ name: 'python', command, env: process.env, log: aLog(), onProgress });
+  const engine = new ChildEngine({ name: 'python', command, env: { ...process.env, ...env }, log: aLog(), onProgress });
   engines.push(engine);
   return engine;
 }
@@ -119,7 +119,7 @@ describeWith('python', 'the Python engine', () => {
 
   test('tells the providers that it really uses, its CPU time, and that it compiles only where it does', async () => {
     const told: object[] = [];
-    const engine = anEngine((progress) => told.push(progress));
+    const engine = anEngine((progress) => told.push(progress), { CUDA_VISIBLE_DEVICES: '' });
     const path = file('agent/src/runner/fixtures/slow.onnx');
     const { provider, shortfall } = await engine.load({ path, intraOpThreads: 1, providers: ['cuda', 'cpu'] });
     expect(provider).toBe('cpu');

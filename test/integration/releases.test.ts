@@ -160,6 +160,18 @@ describe('a release', () => {
       { 'golden/cases.json': goldenWithout() },
       /the input dog\.jpg of "dog" is not among the release's files/,
     ],
+    [
+      'a baseline of an input that it does not have',
+      { baseline: 'baseline.json' },
+      { 'baseline.json': baselineOf('pictures') },
+      /baseline\.json: inputs: "pictures" is no input with numbers of this release \(images\)/,
+    ],
+    [
+      'a baseline of another shape',
+      { baseline: 'baseline.json' },
+      { 'baseline.json': baselineOf('images', [0, 0]) },
+      /baseline\.json: inputs\.0: edges must rise/,
+    ],
   ])('with %s is refused in a sentence', async (_name, change, contents, detail) => {
     const release = aRelease('3.0.0', change, contents);
     await upload(cp, release);
@@ -183,6 +195,9 @@ describe('a release', () => {
     expect(body.detail).toContain('version: must be a semantic version such as 1.2.0');
   });
 });
+
+const baselineOf = (input: string, edges = [0]) =>
+  JSON.stringify({ v: 1, inferences: 1, inputs: [{ input, statistic: 'mean', edges, counts: [...edges, 0] }] });
 
 function goldenWithout(): string {
   const { files } = aRelease();

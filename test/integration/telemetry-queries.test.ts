@@ -18,7 +18,9 @@ beforeAll(async () => {
   await cp.api('POST', 'groups', { name: 'lyon', selector: 'site=lyon' });
   const [before, after] = [digestOfRelease(old), digestOfRelease(newer)];
   await measured('a', { digest: before, ok: 100, computeCpuUs: 100_000 }, 10);
-  await measured('a', { digest: after, ok: 300, errors: 100, computeCpuUs: 900_000, rssBytes: 7 }, 5);
+  const heard = { feedback: { confirmed: 6, rejected: 1, corrected: 1 } };
+  const board = { temperatureMaxC: 71.5, throttledMs: 1000, energyJ: 75 };
+  await measured('a', { digest: after, ok: 300, errors: 100, computeCpuUs: 900_000, rssBytes: 7, ...heard, ...board }, 5);
   await measured('b', { digest: after, ok: 200, computeCpuUs: 400_000, total: sketchOf([9000]), rssBytes: 9 }, 5);
   await measured('c', { digest: before, ok: 50, sheds: 3, restarts: 2, variant: 'fp32.onnx' }, 5);
   await measured('c', { digest: before, ok: 1 }, 90);
@@ -27,7 +29,7 @@ afterAll(() => cp?.stop());
 
 async function measured(device: string, window: Partial<InferenceWindow>, minutesAgo: number): Promise<void> {
   const at = new Date(Date.now() - minutesAgo * minute);
-  const where = { startedAt: at, endedAt: at, receivedAt: at, uncertain: false };
+  const where = { startedAt: new Date(at.getTime() - 10_000), endedAt: at, receivedAt: at, uncertain: false };
   const [row] = await cp.app.get(DataSource).query<{ id: string }[]>(`SELECT id FROM device WHERE id = $1`, [device]);
   await cp.app
     .get(DataSource)
@@ -50,9 +52,17 @@ describe('what devices measured', () => {
       errorRate: 0.166667,
       meanComputeMs: 2.6,
       maxRssBytes: 9,
+      feedback: { confirmed: 6, rejected: 1, corrected: 1 },
+      rejectedShare: 0.25,
+      temperatureMaxC: 71.5,
+      throttledShare: 0.1,
+      energyJ: 75,
+      // Of the one board that has a power sensor.
+      joulesPerInference: 0.25,
     });
     expect(second).toMatchObject({ key: { release: 'product-classifier@1.0.0' }, devices: 2, ok: 150, sheds: 3, restarts: 2 });
-    expect(second).not.toHaveProperty('maxRssBytes');
+    for (const key of ['maxRssBytes', 'feedback', 'temperatureMaxC', 'throttledShare', 'energyJ', 'joulesPerInference'])
+      expect(second).not.toHaveProperty(key);
     // Nine of 5 ms, one of 9 and one of 20: of eleven, the p99 is the last but one.
     expect(first!.latency.total.p50! / 5).toBeCloseTo(1, 1);
     expect(first!.latency.total.p99! / 9).toBeCloseTo(1, 1);
@@ -78,8 +88,13 @@ describe('what devices measured', () => {
 
   it.each([
     ['by=colour', /must be release, variant/],
-    ['since=yesterday', /must be a duration/],
+    ['since=yesterday', /must be a duration such as 90s.* or a moment/],
+    ['since=10m&until=1h', /since: .* is not before until/],
+    ['since=30d&step=minute', /43200 buckets of one minute each, and at most 1000/],
+    ['level=minute&by=device', /choose one of raw, hour, day/],
+    ['step=week', /step/],
     ['order=beauty', /order/],
+    ['selector=site%3D', /selector: expected a value/],
     ['by=device,release,slot', /by/],
   ])('is refused with %s in words', async (query, words) => {
     const { status, body } = await cp.api('GET', `telemetry?${query}`);

@@ -39,10 +39,12 @@ describe("what is known of a device's telemetry", () => {
   it('is shown newest first, latencies in milliseconds', async () => {
     const device = await rig.join('shown');
     await sent(device, aWindow(device.boot, { ok: 1 }), someVitals(device.boot, { temperatureC: 61 }));
-    await sent(device, aWindow(device.boot, { ok: 10, computeCpuUs: 45_000 }));
+    const baseline = { inputs: [[0, 9, 1]], score: [0, 10] };
+    await sent(device, aWindow(device.boot, { ok: 10, computeCpuUs: 45_000, baseline }));
     const { windows, vitals } = await rig.get(TelemetryService).ofDevice(device.device, 10);
     expect(windows.map((w) => w.ok)).toEqual([10, 1]);
-    expect(windows[0]).toMatchObject({ slot, meanComputeMs: 4.5, uncertain: false });
+    expect(windows[0]).toMatchObject({ slot, meanComputeMs: 4.5, uncertain: false, baseline });
+    expect(windows[1]).not.toHaveProperty('baseline');
     const { p50, p99 } = windows[0]!.latency.total;
     // Bins are 5 % wide.
     expect(p50! / 5).toBeCloseTo(1, 1);
@@ -73,7 +75,7 @@ describe("an incumbent's baseline", () => {
   const baseline = async (device: FakeDevice, wall = false, digest = aDigest()) =>
     (
       await db.transaction((tx) =>
-        rig.get(TelemetryService).baselines(tx, { slot, devices: [{ device: device.device, digest }], wall }),
+        rig.get(TelemetryService).baselines(tx, { slot, devices: [{ device: device.device, digest }], wall, verdicts: wall }),
       )
     ).get(device.device);
 
@@ -120,7 +122,8 @@ describe('retention', () => {
       SELECT device, slot, deployment, digest, variant, started_at, ended_at, received_at, uncertain, ok, errors, sheds, compute_cpu_us, queue_first,
         queue, compute_first, compute, total_first, total, slow, classes, other_classes, scores, queue_depth_max
       FROM telemetry_window, generate_series(1, 5500) WHERE device = 'old' AND received_at < now() - interval '30 days'`);
-    expect(await rig.get(Retention).deleteOld(new Date())).toEqual({ telemetry_window: 11_002, vitals: 0, dead_letter: 0 });
+    const { rows } = await rig.get(Retention).deleteOld(new Date());
+    expect(rows).toMatchObject({ telemetry_window: 11_002, vitals: 0, dead_letter: 0 });
     expect(await db.getRepository(TelemetryWindowRow).countBy({ device: 'old' })).toBe(1);
   });
 });

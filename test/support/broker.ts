@@ -81,6 +81,11 @@ export async function startMosquitto(dir: string, edit: (config: string) => stri
     throw new Error(`mosquitto_ctrl dynsec init failed: ${made.error?.message ?? made.stderr.toString()}`);
   const path = join(dir, 'mosquitto.conf');
   await writeFile(path, edit(await exampleConfig(dir, devicePort, adminPort)));
+  return { process: await spawnMosquitto(path, adminPort), devicePort, adminPort };
+}
+
+/** As that configuration says: the same once more, after it was killed. */
+export async function spawnMosquitto(path: string, adminPort: number): Promise<ChildProcess> {
   const child = spawn('mosquitto', ['-c', path], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (text: Buffer) => (said += text.toString()));
@@ -89,7 +94,7 @@ export async function startMosquitto(dir: string, edit: (config: string) => stri
     await stopProcess(child);
     throw new Error(`mosquitto did not start; it said: ${said}`, { cause: error });
   });
-  return { process: child, devicePort, adminPort };
+  return child;
 }
 
 async function exampleConfig(dir: string, devicePort: number, adminPort: number): Promise<string> {

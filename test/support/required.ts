@@ -8,6 +8,8 @@ export const pythonProgram = process.env['FLOTILLA_PYTHON'] ?? 'python3';
 
 const rtspServer = fileURLToPath(new URL('./rtsp-server.py', import.meta.url));
 
+const listsCuda = 'import numpy, onnxruntime; assert "CUDAExecutionProvider" in onnxruntime.get_available_providers()';
+
 /** What a machine may lack. `FLOTILLA_REQUIRE=mosquitto` (a comma between several) turns the skip into a failure. */
 const probes = {
   mosquitto: () => spawnSync('mosquitto', ['-h']).error === undefined,
@@ -18,6 +20,8 @@ const probes = {
   'onnx-testdata': () => existsSync('/usr/share/libonnx-testdata/data'),
   /** With what the Python engine needs. */
   python: () => spawnSync(pythonProgram, ['-c', 'import numpy, onnxruntime']).status === 0,
+  /** A GPU of NVIDIA's, and a Python whose ONNX Runtime was built for it. */
+  cuda: () => spawnSync('nvidia-smi').status === 0 && spawnSync(pythonProgram, ['-c', listsCuda]).status === 0,
   /** Python with the clients of test/peers/requirements.txt. */
   peers: () =>
     spawnSync(pythonProgram, ['-c', 'import pymodbus, asyncua, paho.mqtt, google.protobuf, standardwebhooks, pysparkplug'])

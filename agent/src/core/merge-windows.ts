@@ -1,4 +1,12 @@
-import { type InferenceWindow, mergeSketches, type TelemetryRecord, type Vitals } from '@flotilla/protocol';
+import {
+  type BaselineCounts,
+  type FeedbackCounts,
+  type InferenceWindow,
+  mergeClasses,
+  mergeSketches,
+  type TelemetryRecord,
+  type Vitals,
+} from '@flotilla/protocol';
 
 /** Two records of the same thing, end to end, as one over both times; undefined where they are not, or where it would be longer than `mostS`. */
 export function mergeRecords<R extends TelemetryRecord>(a: R, b: R, mostS: number): R | undefined {
@@ -19,7 +27,15 @@ export const keyOf = (record: TelemetryRecord): string =>
         record.digest,
         record.variant,
         ...Object.keys(record.slow).toSorted(),
+        // Of a sum that holds for a part of the time only, nobody could say a share.
+        ...boardKeys.filter((key) => record[key] !== undefined),
+        ...binsOf(record.baseline),
       ].join(' ');
+const boardKeys = ['temperatureMaxC', 'throttledMs', 'energyJ'] as const;
+
+/** How many bins there are of what: only like is added to like. */
+const binsOf = (counts: BaselineCounts | undefined): string[] =>
+  counts ? ['baseline', ...counts.inputs.map(({ length }) => String(length)), `score ${counts.score?.length ?? 'none'}`] : [];
 
 type Span = { start: number; end: number };
 const spanOf = (a: Span, b: Span) => Math.max(a.end, b.end) - Math.min(a.start, b.start);
@@ -30,10 +46,7 @@ function isContiguous(a: Span, b: Span): boolean {
   return second.start - first.end <= Math.min(first.end - first.start, second.end - second.start);
 }
 
-/**
- * Counts and sketches add up, so that the result is the same in whichever order. Only `classes` may know less after it: of more than 32 the
- * rarest are counted among the others.
- */
+/** Counts and sketches add up, so that the result is the same in whichever order; `mergeClasses` says what `classes` may lack after it. */
 function mergeWindows(a: InferenceWindow, b: InferenceWindow): InferenceWindow {
   const slow = Object.fromEntries(Object.keys(a.slow).map((name) => [name, a.slow[name]! + b.slow[name]!]));
   return {
@@ -48,23 +61,35 @@ function mergeWindows(a: InferenceWindow, b: InferenceWindow): InferenceWindow {
     compute: mergeSketches([a.compute, b.compute]),
     total: mergeSketches([a.total, b.total]),
     slow,
-    ...mergeClasses(a, b),
-    scores: a.scores.map((count, i) => count + b.scores[i]!),
+    ...mergeClasses([a, b]),
+    scores: added(a.scores, b.scores),
     queueDepthMax: Math.max(a.queueDepthMax, b.queueDepthMax),
     ...withValue('rssBytes', most(a.rssBytes, b.rssBytes)),
     ...withValue('restarts', sum(a.restarts, b.restarts)),
+    ...withValue('feedback', mergeFeedback(a.feedback, b.feedback)),
+    ...withValue('temperatureMaxC', most(a.temperatureMaxC, b.temperatureMaxC)),
+    ...withValue('throttledMs', sum(a.throttledMs, b.throttledMs)),
+    ...withValue('energyJ', sum(a.energyJ, b.energyJ)),
+    ...withValue('baseline', a.baseline && b.baseline && mergeBaselines(a.baseline, b.baseline)),
   };
 }
 
-const mostClasses = 32;
-
-function mergeClasses(a: InferenceWindow, b: InferenceWindow): Pick<InferenceWindow, 'classes' | 'otherClasses'> {
-  const counts = new Map(Object.entries(a.classes));
-  for (const [label, count] of Object.entries(b.classes)) counts.set(label, (counts.get(label) ?? 0) + count);
-  const ranked = [...counts].toSorted(([m, x], [n, y]) => y - x || (m < n ? -1 : 1));
-  const others = ranked.slice(mostClasses).reduce((all, [, count]) => all + count, 0);
-  return { classes: Object.fromEntries(ranked.slice(0, mostClasses)), otherClasses: a.otherClasses + b.otherClasses + others };
+function mergeFeedback(a: FeedbackCounts | undefined, b: FeedbackCounts | undefined): FeedbackCounts | undefined {
+  if (!a || !b) return a ?? b;
+  return {
+    confirmed: a.confirmed + b.confirmed,
+    rejected: a.rejected + b.rejected,
+    corrected: a.corrected + b.corrected,
+  };
 }
+
+const added = (a: readonly number[], b: readonly number[]) => a.map((count, i) => count + b[i]!);
+
+/** Both in the same bins, as their keys are the same. */
+const mergeBaselines = (a: BaselineCounts, b: BaselineCounts): BaselineCounts => ({
+  inputs: a.inputs.map((counts, i) => added(counts, b.inputs[i]!)),
+  ...withValue('score', a.score && b.score && added(a.score, b.score)),
+});
 
 /** What is a mean stays one, weighted by time; of what is to be feared the worst counts. */
 function mergeVitals(a: Vitals, b: Vitals): Vitals {
@@ -81,6 +106,8 @@ function mergeVitals(a: Vitals, b: Vitals): Vitals {
     ...withValue('temperatureC', most(a.temperatureC, b.temperatureC)),
     ...withValue('throttled', a.throttled === undefined ? b.throttled : a.throttled || b.throttled === true),
     ...withValue('powerW', mean(a.powerW, b.powerW)),
+    ...withValue('gpu', mean(a.gpu, b.gpu)),
+    ...withValue('gpuMHz', mean(a.gpuMHz, b.gpuMHz)),
   };
 }
 

@@ -10,6 +10,8 @@ if (!process.send) {
 }
 // Before anything else is loaded: the young generation would grow to tens of megabytes, which it then keeps.
 for (const flag of ['--semi-space-growth-factor=1', '--max-semi-space-size=4', '--optimize-for-size']) setFlagsFromString(flag);
+// Libraries print there, some of them a line for each connection that they refuse; what matters is in the log.
+console.log = () => {};
 await import('../jitless-schemas.js');
 const { startProgram } = await import('./program.js');
 startProgram(process.env['FLOTILLA_LOG_LEVEL']);

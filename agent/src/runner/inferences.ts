@@ -66,7 +66,7 @@ export class Inferences {
     readonly release: LoadedRelease,
     readonly served: Served,
     private readonly queue: InferenceQueue,
-    private readonly monitor: Monitor,
+    private readonly monitor: Pick<Monitor, 'look' | 'succeeded' | 'unsound' | 'failed' | 'shed'>,
   ) {
     this.#name = `${served.deployment.slice(0, 8)}-${randomBytes(4).toString('hex')}`;
   }
@@ -236,11 +236,13 @@ export class Inferences {
       // By the client's clock: what the request took to come, and its answer to go, is lost to the deadline.
       const timeoutMs = submission.timeoutMs && Math.max(0, submission.timeoutMs - (performance.now() - since) - sendingMs);
       const asked = { ...submission, timeoutMs, alone: !counted };
+      // Before they go to the engine, which keeps them.
+      const looked = this.monitor.look(inputs);
       const { outputs, wallUs, cpuUs, queueUs } = await this.queue.submit(inputs, asked);
       const { value, top, fault } = counted ? finish(outputs) : blaming(() => finish(outputs));
       const totalUs = microsecondsSince(since);
       const timing = { cpuUs, queueUs, computeUs: wallUs, totalUs };
-      if (fault === undefined) this.monitor.succeeded(timing, top, elements);
+      if (fault === undefined) this.monitor.succeeded(timing, top, elements, looked);
       else this.monitor.unsound(timing, elements, counted);
       return { value, computeUs: wallUs, totalUs };
     } catch (error) {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Manifest, releaseName, variantName } from '@flotilla/protocol';
+import { type Baseline, type Manifest, releaseName, variantName } from '@flotilla/protocol';
 import type { ToRunner } from '../runner-protocol.js';
 import { type BatchingOutcome, tryBatching } from './queue/batching.js';
 import { type Engine, type EngineRun, type LoadedModel, ModelRefused } from './engine/engine.js';
@@ -11,7 +11,7 @@ import { type Pipeline, openPipeline } from './pipeline/pipeline.js';
 import { type Probed, areGuessed, probesOf } from './probe.js';
 import type { Tensor } from './tensor.js';
 
-export type LoadOrder = Extract<ToRunner, { type: 'preflight' | 'serve' }>;
+export type LoadOrder = Extract<ToRunner, { type: 'preflight' | 'measure' | 'serve' }>;
 export type LoadedRelease = {
   manifest: Manifest;
   name: string;
@@ -28,12 +28,24 @@ export type LoadedRelease = {
   unproven?: string | undefined;
   /** Absent where the release declares no batching. */
   batching?: BatchingOutcome | undefined;
+  /** What is counted against; absent where the release brings none. */
+  baseline?: Baseline | undefined;
 };
 
 const warmUpRuns = 3;
 
 /** Everything that can be wrong with a release before its first inference is a `load` fault. */
 export async function loadRelease(order: LoadOrder, engine: Engine): Promise<LoadedRelease> {
+  const { manifest, folder } = order;
+  if (manifest.baseline === undefined) return loadModels(order, engine);
+  const { readBaseline } = await import('./monitor/read-baseline.js');
+  const baseline = await readBaseline(manifest, folder).catch((error: unknown): never => {
+    throw new ReleaseFault('load', `${releaseName(manifest)}: its baseline can't be used: ${messageOf(error)}`);
+  });
+  return { ...(await loadModels(order, engine)), baseline };
+}
+
+async function loadModels(order: LoadOrder, engine: Engine): Promise<LoadedRelease> {
   const { manifest, folder, variant } = order;
   const name = releaseName(manifest);
   const blame =

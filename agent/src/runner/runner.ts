@@ -38,6 +38,9 @@ export class Runner {
       case 'preflight':
         await this.#load(message, () => this.#preflight(message));
         break;
+      case 'measure':
+        await this.#load(message, () => this.#measure(message));
+        break;
       case 'serve':
         await this.#load(message, () => this.#serve(message));
         break;
@@ -77,6 +80,14 @@ export class Runner {
     const figures = await preflight(order, engine, () => peakBytes(engine));
     this.around.send({ type: 'preflighted', figures });
     this.around.leave(0);
+  }
+
+  async #measure(order: Extract<ToRunner, { type: 'measure' }>): Promise<void> {
+    const { engine, send, leave } = this.around;
+    const { makeBaseline } = await import('./baseline/make-baseline.js');
+    const onProgress = (fraction: number) => send({ type: 'progress', phase: 'measuring', fraction });
+    send({ type: 'measured', ...(await makeBaseline(order, engine, onProgress)) });
+    leave(0);
   }
 
   async #serve(order: ServeOrder): Promise<void> {

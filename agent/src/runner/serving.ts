@@ -15,7 +15,9 @@ import type { LoadOrder, LoadedRelease } from './loading.js';
 import type { Logger } from '../log.js';
 import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
+import { BaselineWatch } from './monitor/baseline-watch.js';
 import { Monitor, type Totals } from './monitor/monitor.js';
+import { nothingCounted } from './monitor/window.js';
 import type { isOnThisDevice } from './http/nearness.js';
 import { elementsAlong } from './oip/model-config.js';
 import { oipRoutes } from './oip/rest.js';
@@ -27,6 +29,7 @@ import { InferenceQueue, type QueueLimits } from './queue/queue.js';
 import type { Security } from '../http/security.js';
 import { type ListenWhere, type Ports, SlotListeners } from './http/slot-listeners.js';
 import { slotRoutes } from './slot-api/slot-api.js';
+import { VerdictCounts } from './slot-api/verdict-counts.js';
 import { slotsRoute } from './slot-api/slot-list.js';
 import type { Prediction } from '../prediction.js';
 import type { Tensor } from './tensor.js';
@@ -70,6 +73,7 @@ export class Serving {
   readonly #inferences: Inferences;
   readonly #predictions: JsonLines;
   readonly #feedback: Feedback;
+  readonly #verdicts: VerdictCounts;
   readonly #latest: LatestPrediction;
   readonly #streams = new PredictionStreams();
   /** What it answers to. */
@@ -90,11 +94,12 @@ export class Serving {
     const served = { slot, deployment, digest, variant };
     this.#windowS = order.windowS;
     this.#queue = new InferenceQueue((inputs) => this.#execute(release, inputs), queueLimitsOf(release, around.engine));
-    this.#monitor = new Monitor(served);
+    this.#monitor = new Monitor(served, undefined, release.baseline && new BaselineWatch(release.baseline, release.manifest));
     this.#monitor.countSlower(order.slow ?? {});
     this.#inferences = new Inferences(release, served, this.#queue, this.#monitor);
     this.#predictions = new JsonLines({ ...order.predictions, what: 'predictions' }, around.log);
-    this.#feedback = openFeedback(order, this.#predictions, around.log);
+    this.#verdicts = new VerdictCounts(served);
+    this.#feedback = openFeedback(order, this.#predictions, this.#verdicts, around.log);
     this.#latest = new LatestPrediction(order.staleAfterMs ?? staleAfterMs({}));
     this.routes = this.#routes();
     this.#handler = httpHandler(this.routes, around.log, queueRefusal);
@@ -196,8 +201,9 @@ export class Serving {
   #record(prediction: Prediction): void {
     const record = recordOf(prediction);
     this.#latest.set(record);
-    void this.#predictions.append(record);
-    this.#feedback.remember(record);
+    const kept = { ...record, variant: this.order.variant };
+    void this.#predictions.append(kept);
+    this.#feedback.remember(kept);
     this.#streams.publish(record);
   }
 
@@ -214,12 +220,17 @@ export class Serving {
 
   #cut(): void {
     const { durationS, window } = this.#monitor.cut(this.#queue.takeDepthMax());
-    this.around.send({ type: 'window', durationS, window: { ...window, rssBytes: heldBytes(this.around.engine) } });
+    const { own: feedback, past } = this.#verdicts.cut();
+    const measured = { rssBytes: heldBytes(this.around.engine), ...(feedback && { feedback }) };
+    this.around.send({ type: 'window', durationS, window: { ...window, ...measured } });
+    const { type, slot } = window;
+    for (const heard of past)
+      this.around.send({ type, durationS, past: true, window: { type, slot, ...nothingCounted(), ...heard } });
   }
 }
 
-function openFeedback({ slot, predictions }: ServeOrder, log: JsonLines, logger: Logger): Feedback {
+function openFeedback({ slot, predictions }: ServeOrder, log: JsonLines, counts: VerdictCounts, logger: Logger): Feedback {
   const { file, maxBytes, keep } = predictions;
   const lines = { file: feedbackFile(file), maxBytes: Math.ceil(maxBytes / 10), keep, what: 'feedback', durable: true };
-  return new Feedback(new JsonLines(lines, logger), (id) => findPrediction(id, file, log), slot);
+  return new Feedback(new JsonLines(lines, logger), (id) => findPrediction(id, file, log), slot, counts);
 }

@@ -1,10 +1,14 @@
-import type { AlarmEvent, BootId, SlotName } from '@flotilla/protocol';
+import { ClosedStream, type AlarmEvent, type BootId, type SlotName } from '@flotilla/protocol';
 import type { Log } from './runner-process.js';
 
 export interface Alarm {
   readonly name: string;
   readonly message: string;
   readonly slot?: SlotName | undefined;
+  /** The outbox that ended with it. */
+  readonly closes?:
+    | { readonly stream?: string; readonly next?: number; readonly sent: number; readonly unsent: number }
+    | undefined;
 }
 
 const sameAgainAfterS = 600;
@@ -25,13 +29,14 @@ export class Alarms {
     this.#log = log;
   }
 
-  raise({ name, message, slot }: Alarm): void {
+  raise({ name, message, slot, closes }: Alarm): void {
     const uptime = this.#uptime();
-    const key = `${name} ${slot ?? ''}`;
+    const key = `${name} ${slot ?? ''} ${closes?.stream ?? ''}`;
     if (uptime - (this.#raised.get(key) ?? -Infinity) < sameAgainAfterS) return;
     this.#raised.set(key, uptime);
     this.#log.warn({ alarm: name, slot }, message);
-    const event: AlarmEvent = { type: 'alarm', boot: this.#boot, uptime, name, message: message.slice(0, maxMessage), slot };
+    const told = { slot, ...(closes && { closes: ClosedStream.parse(closes) }) };
+    const event: AlarmEvent = { type: 'alarm', boot: this.#boot, uptime, name, message: message.slice(0, maxMessage), ...told };
     if (this.#deliver) this.#deliver(event);
     else this.#early.push(event);
   }

@@ -18,6 +18,7 @@ import type { Log } from './runner-process.js';
 import { exitCodes, StartError } from './start-error.js';
 import { messageOf } from '../errors.js';
 import { printModbusMap, printStatus } from './status.js';
+import type { BaselineOptions } from '../baseline/command.js';
 import type { WrittenTryOptions } from '../try/command.js';
 
 const programOf = (name: string) => fileURLToPath(new URL(`../runner/${name}.js`, import.meta.url));
@@ -31,7 +32,7 @@ interface Options {
   exitWithParent?: boolean;
 }
 
-/** `flotilla-agent run | enrol | engines | status | modbus-map | try`. */
+/** `flotilla-agent run | enrol | engines | status | modbus-map | try | baseline`. */
 export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   const program = new Command('flotilla-agent')
     .description('Runs the models that the control plane asks for on this device')
@@ -83,6 +84,13 @@ export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEn
     .option('--json', 'print each result whole, as a line of JSON')
     .addHelpText('after', '\nExample:\n  flotilla-agent try label-reader')
     .action((name: string, options: WrittenTryOptions) => tryAction(name, options, env));
+  program
+    .command('baseline <release> <examples>')
+    .description('run examples through a release folder and write its baseline.json, which devices count against')
+    .option('--variant <name>', 'which to run; the first where it is not said')
+    .option('--out <file>', 'where to write it; else into the release folder')
+    .addHelpText('after', '\nExample:\n  flotilla-agent baseline ./releases/2.4.0 ./training-pictures')
+    .action((release: string, examples: string, options: BaselineOptions) => baselineAction([release, examples], options, env));
   try {
     await program.parseAsync(argv);
   } catch (error) {
@@ -103,6 +111,12 @@ async function tryAction(name: string, options: WrittenTryOptions, env: NodeJS.P
   const { tryCommand } = await import('../try/command.js');
   await tryCommand(name, options, { ...programs, gatewayPath }, env);
   process.exit(0);
+}
+
+async function baselineAction(paths: [string, string], options: BaselineOptions, env: NodeJS.ProcessEnv): Promise<void> {
+  const { baselineCommand } = await import('../baseline/command.js');
+  const program = { ...programs, env: { ...env, FLOTILLA_LOG_LEVEL: 'warn' }, log: silent };
+  await baselineCommand(paths, options, program, (line) => console.error(line));
 }
 
 async function enrolCommand(options: Options, env: NodeJS.ProcessEnv): Promise<void> {

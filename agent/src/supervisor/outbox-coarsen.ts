@@ -1,19 +1,20 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { TelemetryRecord } from '@flotilla/protocol';
 import { keyOf, mergeRecords } from '../core/merge-windows.js';
+import { isWhole, sealOf, type Row as SealedRow } from './outbox-seal.js';
 
 /** As long as one record may become: of a day that nobody heard of, a point each ten minutes is left. */
 const longestS = 600;
 /** Read at once; a small board has no room for the whole outbox. */
 const chunk = 1000;
 
-type Row = { id: number; body: string };
+type Row = SealedRow & { id: number };
 type Held = { id: number; record: TelemetryRecord; bytes: number; wasMerged: boolean };
 
 /** Merges the oldest windows and vitals that have no number yet, until so many bytes are free or nothing more can be. Gives what it freed. */
 export function coarsen(database: DatabaseSync, wanted: number): number {
   const query = database.prepare(
-    `SELECT id, body FROM record WHERE class = 'window' AND seq IS NULL AND id > ? ORDER BY id LIMIT ${chunk}`,
+    `SELECT id, class, seq, body, seal FROM record WHERE class = 'window' AND seq IS NULL AND id > ? ORDER BY id LIMIT ${chunk}`,
   );
   let freed = 0;
   let last = 0;
@@ -30,8 +31,10 @@ function mergeRows(database: DatabaseSync, rows: readonly Row[]): number {
   const remove = database.prepare('DELETE FROM record WHERE id = ?');
   const open = new Map<string, Held>();
   let freed = 0;
-  for (const { id, body } of rows) {
-    const record = telemetryIn(body);
+  for (const row of rows) {
+    const { id, body } = row;
+    // What is damaged stays as it is, to be found when it is to be sent.
+    const record = isWhole(row) ? telemetryIn(body) : undefined;
     if (!record) continue;
     const held = open.get(keyOf(record));
     const merged = held && mergeRecords(held.record, record, longestS);
@@ -51,7 +54,8 @@ function mergeRows(database: DatabaseSync, rows: readonly Row[]): number {
 function keep(database: DatabaseSync, held: Held | undefined): number {
   if (!held?.wasMerged) return 0;
   const body = JSON.stringify(held.record);
-  database.prepare('UPDATE record SET body = ? WHERE id = ?').run(body, held.id);
+  const seal = sealOf({ class: 'window', seq: null, body });
+  database.prepare('UPDATE record SET body = ?, seal = ? WHERE id = ?').run(body, seal, held.id);
   return held.bytes - Buffer.byteLength(body);
 }
 

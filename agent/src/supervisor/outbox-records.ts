@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { coarsen } from './outbox-coarsen.js';
 import type { NewRecord, OutboxLimits } from './outbox-schema.js';
+import { sealOf } from './outbox-seal.js';
 
 /** Statements on the outbox's tables; the caller holds the transaction. What is removed is told in bytes. */
 
@@ -32,9 +33,9 @@ export const sumOfBytes = (database: DatabaseSync, which: string, ...values: num
 
 /** Gives the bytes added. A record that no message could carry is dropped here. */
 export function insertRecords(database: DatabaseSync, records: readonly NewRecord[], lifetime: number): number {
-  const insert = database.prepare('INSERT INTO record (class, added, body) VALUES (?, ?, ?)');
+  const insert = database.prepare('INSERT INTO record (class, added, body, seal) VALUES (?, ?, ?, ?)');
   const fit = records.filter((record) => Buffer.byteLength(record.body) <= maxRecordBytes);
-  for (const record of fit) insert.run(record.class, lifetime, record.body);
+  for (const record of fit) insert.run(record.class, lifetime, record.body, sealOf({ ...record, seq: null }));
   countDropped(database, records.length - fit.length);
   return fit.reduce((sum, record) => sum + Buffer.byteLength(record.body), 0);
 }

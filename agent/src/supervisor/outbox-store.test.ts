@@ -1,4 +1,5 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceWindow } from '@flotilla/protocol';
@@ -220,15 +221,20 @@ describe('the outbox', { timeout: 60_000 }, () => {
     second.close();
   });
 
-  it('goes on as another stream, with what was never sent, when the server knows a later part of this one', () => {
-    const store = new OutboxStore(options());
-    store.append([event('sent'), event('not sent')]);
-    store.nextBatch('event', { ...limits, maxRecords: 1 });
-    const { stream } = store.state();
+  it('goes on as another stream, with what is surely new, when the server knows a later part of this one', () => {
+    const before = new OutboxStore(options());
+    before.append([event('sent'), event('sent later, for all that this copy knows')]);
+    before.nextBatch('event', { ...limits, maxRecords: 1 });
+    const { stream } = before.state();
+    before.close();
+    const alarms: unknown[][] = [];
+    const store = new OutboxStore(options({ onAlarm: (name, _message, closes) => alarms.push([name, closes]) }));
+    store.append([event('new')]);
     store.startNewStream();
-    expect(store.state()).toMatchObject({ next: 0, base: 0, records: 1, dropped: 1 });
+    expect(store.state()).toMatchObject({ next: 0, base: 0, records: 1, dropped: 2 });
     expect(store.state().stream).not.toBe(stream);
-    expect(store.nextBatch('event', limits)).toEqual({ class: 'event', seq0: 0, bodies: ['not sent'] });
+    expect(store.nextBatch('event', limits)).toEqual({ class: 'event', seq0: 0, bodies: ['new'] });
+    expect(alarms).toEqual([['outbox-old-copy', { stream, sent: 1, unsent: 1 }]]);
     store.close();
   });
 
@@ -251,6 +257,12 @@ describe('a bad outbox file', () => {
     store.close();
     return file;
   }
+  function readState(file: string): ReturnType<OutboxStore['state']> {
+    const store = new OutboxStore(options({ file }));
+    const state = store.state();
+    store.close();
+    return state;
+  }
   const damage: Record<string, (file: string) => void> = {
     'is cut short': (file) => truncateSync(file, 10_000),
     'holds garbage': (file) => writeFileSync(file, Buffer.alloc(20_000, 'no database')),
@@ -270,6 +282,67 @@ describe('a bad outbox file', () => {
     store.append([event('works')]);
     expect(store.state()).toMatchObject({ records: 1, next: 0, durable: true });
     store.close();
+  });
+
+  const flipped: Record<string, (database: DatabaseSync) => void> = {
+    "in a record's text": (database) => database.exec(`UPDATE record SET body = replace(body, '1', '6') WHERE seq = 1`),
+    'in a number': (database) => database.exec('UPDATE record SET seq = 9 WHERE seq = 1'),
+    'in the next number': (database) => database.exec('UPDATE meta SET next = 1'),
+  };
+  const held: Record<string, object> = {
+    'in the next number': { sent: 3, unsent: 297 },
+    ...Object.fromEntries(
+      ["in a record's text", 'in a number'].map((how) => [how, { next: 3, sent: 2, unsent: 297, dropped: 0 }]),
+    ),
+  };
+  it.each(Object.keys(flipped))('with a bit that flipped %s is set aside, and says what could be read', (how) => {
+    const file = filledFile();
+    const before = new OutboxStore(options());
+    before.nextBatch('event', limits);
+    const { stream } = before.state();
+    before.close();
+    const database = new DatabaseSync(file);
+    flipped[how]!(database);
+    database.close();
+    const closed: unknown[] = [];
+    const store = new OutboxStore(options({ onAlarm: (_name, _message, closes) => closed.push(closes) }));
+    expect(closed).toEqual([{ ...held[how], ...(how !== 'in the next number' && { stream }) }]);
+    expect(store.state()).toMatchObject({ records: 0, next: 0, durable: true });
+    store.close();
+  });
+
+  it('that is cut short says what was before the cut', () => {
+    const file = filledFile();
+    truncateSync(file, 60_000);
+    const closed: unknown[] = [];
+    new OutboxStore(options({ onAlarm: (_name, _message, closes) => closed.push(closes) })).close();
+    expect(closed).toEqual([expect.objectContaining({ stream: expect.stringMatching(/^[0-9a-f]{32}$/), next: 0 })]);
+    expect((closed[0] as { unsent: number }).unsent).toBeGreaterThan(10);
+  });
+
+  it('that goes bad while it is in use sends nothing of the bad record', () => {
+    const file = filledFile();
+    const alarms: string[] = [];
+    const store = new OutboxStore(options({ onAlarm: (name) => alarms.push(name) }));
+    const { stream } = store.state();
+    const database = new DatabaseSync(file);
+    database.exec(`UPDATE record SET body = '"other"' WHERE id = 2`);
+    database.close();
+    expect(store.nextBatch('event', limits)).toBeUndefined();
+    expect(alarms).toEqual(['outbox-set-aside']);
+    store.append([event('works')]);
+    expect(store.nextBatch('event', limits)).toMatchObject({ seq0: 0, bodies: ['works'] });
+    expect(store.state().stream).not.toBe(stream);
+    store.close();
+  });
+
+  it('of the version before this one is read on', () => {
+    const file = filledFile();
+    const { stream } = readState(file);
+    const database = new DatabaseSync(file);
+    database.exec('ALTER TABLE record DROP COLUMN seal; ALTER TABLE meta DROP COLUMN seal; PRAGMA user_version = 1');
+    database.close();
+    expect(readState(file)).toMatchObject({ stream, records: 300, dropped: 0 });
   });
 
   it("that is another key's is not spoken for", () => {

@@ -1,12 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { dropRecords, insertRecords, keepBounds, readMeta, removeRecords, single, sumOfBytes } from './outbox-records.js';
+import { isWhole, sealMeta, sealOf, type Row } from './outbox-seal.js';
 import {
   newStreamId,
   openFile,
   openMemory,
   sqliteCode,
   type BatchLimits,
+  type HeldRecords,
   type NewRecord,
+  type Opened,
   type OutboxAck,
   type OutboxBatch,
   type OutboxLimits,
@@ -23,7 +26,8 @@ export interface StoreOptions {
   /** Uptime in seconds. */
   readonly now: () => number;
   readonly random: () => number;
-  readonly onAlarm: (name: string, message: string) => void;
+  /** `closes`: the outbox that this is the end of. */
+  readonly onAlarm: (name: string, message: string, closes?: HeldRecords) => void;
 }
 
 /** More is not sent before some of it is acknowledged. */
@@ -42,6 +46,8 @@ export class OutboxStore {
   #bytes = 0;
   #liveTurn = true;
   #triedDiskAt = 0;
+  /** Records up to this one were there when the file was opened. */
+  #lastFound = 0;
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -83,19 +89,31 @@ export class OutboxStore {
     this.#spans.allAgain();
   }
 
-  /** The server knows a later part of this stream than we do (an old disk came back): go on as another stream. */
+  /**
+   * The server knows a later part of this stream than we do: an old disk came back, or a copy of another one. What the file
+   * held when it was opened may have been sent in that later part, numbered or not: sent again it would count twice.
+   */
   startNewStream(): void {
+    const { stream } = readMeta(this.#database);
+    const old = 'seq IS NOT NULL OR id <= ?';
+    const held = {
+      stream,
+      sent: this.#count('seq IS NOT NULL'),
+      unsent: this.#count(`seq IS NULL AND id <= ${this.#lastFound}`),
+    };
     this.#durably((database) => {
-      const freed = dropRecords(database, 'seq IS NOT NULL');
+      const freed = dropRecords(database, old, this.#lastFound);
       database.prepare('UPDATE meta SET stream = ?, next = 0').run(newStreamId());
       return this.#bytes - freed;
     });
     this.#spans.clear();
+    const message = `the control plane knows a later part of stream ${stream}: the outbox is an old copy or another one's, and a new stream was begun`;
+    this.#options.onAlarm('outbox-old-copy', `${message} (${inWords(held)} were given up: they may have arrived before)`, held);
   }
 
   state(): OutboxState {
     const { stream, next, dropped } = readMeta(this.#database);
-    const count = (where: string) => Number(single(this.#database, `SELECT count(*) FROM record WHERE ${where}`));
+    const count = (where: string) => this.#count(where);
     const lowest = single(this.#database, 'SELECT min(seq) FROM record WHERE seq IS NOT NULL');
     const unsent = { event: count(`class = 'event' AND seq IS NULL`), window: count(`class = 'window' AND seq IS NULL`) };
     const records = count('seq IS NOT NULL') + unsent.event + unsent.window;
@@ -118,16 +136,17 @@ export class OutboxStore {
   #firstSend(recordClass: RecordClass, order: 'ASC' | 'DESC', limits: BatchLimits): OutboxBatch | undefined {
     if (Number(single(this.#database, 'SELECT count(*) FROM record WHERE seq IS NOT NULL')) >= maxUnacknowledged)
       return undefined;
-    const query = `SELECT id, body FROM record WHERE class = ? AND seq IS NULL ORDER BY id ${order} LIMIT ?`;
-    const found = this.#database.prepare(query).all(recordClass, limits.maxRecords) as { id: number; body: string }[];
+    const query = `SELECT id, class, seq, body, seal FROM record WHERE class = ? AND seq IS NULL ORDER BY id ${order} LIMIT ?`;
+    const found = this.#database.prepare(query).all(recordClass, limits.maxRecords) as (Row & { id: number })[];
+    if (!found.every(isWhole)) return this.#startOver();
     const rows = fitting(found, limits).toSorted((a, b) => a.id - b.id);
     if (rows.length === 0) return undefined;
     const { stream, next: seq0 } = readMeta(this.#database);
     this.#durably((database) => {
       // The disk failed just now: these rows are in the file still, and this is another stream.
       if (readMeta(database).stream !== stream) return this.#bytes;
-      const number = database.prepare('UPDATE record SET seq = ? WHERE id = ?');
-      rows.forEach((row, i) => number.run(seq0 + i, row.id));
+      const number = database.prepare('UPDATE record SET seq = ?, seal = ? WHERE id = ?');
+      rows.forEach((row, i) => number.run(seq0 + i, sealOf({ ...row, seq: seq0 + i }), row.id));
       database.prepare('UPDATE meta SET next = ?').run(seq0 + rows.length);
       return this.#bytes;
     });
@@ -137,9 +156,10 @@ export class OutboxStore {
   }
 
   #resend(recordClass: RecordClass, limits: BatchLimits): OutboxBatch | undefined {
-    const query = this.#database.prepare('SELECT seq, body FROM record WHERE seq BETWEEN ? AND ? ORDER BY seq');
+    const query = this.#database.prepare('SELECT class, seq, body, seal FROM record WHERE seq BETWEEN ? AND ? ORDER BY seq');
     for (let span; (span = this.#spans.takeDue(recordClass, this.#options.now()));) {
-      const rows = query.all(span.from, span.to) as { seq: number; body: string }[];
+      const rows = query.all(span.from, span.to) as (Row & { seq: number })[];
+      if (!rows.every(isWhole)) return this.#startOver();
       const run = fitting(rows, limits).filter((row, i) => row.seq === rows[0]!.seq + i);
       const last = run.at(-1);
       if (!last) continue;
@@ -167,6 +187,7 @@ export class OutboxStore {
     try {
       const bytes = work(this.#database);
       this.#database.prepare('UPDATE meta SET lifetime = ?').run(this.#lifetime());
+      sealMeta(this.#database);
       this.#database.exec('COMMIT');
       return bytes;
     } catch (error) {
@@ -176,15 +197,33 @@ export class OutboxStore {
   }
 
   #openFileOrMemory(): DatabaseSync {
-    const { file, thumbprint, onAlarm } = this.#options;
+    const { file, thumbprint } = this.#options;
     try {
-      const { database, setAside, detail } = openFile(file, thumbprint);
-      if (setAside)
-        onAlarm('outbox-set-aside', `the outbox file was ${setAside} (${detail}): it was set aside and a new stream begun`);
-      return database;
+      const opened = openFile(file, thumbprint);
+      this.#tellSetAside(opened);
+      return opened.database;
     } catch (error) {
       return this.#inMemory(error as Error);
     }
+  }
+
+  /** Its stream ends with this: what could be read of it is told, and nothing of it is sent. */
+  #tellSetAside({ setAside, detail, held }: Opened): void {
+    if (!setAside) return;
+    const message = `the outbox file was ${setAside} (${detail}): it was set aside and a new stream begun`;
+    const read = held && `; of stream ${held.stream ?? 'unknown'} ${inWords(held)} could be read`;
+    this.#options.onAlarm('outbox-set-aside', message + (read ?? ''), held);
+  }
+
+  /** A record is not what was written: opening the file finds it too, and sets it aside. */
+  #startOver(): undefined {
+    this.#database.close();
+    this.#database = this.#openFileOrMemory();
+    this.#load();
+  }
+
+  #count(where: string): number {
+    return Number(single(this.#database, `SELECT count(*) FROM record WHERE ${where}`));
   }
 
   #inMemory(error: Error): DatabaseSync {
@@ -227,8 +266,10 @@ export class OutboxStore {
     const { file, thumbprint } = this.#options;
     let database: DatabaseSync | undefined;
     try {
-      ({ database } = openFile(file, thumbprint));
+      const opened = openFile(file, thumbprint);
+      ({ database } = opened);
       database.exec('BEGIN IMMEDIATE; UPDATE meta SET lifetime = lifetime; COMMIT');
+      this.#tellSetAside(opened);
       return database;
     } catch {
       // Still failing, as the alarm said: asked again in a minute.
@@ -241,6 +282,7 @@ export class OutboxStore {
     this.#openedAt = this.#options.now();
     this.#lifetimeAtOpen = readMeta(this.#database).lifetime;
     this.#bytes = sumOfBytes(this.#database, 'true');
+    this.#lastFound = Number(single(this.#database, 'SELECT coalesce(max(id), 0) FROM record'));
     this.#spans.clear();
     const sent = this.#database.prepare('SELECT class, seq FROM record WHERE seq IS NOT NULL ORDER BY seq');
     let run: { class: RecordClass; from: number; to: number } | undefined;
@@ -263,6 +305,8 @@ export class OutboxStore {
     return this.#lifetimeAtOpen + this.#options.now() - this.#openedAt;
   }
 }
+
+const inWords = ({ sent, unsent }: HeldRecords) => `${sent} sent and ${unsent} unsent records`;
 
 /** As many from the front as fit, one at least. */
 function fitting<Row extends { body: string }>(rows: readonly Row[], { maxBytes, maxRecords }: BatchLimits): Row[] {

@@ -1,5 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { NewRecord, OutboxLimits, RecordClass, BatchLimits, OutboxAck, OutboxBatch, OutboxState } from './outbox-schema.js';
+import type {
+  BatchLimits,
+  HeldRecords,
+  NewRecord,
+  OutboxAck,
+  OutboxBatch,
+  OutboxLimits,
+  OutboxState,
+  RecordClass,
+} from './outbox-schema.js';
 import { OutboxStore } from './outbox-store.js';
 
 /** The outbox's thread: a write that waits for the disk never holds up the supervisor. */
@@ -16,7 +25,7 @@ export type ToOutbox = { type: 'append'; record: NewRecord } | { type: 'order'; 
 export type FromOutbox =
   | { type: 'done'; id: number; state: OutboxState; batch?: OutboxBatch | undefined }
   | { type: 'state'; state: OutboxState }
-  | { type: 'alarm'; name: string; message: string };
+  | { type: 'alarm'; name: string; message: string; closes?: HeldRecords | undefined };
 
 /** Records that come within this time share one write to the disk. */
 const groupCommitMs = 50;
@@ -27,7 +36,7 @@ const store = new OutboxStore({
   ...(workerData as OutboxWorkerData),
   now: () => performance.now() / 1000,
   random: Math.random,
-  onAlarm: (name, message) => post({ type: 'alarm', name, message }),
+  onAlarm: (name, message, closes) => post({ type: 'alarm', name, message, closes }),
 });
 let pending: NewRecord[] = [];
 let timer: NodeJS.Timeout | undefined;

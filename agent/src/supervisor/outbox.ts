@@ -1,11 +1,11 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { EventRecord, TelemetryRecord } from '@flotilla/protocol';
-import type { BatchLimits, OutboxAck, OutboxBatch, OutboxState, RecordClass } from './outbox-schema.js';
+import type { BatchLimits, HeldRecords, OutboxAck, OutboxBatch, OutboxState, RecordClass } from './outbox-schema.js';
 import type { FromOutbox, OutboxOrder, OutboxWorkerData, ToOutbox } from './outbox-worker.js';
 
 export interface OutboxOptions extends OutboxWorkerData {
-  readonly onAlarm: (alarm: { name: string; message: string }) => void;
+  readonly onAlarm: (alarm: { name: string; message: string; closes?: HeldRecords | undefined }) => void;
   /** A bug: the thread ended. */
   readonly onDeath: (error: Error) => void;
   /** Node's options for the thread, where they are not this process's own. */
@@ -109,7 +109,7 @@ export class Outbox {
   #receive(message: FromOutbox): void {
     switch (message.type) {
       case 'alarm':
-        return this.#options.onAlarm({ name: message.name, message: message.message });
+        return this.#options.onAlarm({ name: message.name, message: message.message, closes: message.closes });
       case 'state':
         this.#state = message.state;
         this.#opened.resolve();

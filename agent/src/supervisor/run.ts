@@ -6,6 +6,7 @@ import { BootId, DeviceConfig, type Command, type DesiredState } from '@flotilla
 import { satisfies } from 'semver';
 import type { AgentConfig } from '../config.js';
 import { Alarms, type Alarm } from './alarms.js';
+import { BoardLog } from './board-log.js';
 import { answer } from './commands.js';
 import { CredentialFiles } from './credential-files.js';
 import { CurrentIdentity } from './current-identity.js';
@@ -70,8 +71,9 @@ export async function run(start: Start): Promise<() => Promise<void>> {
   const { base, restored } = await open(start);
   const { outbox, current, clock, trust, onAlarm, hardware, logging } = base;
   const config = restored?.desired.config ?? DeviceConfig.parse({});
-  const sampler = new VitalsSampler(hardware.profile, findSensors(hardware.profile));
-  const records: Records = new Records({ ...base, uptime, sampler, runnerRssBytes: () => slots.runnerRssBytes() });
+  const board = new BoardLog(findSensors(hardware.profile), uptime);
+  const held = { runnerRssBytes: () => slots.runnerRssBytes(), serving: () => slots.serving };
+  const records: Records = new Records({ ...base, uptime, board, sampler: new VitalsSampler(board), ...held });
   const gateway = makeGateway(base);
   const statuses = new SlotStatuses((status) => gateway.tell(status));
   const slots: Slots = buildSlots(base, records, statuses, config.windowS);

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PowerSource, Profile, TemperatureSource } from '@flotilla/firmware-profiles';
+import type { GpuSource, PowerSource, Profile, TemperatureSource } from '@flotilla/firmware-profiles';
 
 /** A reading, or undefined while the sensor gives none. */
 export type Reader = () => number | undefined;
@@ -10,18 +10,52 @@ export interface Sensors {
   powerW?: Reader;
   /** Above 0 while the supply is too weak. */
   undervoltage?: Reader;
+  /** From here on the board holds itself back, °C. */
+  throttleC?: number;
+  /** Busy share, 0 to 1. */
+  gpu?: Reader;
+  gpuMHz?: Reader;
 }
 
+type Sensed = Pick<Profile, 'thermal' | 'power' | 'gpu'>;
+
 /** Finds the profile's sensors on this machine: of each kind the first that yields a number now. `root` is / but in tests. */
-export function findSensors({ thermal, power }: Pick<Profile, 'thermal' | 'power'>, root = '/'): Sensors {
-  const temperature = firstThatReads(thermal.read.map((source) => temperatureReader(source, root)));
+export function findSensors({ thermal, power, gpu }: Sensed, root = '/'): Sensors {
+  const source = thermal.read.find((each) => temperatureReader(each, root)?.() !== undefined);
+  const temperature = source && temperatureReader(source, root);
+  const throttleC = thermal.throttleC ?? (source && passiveTrip(source, root));
   const watts = firstThatReads(power.read.map((source) => powerReader(source, root)));
   const weak = power.undervoltage && hwmonFile(root, power.undervoltage.chip, power.undervoltage.file);
   return {
     ...(temperature && { temperatureC: temperature }),
     ...(watts && { powerW: watts }),
     ...(weak && { undervoltage: () => numberIn(weak) }),
+    ...(throttleC !== undefined && { throttleC }),
+    ...gpuReaders(gpu.read, root),
   };
+}
+
+/** Of each the first that yields a number: a driver may tell the clock and not the load. */
+function gpuReaders(sources: readonly GpuSource[], root: string): Pick<Sensors, 'gpu' | 'gpuMHz'> {
+  const parent = join(root, 'sys/class/devfreq');
+  const folders = sources.flatMap(({ node }) => folderNamed(parent, 'device/of_node/name', node) ?? []);
+  const reading = (file: string, factor: number) =>
+    firstThatReads(folders.map((folder) => () => scaled(numberIn(join(folder, file)), factor)));
+  const [load, clock] = [reading('device/load', 1e-3), reading('cur_freq', 1e-6)];
+  return { ...(load && { gpu: () => atMostOne(load()) }), ...(clock && { gpuMHz: clock }) };
+}
+
+const atMostOne = (share: number | undefined) => (share === undefined ? undefined : Math.min(1, Math.max(0, share)));
+
+/** The lowest temperature, °C, at which the kernel holds the board back; zones without such a point say 0 or less. */
+function passiveTrip(source: TemperatureSource, root: string): number | undefined {
+  if (source.from !== 'thermal-zone') return undefined;
+  const zone = folderNamed(join(root, 'sys/class/thermal'), 'type', source.type);
+  if (zone === undefined) return undefined;
+  const points = entries(zone).flatMap((name) => /^trip_point_(\d+)_type$/.exec(name)?.[1] ?? []);
+  const passive = points.filter((n) => textIn(join(zone, `trip_point_${n}_type`)) === 'passive');
+  const celsius = passive.flatMap((n) => scaled(numberIn(join(zone, `trip_point_${n}_temp`)), 1e-3) ?? []).filter((c) => c > 0);
+  return celsius.length > 0 ? Math.min(...celsius) : undefined;
 }
 
 const firstThatReads = (readers: readonly (Reader | undefined)[]) => readers.find((read) => read?.() !== undefined);
@@ -103,7 +137,8 @@ function entries(folder: string): string[] {
 
 function textIn(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8').trim();
+    // What comes from a device tree ends with a NUL.
+    return readFileSync(file, 'utf8').replaceAll('\0', '').trim();
   } catch {
     return undefined;
   }

@@ -208,10 +208,9 @@ export class SlotRunners {
       onHeartbeat: (heartbeat) => this.#beat(runner, heartbeat),
       // The runner knows the deployment that started it; the slot knows the one that it stands for now.
       onWindow: (m) =>
-        this.#options.onWindow({
-          ...m,
-          window: { ...m.window, deployment: runner.deployment, ...this.#deaths.tell(runner.deployment) },
-        }),
+        this.#options.onWindow(
+          m.past ? m : { ...m, window: { ...m.window, deployment: runner.deployment, ...this.#deaths.tell(runner.deployment) } },
+        ),
     });
     try {
       const { listen = {} } = sockets ?? {};

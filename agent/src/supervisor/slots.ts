@@ -136,6 +136,11 @@ export class Slots {
     return [...known, ...unknown];
   }
 
+  /** How many of them serve. */
+  get serving(): number {
+    return [...this.#built.values()].filter(({ runners }) => runners.serving).length;
+  }
+
   /** Resident bytes of the runners that serve; undefined when none does. */
   runnerRssBytes(): number | undefined {
     const serving = [...this.#built.values()].flatMap(({ runners }) => runners.serving ?? []);

@@ -1,12 +1,21 @@
 import { cpus, freemem, totalmem } from 'node:os';
 import type { Vitals } from '@flotilla/protocol';
-import type { Profile } from '@flotilla/firmware-profiles';
+import type { Reading } from '../core/board.js';
+import type { BoardLog } from './board-log.js';
 import type { Sensors } from './sensors.js';
 
 /** What this machine felt like since the last sample; the caller knows when and where that belongs. */
 export type VitalsSample = Pick<
   Vitals,
-  'cpu' | 'memoryUsedBytes' | 'memoryTotalBytes' | 'supervisorRssBytes' | 'temperatureC' | 'throttled' | 'powerW'
+  | 'cpu'
+  | 'memoryUsedBytes'
+  | 'memoryTotalBytes'
+  | 'supervisorRssBytes'
+  | 'temperatureC'
+  | 'throttled'
+  | 'powerW'
+  | 'gpu'
+  | 'gpuMHz'
 >;
 
 export interface CpuTimes {
@@ -15,16 +24,15 @@ export interface CpuTimes {
 }
 
 export class VitalsSampler {
-  readonly #profile: Pick<Profile, 'thermal'>;
-  readonly #sensors: Sensors;
+  readonly #board: Pick<BoardLog, 'felt'>;
   #last = cpuTimes();
 
-  constructor(profile: Pick<Profile, 'thermal'>, sensors: Sensors) {
-    this.#profile = profile;
-    this.#sensors = sensors;
+  constructor(board: Pick<BoardLog, 'felt'>) {
+    this.#board = board;
   }
 
-  sample(): VitalsSample {
+  /** Of what the board went through between two moments of the supervisor's uptime. */
+  sample(start: number, end: number): VitalsSample {
     const before = this.#last;
     this.#last = cpuTimes();
     return {
@@ -32,7 +40,7 @@ export class VitalsSampler {
       memoryUsedBytes: Math.max(0, totalmem() - freemem()),
       memoryTotalBytes: totalmem(),
       supervisorRssBytes: process.memoryUsage.rss(),
-      ...sensed(this.#profile, this.#sensors),
+      ...this.#board.felt(start, end),
     };
   }
 }
@@ -43,17 +51,12 @@ export function busyShare(before: CpuTimes, after: CpuTimes): number {
 }
 
 /** Throttled: so hot that the hardware slows itself down, or too weakly supplied. Absent without a sensor that could tell. */
-export function sensed({ thermal }: Pick<Profile, 'thermal'>, { temperatureC, powerW, undervoltage }: Sensors) {
+export function sensed({ temperatureC, powerW, undervoltage, throttleC, gpu, gpuMHz }: Sensors): Reading {
   const celsius = temperatureC?.();
-  const watts = powerW?.();
   const weak = undervoltage?.();
-  const hot = celsius === undefined || thermal.throttleC === undefined ? undefined : celsius >= thermal.throttleC;
+  const hot = celsius === undefined || throttleC === undefined ? undefined : celsius >= throttleC;
   const throttled = hot === undefined && weak === undefined ? undefined : hot === true || (weak ?? 0) > 0;
-  return {
-    ...(celsius !== undefined && { temperatureC: celsius }),
-    ...(watts !== undefined && { powerW: watts }),
-    ...(throttled !== undefined && { throttled }),
-  };
+  return { temperatureC: celsius, powerW: powerW?.(), throttled, gpu: gpu?.(), gpuMHz: gpuMHz?.() };
 }
 
 function cpuTimes(): CpuTimes {

@@ -1,4 +1,4 @@
-import type { PlanGate } from '@flotilla/protocol';
+import { gateTerms, shareTerms, type GateTerms, type PlanGate } from '@flotilla/protocol';
 
 /** What the incumbent showed on one device before it was offered another release: the device is its own control. */
 export type Baseline = Readonly<{
@@ -12,18 +12,26 @@ export type Baseline = Readonly<{
   wallP95Us?: number | undefined;
   wallP99Us?: number | undefined;
   rssP95Bytes?: number | undefined;
+  /** Verdicts on its predictions, and those that say they were wrong. */
+  verdicts?: Verdicts | undefined;
 }>;
+export type Verdicts = Readonly<{ given: number; wrong: number }>;
 export type BaselineNeeds = Readonly<{ baselineWindows: number; baselineInferences: number }>;
 
 /** What of it rests on enough; a device that has shown too little is compared with nothing. */
 export function trusted(seen: Baseline | undefined, needs: BaselineNeeds): Baseline | undefined {
   if (!seen || seen.windows < needs.baselineWindows) return undefined;
-  if (seen.inferences >= needs.baselineInferences) return seen;
-  const { wallP95Us: _, wallP99Us: __, ...known } = seen;
+  const { verdicts, ...rest } = seen;
+  const heard = verdicts && verdicts.given >= leastVerdicts ? seen : rest;
+  if (seen.inferences >= needs.baselineInferences) return heard;
+  const { wallP95Us: _, wallP99Us: __, ...known } = heard;
   return known;
 }
 
-/** The limit of a gate on this device, in microseconds or bytes; undefined: there is nothing to compare with. */
+/** Of fewer verdicts no share is known well enough to be compared with. */
+const leastVerdicts = 100;
+
+/** The limit of a gate on this device, in microseconds, bytes or °C, or as a share; undefined: there is nothing to compare with. */
 export function limitOn(gate: PlanGate, baseline: Baseline | undefined): number | undefined {
   switch (gate.metric) {
     case 'compute.mean':
@@ -34,9 +42,14 @@ export function limitOn(gate: PlanGate, baseline: Baseline | undefined): number 
       return gate.maxMs !== undefined ? gate.maxMs * 1000 : times(gate.ratioToIncumbent, baseline?.wallP99Us);
     case 'memory':
       return gate.maxMb !== undefined ? gate.maxMb * 1e6 : times(gate.ratioToIncumbent, baseline?.rssP95Bytes);
+    case 'feedback.rejected':
+      return gate.max ?? times(gate.ratioToIncumbent, baseline?.verdicts && atMostWrong(baseline.verdicts));
+    case 'temperature':
+      return gate.maxC;
     case 'errors':
     case 'sheds':
     case 'restarts':
+    case 'throttling':
     case 'drift.input':
     case 'drift.output':
     case 'drift.score':
@@ -44,6 +57,27 @@ export function limitOn(gate: PlanGate, baseline: Baseline | undefined): number 
     case 'shadow.latency':
       return undefined;
   }
+}
+
+/**
+ * The share of wrong predictions that the incumbent may really have: the upper end of Wilson's interval at three standard deviations. What
+ * it happened to show would be too narrow a limit: by chance, a release that is as good shows more.
+ */
+function atMostWrong({ given, wrong }: Verdicts): number {
+  const [z, share] = [3, wrong / given];
+  const spread = z * Math.sqrt((share * (1 - share)) / given + (z / (2 * given)) ** 2);
+  return (share + z ** 2 / (2 * given) + spread) / (1 + z ** 2 / given);
+}
+
+/** Nobody compares with an incumbent that is nearly always wrong. */
+const mostAcceptable = 0.95;
+
+/** What the bets on this device's windows are about: a share that is compared has its own on each. */
+export function termsOn(gate: PlanGate, baseline: Baseline | undefined): GateTerms {
+  if (gate.metric !== 'feedback.rejected' || gate.max !== undefined) return gateTerms(gate);
+  const acceptable = Math.min(mostAcceptable, limitOn(gate, baseline) ?? mostAcceptable);
+  const { margin = 0 } = gate;
+  return shareTerms(acceptable, margin > acceptable ? margin : undefined);
 }
 
 /** The name under which a window counts what was slower than this gate's limit. */

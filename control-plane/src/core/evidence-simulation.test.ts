@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Baseline } from './baseline.js';
 import { addEvidence, evidenceOf, joining, type GateEvidence } from './evidence.js';
 import { judgeGate, oddsOf, type Odds } from './gate.js';
+import { atLeast, atMost, randomness, shareOf, times, type Randomness } from './randomness.js';
 import type { Sample } from './sample.js';
 
 /** Whole rollouts, played with the gates themselves: 50 inferences a window, five devices a stage, load that drifts slowly. */
@@ -21,19 +22,6 @@ const gates = [
 const evidence = RolloutPlan.shape.evidence.parse({ falseAlarm: 0.01, pass: 0.05 });
 const odds = oddsOf(evidence, gates.length * stages);
 
-/** mulberry32: small, and the same everywhere. */
-function randomness(seed: number) {
-  let state = seed;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  return { uniform, normal };
-}
-type Randomness = ReturnType<typeof randomness>;
 type Release = { slower: number; errorRate: number };
 
 /** A board of its own speed, under a load that drifts (AR(1), 3 %); inferences are lognormal, σ 0.2. */
@@ -101,12 +89,6 @@ function rollout(random: Randomness, incumbent: Release, candidate: Release): bo
   }
   return false;
 }
-
-/** What a share of `n` may be by chance alone where the truth is `share`: three and a half standard deviations. */
-const atMost = (share: number, n: number) => share + 3.5 * Math.sqrt((share * (1 - share)) / n);
-const atLeast = (share: number, n: number) => share - 3.5 * Math.sqrt((share * (1 - share)) / n);
-const shareOf = (found: readonly boolean[]) => found.filter(Boolean).length / found.length;
-const times = <T>(n: number, make: () => T): T[] => Array.from({ length: n }, make);
 
 describe(`simulated rollouts (seed ${firstSeed}, and 20 more)`, () => {
   const same: Release = { slower: 1, errorRate: 0.01 };

@@ -1,6 +1,6 @@
 import { type InferenceWindow, RolloutPlan, sketchOf, type PlanGate } from '@flotilla/protocol';
 import { describe, expect, it } from 'vitest';
-import { isComparable, limitOn, isUnsteady, slowLimits, trusted, type Baseline } from './baseline.js';
+import { isComparable, limitOn, isUnsteady, slowLimits, termsOn, trusted, type Baseline } from './baseline.js';
 import { addEvidence, evidenceOf, joining, noEvidence } from './evidence.js';
 import { collect, sampleOf, type Sample } from './sample.js';
 
@@ -57,6 +57,26 @@ describe('a window as a fraction', () => {
     ['memory over a plain limit', { metric: 'memory', maxMb: 90 }, sample({ rssBytes: 91e6 }), undefined, 1],
     ['memory within the ratio', { metric: 'memory', ratioToIncumbent: 1.2 }, sample({ rssBytes: 110e6 }), incumbent, 0],
     ['memory that nobody measured', { metric: 'memory', maxMb: 90 }, sample(), undefined, undefined],
+    ['verdicts', { metric: 'feedback.rejected', max: 0.02 }, sample({ verdicts: { given: 8, wrong: 2 } }), undefined, 0.25],
+    ['no verdict', { metric: 'feedback.rejected', max: 0.02 }, sample(), undefined, undefined],
+    [
+      'verdicts against an incumbent of which nobody said anything',
+      { metric: 'feedback.rejected', ratioToIncumbent: 1.5 },
+      sample({ verdicts: { given: 8, wrong: 2 } }),
+      incumbent,
+      undefined,
+    ],
+    ['a board at the limit', { metric: 'temperature', maxC: 80 }, sample({ temperatureMaxC: 80 }), undefined, 0],
+    ['a board above it', { metric: 'temperature', maxC: 80 }, sample({ temperatureMaxC: 80.1 }), undefined, 1],
+    ['a board without a sensor', { metric: 'temperature', maxC: 80 }, sample(), undefined, undefined],
+    [
+      'a board that was held back',
+      { metric: 'throttling', max: 0.01 },
+      sample({ throttled: { ms: 2500, ofMs: 10_000 } }),
+      undefined,
+      0.25,
+    ],
+    ['a board that can’t tell', { metric: 'throttling', max: 0.01 }, sample(), undefined, undefined],
     ['drift, which nothing measures', { metric: 'drift.input', max: 0.01, dryRun: true }, sample(), incumbent, undefined],
   ])('%s', (_name, written, seen, baseline, expected) => {
     const found = evidenceOf(gate(written), 'k', seen, baseline)?.over;
@@ -96,6 +116,27 @@ describe('small windows', () => {
   });
   it('count when the runner was started anew although nobody asked', () =>
     expect(collect(undefined, few(0, { restarts: 1 })).kept).toMatchObject({ restarts: 1 }));
+  it('keep the hottest that the board was, and add up how long it was held back', () => {
+    const [cool, hot] = [few(2, { temperatureMaxC: 50, throttled: { ms: 1, ofMs: 10 } }), few(3, { temperatureMaxC: 70 })];
+    expect(collect(cool, hot).complete).toMatchObject({ temperatureMaxC: 70, throttled: { ms: 1, ofMs: 10 } });
+    expect(collect(hot, cool).complete).toMatchObject({ temperatureMaxC: 70, throttled: { ms: 1, ofMs: 10 } });
+    expect(collect(few(2), few(3)).complete).not.toHaveProperty('throttled');
+    expect(collect(cool, few(3, { throttled: { ms: 4, ofMs: 20 } })).complete!.throttled).toEqual({ ms: 5, ofMs: 30 });
+  });
+  it('with what people and sensors said are taken from what devices send', () => {
+    const window = { ...few(7), start: 100, end: 110 } as unknown as InferenceWindow;
+    const verdicts = { confirmed: 5, rejected: 2, corrected: 1 };
+    expect(sampleOf({ ...window, feedback: verdicts, temperatureMaxC: 61, throttledMs: 10_001 })).toEqual({
+      ...few(7),
+      verdicts: { given: 8, wrong: 3 },
+      temperatureMaxC: 61,
+      // Never for longer than it lasted.
+      throttled: { ms: 10_000, ofMs: 10_000 },
+    });
+    expect(sampleOf({ ...window, feedback: { confirmed: 0, rejected: 0, corrected: 0 }, end: 100, throttledMs: 0 })).toEqual(
+      few(7),
+    );
+  });
   it('are taken from what devices send', () => {
     const window = { ...few(7), rssBytes: 3, restarts: 1, slot: 's', classes: {} } as unknown as InferenceWindow;
     expect(sampleOf(window)).toEqual({ ...few(7), rssBytes: 3, restarts: 1 });
@@ -114,13 +155,41 @@ describe('the incumbent on the same device', () => {
   it('is no baseline before it has shown enough', () => {
     expect(trusted(undefined, needs)).toBeUndefined();
     expect(trusted({ ...incumbent, windows: 19 }, needs)).toBeUndefined();
-    expect(trusted(incumbent, needs)).toBe(incumbent);
+    expect(trusted(incumbent, needs)).toEqual(incumbent);
     expect(limitOn(gates[3]!, incumbent)).toBeUndefined();
     expect(limitOn(gate({ metric: 'memory', ratioToIncumbent: 2 }), undefined)).toBeUndefined();
+    expect(limitOn(gate({ metric: 'temperature', maxC: 80 }), undefined)).toBe(80);
   });
   it('has no wall time to speak of after a few inferences', () => {
     const { wallP95Us: _, wallP99Us: __, ...rest } = incumbent;
     expect(trusted({ ...incumbent, inferences: 499 }, needs)).toEqual({ ...rest, inferences: 499 });
+  });
+  it('was wrong so and so often, which is known from a hundred verdicts on', () => {
+    const verdicts = { given: 99, wrong: 3 };
+    expect(trusted({ ...incumbent, verdicts }, needs)).not.toHaveProperty('verdicts');
+    const known = { ...incumbent, verdicts: { given: 400, wrong: 12 } };
+    expect(trusted(known, needs)).toEqual(known);
+    expect(trusted({ ...known, inferences: 499 }, needs)).toMatchObject({ verdicts: known.verdicts });
+  });
+  it('may really be wrong more often than it happened to be: that is the limit', () => {
+    const ratio = gate({ metric: 'feedback.rejected', ratioToIncumbent: 2 });
+    const limit = (given: number, wrong: number) => limitOn(ratio, { ...incumbent, verdicts: { given, wrong } })!;
+    // Wilson, z = 3, worked out by hand: (0.03 + 0.01125 + 3·√(0.03·0.97/400 + 0.00375²)) / 1.0225, twice.
+    expect(limit(400, 12)).toBeCloseTo(2 * 0.067_7, 3);
+    expect(limit(100, 0)).toBeGreaterThan(0.1);
+    expect(limit(40_000, 1200) / 2).toBeCloseTo(0.0327, 3);
+  });
+  it('makes what is acceptable a device’s own where a share is compared', () => {
+    const ratio = { metric: 'feedback.rejected', ratioToIncumbent: 2 };
+    const known = { ...incumbent, verdicts: { given: 400, wrong: 12 } };
+    const { acceptable, unacceptable } = termsOn(gate(ratio), known);
+    expect(acceptable).toBeCloseTo(0.1354, 3);
+    expect(unacceptable - acceptable).toBeCloseTo(0.04, 9);
+    expect(termsOn(gate({ ...ratio, margin: 0.3 }), known).unacceptable).toBe(0.3);
+    expect(termsOn(gate({ ...ratio, margin: 0.1 }), known).unacceptable).toBe(unacceptable);
+    expect(termsOn(gate({ ...ratio, ratioToIncumbent: 900 }), known).acceptable).toBe(0.95);
+    expect(termsOn(gate(ratio), undefined).acceptable).toBe(0.95);
+    expect(termsOn(gate({ metric: 'feedback.rejected', max: 0.02 }), known)).toEqual({ acceptable: 0.02, unacceptable: 0.06 });
   });
   it('gives the device the limits that it counts against', () => {
     expect(slowLimits(gates, incumbent)).toEqual({ 'wall.p95#1': 30_000, 'wall.p99#2': 40_000 });

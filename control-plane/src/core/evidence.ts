@@ -1,6 +1,6 @@
-import { gateTerms, type PlanGate } from '@flotilla/protocol';
+import type { PlanGate } from '@flotilla/protocol';
 import { addCapitals, breachGain, noCapital, passGain, type Capitals } from './betting.js';
-import type { Baseline } from './baseline.js';
+import { termsOn, type Baseline } from './baseline.js';
 import type { Sample } from './sample.js';
 import { measure } from './measure.js';
 
@@ -9,7 +9,7 @@ export type GateEvidence = Readonly<{
   /** Devices that were offered the release, and those among them whose incumbent can be compared with. */
   devices: number;
   paired: number;
-  /** Windows that were bet on, and the inferences in them. */
+  /** Windows that were bet on, and the inferences in them; of a gate on feedback, the verdicts. */
   windows: number;
   inferences: number;
   /** Sum of the fractions that were bet on. */
@@ -57,7 +57,7 @@ export function evidenceOf(
 ): GateEvidence | undefined {
   const measured = measure(gate, key, sample, baseline);
   if (!measured) return undefined;
-  const { acceptable, unacceptable } = gateTerms(gate);
+  const { acceptable, unacceptable } = termsOn(gate, baseline);
   return {
     ...noEvidence,
     windows: 1,

@@ -32,6 +32,18 @@ export function figuresInWords(gate: PlanGate, evidence: GateEvidence): Figures 
         value: value / inferences,
       };
     }
+    case 'feedback.rejected':
+      return feedback(gate, evidence);
+    case 'temperature':
+      return {
+        text: `at most ${celsius(value / windows)} on average${exceeded(celsius(gate.maxC), evidence)}`,
+        value: value / windows,
+        limit: gate.maxC,
+      };
+    case 'throttling': {
+      const text = `held back for ${percent(value / reference)} of ${minutes(reference)}, limit ${percent(gate.max)}`;
+      return { text, value: value / reference, limit: gate.max };
+    }
     case 'memory':
       return {
         text: `${megabytes(value / windows)} on average${exceeded(gate.maxMb === undefined ? gate.ratioToIncumbent! : `${gate.maxMb} MB`, evidence)}`,
@@ -47,7 +59,7 @@ export function figuresInWords(gate: PlanGate, evidence: GateEvidence): Figures 
 }
 
 function compute({ maxMs, ratioToIncumbent }: Gate<'compute.mean'>, evidence: GateEvidence): Figures {
-  const { inferences, value, reference, paired } = evidence;
+  const { inferences, value, reference } = evidence;
   const mean = value / inferences / 1000;
   if (maxMs !== undefined)
     return {
@@ -55,18 +67,40 @@ function compute({ maxMs, ratioToIncumbent }: Gate<'compute.mean'>, evidence: Ga
       value: mean,
       limit: maxMs,
     };
-  const where = paired === 1 ? 'the same device' : `the same ${paired} devices`;
-  const against = `mean compute ${ms(mean)} against ${ms(reference / inferences / 1000)} on ${where}`;
+  const against = `mean compute ${ms(mean)} against ${ms(reference / inferences / 1000)} on ${where(evidence)}`;
   const ratio = value / reference;
   const text = `${against}, ratio ${ratio.toFixed(2)}${exceeded(ratioToIncumbent!, evidence)}, ${inferences} inferences`;
   return { text, value: ratio, limit: ratioToIncumbent! };
 }
 
+function feedback({ max, ratioToIncumbent }: Gate<'feedback.rejected'>, evidence: GateEvidence): Figures {
+  const { inferences, value, reference } = evidence;
+  const text = `${value} of ${inferences} verdicts say wrong (${percent(value / inferences)})`;
+  if (max !== undefined) return { text: `${text}, limit ${percent(max)}`, value: value / inferences, limit: max };
+  const before = `${text} against ${percent(reference / inferences)} of the incumbent's on ${where(evidence)}`;
+  // One that was never wrong is no divisor.
+  const known = reference > 0 ? { value: value / reference } : {};
+  const ratio = reference > 0 ? `, ratio ${(value / reference).toFixed(2)}` : '';
+  return { text: `${before}${ratio}, limit ${ratioToIncumbent}`, ...known, limit: ratioToIncumbent! };
+}
+
+const where = ({ paired }: GateEvidence) => (paired === 1 ? 'the same device' : `the same ${paired} devices`);
 const exceeded = (limit: string | number, { over, windows }: GateEvidence) =>
   `, limit ${limit} exceeded in ${over} of ${windows} windows`;
 
+/** What not every board can tell, or every line says, and what that means. */
+const silent: Partial<Record<PlanGate['metric'], string>> = {
+  'feedback.rejected': 'nobody has said whether predictions were right: without feedback this gate never passes',
+  temperature: 'no temperature was told: without a sensor this gate never passes',
+  throttling: 'nothing tells whether the board was held back: without a sensor this gate never passes',
+};
+
 /** The verdict with what it rests on: 'evidence 37 of 100 needed'. */
-export function evidenceInWords(gate: PlanGate, { verdict, inferences, breach, pass }: StratumVerdict, figures: string): string {
+export function evidenceInWords(
+  gate: PlanGate,
+  { verdict, windows, inferences, breach, pass }: StratumVerdict,
+  figures: string,
+): string {
   const said = figures === '' ? '' : `${figures}; `;
   switch (verdict) {
     case 'breach':
@@ -74,12 +108,16 @@ export function evidenceInWords(gate: PlanGate, { verdict, inferences, breach, p
     case 'pass':
       return `${said}evidence ${capital(pass.capital)} of ${capital(pass.needed)} needed`;
     case 'not-applicable':
-      return 'no baseline: no incumbent to compare with';
+      return gate.metric === 'feedback.rejected'
+        ? 'no baseline: too few verdicts on an incumbent to compare with'
+        : 'no baseline: no incumbent to compare with';
     case 'insufficient': {
       if (isFuture(gate)) return 'nothing measures it yet';
-      const owed = inferences < gate.minInferences ? `${inferences} of ${gate.minInferences} inferences needed, ` : '';
+      const silence = windows === 0 && silent[gate.metric] ? `${silent[gate.metric]}; ` : '';
+      const unit = gate.metric === 'feedback.rejected' ? 'verdicts' : 'inferences';
+      const owed = inferences < gate.minInferences ? `${inferences} of ${gate.minInferences} ${unit} needed, ` : '';
       const against = breach.capital >= 2 ? `, against it ${capital(breach.capital)} of ${capital(breach.needed)}` : '';
-      return `${said}${owed}evidence ${capital(pass.capital)} of ${capital(pass.needed)} needed${against}`;
+      return `${said}${silence}${owed}evidence ${capital(pass.capital)} of ${capital(pass.needed)} needed${against}`;
     }
   }
 }
@@ -89,5 +127,7 @@ const isFuture = ({ metric }: PlanGate) => metric.startsWith('drift.') || metric
 const capital = (value: number) =>
   value >= 1e6 ? 'over a million' : String(value >= 10 ? Math.floor(value) : Math.floor(value * 10) / 10);
 const ms = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+const celsius = (value: number) => `${Number(value.toFixed(1))} °C`;
+const minutes = (ms: number) => (ms < 90_000 ? `${(ms / 1000).toFixed(0)} s` : `${(ms / 60_000).toFixed(0)} min`);
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
 const percent = (value: number) => `${(value * 100).toFixed(2)} %`;

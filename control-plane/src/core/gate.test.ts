@@ -18,6 +18,7 @@ const incumbent: Baseline = {
   computeP50Us: 9000,
   wallP95Us: 20_000,
   rssP95Bytes: 1e8,
+  verdicts: { given: 400, wrong: 12 },
 };
 
 /** So many windows of ten inferences at `ms` of compute each. */
@@ -127,6 +128,12 @@ describe('other gates', () => {
   const memoryRatio = gate({ metric: 'memory', ratioToIncumbent: 1.1, minInferences: 10, margin: 0.3 });
   const sheds = gate({ metric: 'sheds', max: 0.01, minInferences: 10, margin: 0.3 });
   const restarts = gate({ metric: 'restarts', max: 0.01, minInferences: 10, margin: 0.3 });
+  const feedback = gate({ metric: 'feedback.rejected', max: 0.02, minInferences: 10, margin: 0.3 });
+  const feedbackRatio = gate({ metric: 'feedback.rejected', ratioToIncumbent: 1.5, minInferences: 10, margin: 0.4 });
+  const temperature = gate({ metric: 'temperature', maxC: 80, minInferences: 10, margin: 0.3 });
+  const throttling = gate({ metric: 'throttling', max: 0.01, minInferences: 10, margin: 0.3 });
+  const verdicts = (given: number, wrong: number) => ({ verdicts: { given, wrong } });
+  const held = (ms: number) => ({ throttled: { ms, ofMs: 10_000 } });
   it.each<[string, PlanGate, GateEvidence, string, RegExp]>([
     [
       'compute within a plain limit',
@@ -174,6 +181,79 @@ describe('other gates', () => {
       'pass',
       /^95 MB on average, limit 1.1 exceeded in 0 of 10/,
     ],
+    [
+      'verdicts',
+      feedback,
+      windows(feedback, 3, 9, verdicts(4, 3)),
+      'breach',
+      /^9 of 12 verdicts say wrong \(75.00 %\), limit 2.00 %; evidence against it/,
+    ],
+    ['good verdicts', feedback, windows(feedback, 10, 9, verdicts(1, 0)), 'pass', /^0 of 10 verdicts say wrong/],
+    [
+      'few verdicts',
+      feedback,
+      windows(feedback, 9, 9, verdicts(1, 0)),
+      'insufficient',
+      /; 9 of 10 verdicts needed, evidence [\d.]+ of 5 needed$/,
+    ],
+    [
+      'verdicts against the incumbent’s',
+      feedbackRatio,
+      windows(feedbackRatio, 9, 9, verdicts(4, 2)),
+      'breach',
+      /^18 of 36 verdicts say wrong \(50.00 %\) against 3.00 % of the incumbent's on the same device, ratio 16.67, limit 1.5;/,
+    ],
+    [
+      'verdicts against an incumbent that was never wrong',
+      feedbackRatio,
+      windows(feedbackRatio, 10, 9, verdicts(4, 0), { ...incumbent, verdicts: { given: 400, wrong: 0 } }),
+      'pass',
+      /^0 of 40 verdicts say wrong \(0.00 %\) against 0.00 % of the incumbent's on the same device, limit 1.5;/,
+    ],
+    [
+      'no baseline of verdicts',
+      feedbackRatio,
+      joining(false),
+      'not-applicable',
+      /^no baseline: too few verdicts on an incumbent to compare with$/,
+    ],
+    [
+      'temperature',
+      temperature,
+      windows(temperature, 3, 9, { temperatureMaxC: 84.25 }),
+      'breach',
+      /^at most 84.3 °C on average, limit 80 °C exceeded in 3 of 3 windows; evidence against/,
+    ],
+    [
+      'a cool board',
+      temperature,
+      windows(temperature, 10, 9, { temperatureMaxC: 61 }),
+      'pass',
+      /^at most 61 °C on average, limit 80 °C exceeded in 0 of 10 windows/,
+    ],
+    ['throttling', throttling, windows(throttling, 3, 9, held(4000)), 'breach', /^held back for 40.00 % of 30 s, limit 1.00 %;/],
+    ['a board at ease', throttling, windows(throttling, 10, 9, held(0)), 'pass', /^held back for 0.00 % of 2 min, limit 1.00 %;/],
+    [
+      'a board without a sensor, which never passes',
+      temperature,
+      windows(temperature, 40, 9),
+      'insufficient',
+      /^no temperature was told: without a sensor this gate never passes; 0 of 10 inferences needed/,
+    ],
+    [
+      'a board that can’t tell, which never passes',
+      throttling,
+      windows(throttling, 40, 9),
+      'insufficient',
+      /^nothing tells whether the board was held back: /,
+    ],
+    [
+      'a line without feedback, which never passes',
+      feedback,
+      windows(feedback, 40, 9),
+      'insufficient',
+      /^nobody has said whether predictions were right: .*; 0 of 10 verdicts needed/,
+    ],
   ])('speak of %s', (_name, by, evidence, verdict, words) =>
     expect(judge(by, evidence)).toMatchObject({ verdict, evidence: expect.stringMatching(words) }),
   );
@@ -190,6 +270,14 @@ describe('other gates', () => {
   it('never show more evidence than there is', () => {
     expect(judge(errors, windows(errors, 60, 9, { ok: 0, errors: 10 })).evidence).toMatch(/over a million of 100 needed$/);
     expect(judge(errors, windows(errors, 60, 9, { ok: 0, errors: 10 })).strata[0]!.breach.capital).toBe(1e9);
+  });
+  it('on what a board or a line can’t tell say so in a dry run, too', () => {
+    const dry = gate({ metric: 'temperature', maxC: 80, dryRun: true });
+    expect(judge(dry, windows(dry, 40, 9))).toMatchObject({
+      verdict: 'insufficient',
+      dryRun: true,
+      evidence: expect.stringMatching(/^no temperature was told/),
+    });
   });
   it('are absolute where they need no incumbent, and decide', () =>
     expect([ratio, absolute, errors, gate({ metric: 'drift.input', max: 0.1, dryRun: true })].map(isAbsolute)).toEqual([
@@ -216,6 +304,8 @@ describe('a gate as it is written', () => {
     ],
     ['of drift that would decide', { metric: 'drift.input', max: 0.05 }, /dryRun: true only/],
     ['with two limits', { metric: 'wall.p95', maxMs: 5, ratioToIncumbent: 2 }, /exactly one of/],
+    ['on feedback with two limits', { metric: 'feedback.rejected', max: 0.1, ratioToIncumbent: 2 }, /exactly one of max and/],
+    ['on temperature without one', { metric: 'temperature' }, /maxC/],
     ['without a limit', { metric: 'memory' }, /exactly one of ratioToIncumbent and maxMb/],
     ['that nobody knows', { metric: 'mood', max: 1 }, /./],
   ])('%s is refused', (_name, written, words) => {

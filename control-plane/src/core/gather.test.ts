@@ -89,6 +89,19 @@ describe('windows of one device', () => {
     });
     expect(gathered(gates, witness(), all)).toEqual({ added: oneByOne, kept });
   });
+  it('with verdicts are evidence at once, whatever else is in them', () => {
+    const heard = RolloutPlan.shape.gates.element.parse({ metric: 'feedback.rejected', max: 0.02 });
+    const restarts = RolloutPlan.shape.gates.element.parse({ metric: 'restarts', max: 0.02 });
+    const silent = sample(0, { verdicts: { given: 2, wrong: 1 } });
+    const { added, kept } = gathered([...gates, restarts, heard], witness({ kept: sample(3) }), [silent]);
+    expect(added.map(({ gate, evidence }) => [gate, evidence.over, evidence.inferences])).toEqual([[4, 0.5, 2]]);
+    expect(kept).toEqual(sample(3));
+    const all = gathered([restarts, heard], witness({ kept }), [sample(4, { verdicts: { given: 1, wrong: 0 } })]).added;
+    expect(all.map(({ gate, evidence }) => [gate, evidence.inferences])).toEqual([
+      [1, 1],
+      [0, 7],
+    ]);
+  });
   it('of a device without a baseline speak of errors only', () =>
     expect(gathered(gates, witness({ baseline: undefined }), [sample(20)]).added.map(({ gate }) => gate)).toEqual([2]));
 });

@@ -26,6 +26,9 @@ export const left = (gates: readonly PlanGate[], witness: Witness): Added[] =>
     evidence: { ...added.evidence, devices: -added.evidence.devices, paired: -added.evidence.paired },
   }));
 
+/** The gate goes by what people and other stations say. */
+const isHeard = ({ metric }: PlanGate) => metric === 'feedback.rejected';
+
 /** What windows of one device add, in the order in which it cut them, and what is kept of those too small to speak of. */
 export function gathered(
   gates: readonly PlanGate[],
@@ -33,15 +36,18 @@ export function gathered(
   samples: readonly Sample[],
 ): { added: Added[]; kept: Sample | undefined } {
   let { kept } = witness;
-  const added = samples.flatMap((sample) => {
-    const next = collect(kept, sample);
-    kept = next.kept;
-    const { complete } = next;
-    if (!complete) return [];
-    return gates.flatMap((gate, index) => {
-      const evidence = evidenceOf(gate, slowKey(gate, index), complete, witness.baseline);
+  const said = (sample: Sample, byPeople: boolean) =>
+    gates.flatMap((gate, index): Added[] => {
+      if (isHeard(gate) !== byPeople) return [];
+      const evidence = evidenceOf(gate, slowKey(gate, index), sample, witness.baseline);
       return evidence ? [{ gate: index, stratum: stratumOf(gate, witness), evidence }] : [];
     });
+  const added = samples.flatMap(({ verdicts, ...sample }) => {
+    const next = collect(kept, sample);
+    kept = next.kept;
+    // What people say may come long after the last inference: it never waits for one.
+    const heard = verdicts ? said({ ...sample, verdicts }, true) : [];
+    return [...heard, ...(next.complete ? said(next.complete, false) : [])];
   });
   return { added, kept };
 }

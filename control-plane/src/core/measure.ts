@@ -22,6 +22,12 @@ export function measure(gate: PlanGate, key: string, sample: Sample, baseline: B
       return wallTime(sample, key, limitOn(gate, baseline));
     case 'memory':
       return memory(sample, limitOn(gate, baseline), baseline);
+    case 'feedback.rejected':
+      return feedback(sample, limitOn(gate, baseline), gate.max === undefined ? baseline : undefined);
+    case 'temperature':
+      return temperature(sample, gate.maxC);
+    case 'throttling':
+      return throttling(sample);
     case 'drift.input':
     case 'drift.output':
     case 'drift.score':
@@ -55,6 +61,22 @@ function memory({ ok, rssBytes }: Sample, limit: number | undefined, baseline: B
   if (rssBytes === undefined || limit === undefined) return undefined;
   return { x: rssBytes > limit ? 1 : 0, inferences: ok, value: rssBytes, reference: baseline?.rssP95Bytes ?? 0 };
 }
+
+/** `incumbent`: whose verdicts these are set against. */
+function feedback({ verdicts }: Sample, limit: number | undefined, incumbent: Baseline | undefined): Measured | undefined {
+  if (!verdicts || limit === undefined) return undefined;
+  const { given, wrong } = verdicts;
+  const before = incumbent?.verdicts;
+  return { x: wrong / given, inferences: given, value: wrong, reference: before ? (given * before.wrong) / before.given : given };
+}
+
+const temperature = ({ ok, errors, temperatureMaxC }: Sample, limit: number): Measured | undefined =>
+  temperatureMaxC === undefined
+    ? undefined
+    : { x: temperatureMaxC > limit ? 1 : 0, inferences: ok + errors, value: temperatureMaxC, reference: limit };
+
+const throttling = ({ ok, errors, throttled }: Sample): Measured | undefined =>
+  throttled && { x: throttled.ms / throttled.ofMs, inferences: ok + errors, value: throttled.ms, reference: throttled.ofMs };
 
 /** For windows that were cut before the device knew the limit: bins whose middle is above it, right to 2.5 %. */
 function countAbove({ first, counts }: Sketch, limitUs: number): number {

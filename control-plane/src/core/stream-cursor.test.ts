@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { advance, maxRanges, newCursor, type Arrival, type StreamCursor } from './stream-cursor.js';
+import { advance, closed, maxRanges, newCursor, type Arrival, type StreamCursor } from './stream-cursor.js';
 
 const arrival = (seq0: number, n: number, more: Partial<Arrival> = {}): Arrival => ({
   base: 0,
@@ -23,6 +23,12 @@ function receive(arrivals: readonly Arrival[], from: StreamCursor = newCursor) {
 }
 
 describe('the cursor of a stream', () => {
+  it('counts what had a number and never came as lost when the stream is closed, once', () => {
+    const { cursor } = receive([arrival(0, 3), arrival(5, 2)]);
+    expect(closed(cursor, 0)).toEqual({ upTo: 7, ranges: [], next: 7, lost: 2, refused: 0 });
+    expect(closed(closed(cursor, 0), 10)).toEqual({ upTo: 10, ranges: [], next: 10, lost: 5, refused: 0 });
+  });
+
   it('takes the first batch whole', () => {
     expect(advance(newCursor, arrival(0, 3))).toEqual({
       cursor: { upTo: 3, ranges: [], next: 3, lost: 0, refused: 0 },

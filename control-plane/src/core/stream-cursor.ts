@@ -48,6 +48,12 @@ export function advance(cursor: StreamCursor, arrival: Arrival): { cursor: Strea
   };
 }
 
+/** Nothing more comes of it: what it gave a number to and what never arrived is lost. `next`: one above the last that it gave. */
+export function closed(cursor: StreamCursor, next: number): StreamCursor {
+  const base = Math.max(cursor.next, next);
+  return advance(cursor, { base, seq0: base, n: 0, refusedSeqs: [] }).cursor;
+}
+
 /** The first run begins at 0 and ends before `upTo`; it is [0, −1] while nothing is resolved. */
 type Runs = readonly [SeqRange, ...SeqRange[]];
 

@@ -26,5 +26,6 @@ export const EventRow = new EntitySchema<EventRow>({
   indices: [
     { name: 'event_device', columns: ['device', 'id'] },
     { name: 'event_rollout', columns: ['rollout', 'id'] },
+    { name: 'event_at', columns: ['at'] },
   ],
 });

@@ -186,12 +186,21 @@ export class DevicesRepository {
 
   /** All that the device has ever sent. The log of what was done stays, as does the key's tombstone. */
   async purge(tx: EntityManager, device: DeviceId): Promise<void> {
+    // A roll-up that has read the windows already ends first: else it would write what is deleted here.
+    await tx.query(`SELECT FROM rollup_watermark FOR UPDATE`);
     for (const table of reported) await tx.query(`DELETE FROM ${table} WHERE device = $1`, [device]);
   }
 }
 
 /** Tables of what devices send. */
-const reported = ['telemetry_window', 'vitals', 'dead_letter', 'device_stream'] as const;
+const reported = [
+  'telemetry_window',
+  'vitals',
+  'dead_letter',
+  'device_stream',
+  'rollup_device_hour',
+  'rollup_device_day',
+] as const;
 
 const inGroup = (tx: EntityManager, group: string) =>
   tx

@@ -89,10 +89,10 @@ function updateEntry(device: DeviceId, event: UpdateEvent): Entry | undefined {
   };
 }
 
-const alarmEntry = (device: DeviceId, { name, message, slot }: AlarmEvent): Entry => ({
+const alarmEntry = (device: DeviceId, { name, message, slot, closes }: AlarmEvent): Entry => ({
   kind: 'alarm',
   message: `${device}: ${message}`,
-  data: { name, slot },
+  data: { name, slot, ...(closes && { closes }) },
 });
 
 const replyEntry = (device: DeviceId, { nonce, ok, detail }: ReplyEvent): Entry => ({

@@ -1,10 +1,10 @@
 import type { Ack, StreamId } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { advance, type StreamCursor } from '../core/stream-cursor.js';
+import { advance, closed, type StreamCursor } from '../core/stream-cursor.js';
 import { placeInTime } from '../telemetry/device-time.js';
 import { TelemetryService } from '../telemetry/telemetry.service.js';
-import type { ReceivedBatch, Sender } from './batch.js';
+import type { DeviceRecord, ReceivedBatch, Sender } from './batch.js';
 import { storeDeadLetters, type DeadLetter } from './dead-letters.js';
 import { DeviceReports, type DeviceEvent } from './device-reports.js';
 import { Streams, type StreamClaim } from './streams.js';
@@ -39,9 +39,10 @@ export class RecordStore {
 
   store(batches: readonly ReceivedBatch[]): Promise<Stored> {
     return this.db.transaction(async (tx) => {
-      const claimed = await this.streams.lock(tx, batches.map(claimOf));
+      const claimed = await this.streams.lock(tx, batches.flatMap(claimsOf));
       const work = new StreamWork();
       for (const batch of batches) work.take(batch, claimed(claimOf(batch)));
+      for (const end of work.ends) work.close(end, claimed(end));
       const { windows, vitals, events, deadLetters } = work.harvest;
       await this.telemetry.store(tx, windows, vitals);
       await this.reports.record(tx, events, windows);
@@ -57,11 +58,24 @@ export class RecordStore {
 }
 
 const claimOf = ({ sender, stream }: ReceivedBatch): StreamClaim => ({ ...sender, stream });
+/** An outbox that ended is told of under the one that came after it. */
+type StreamEnd = StreamClaim & Readonly<{ next: number }>;
+
+function claimsOf(batch: ReceivedBatch): StreamClaim[] {
+  const records = batch.records.flatMap((read) => ('record' in read ? [read.record] : []));
+  return [claimOf(batch), ...records.flatMap((record) => endOf(batch, record) ?? [])];
+}
+
+function endOf({ sender }: ReceivedBatch, record: DeviceRecord): StreamEnd | undefined {
+  const { stream, next = 0 } = (record.type === 'alarm' && record.closes) || {};
+  return stream && { ...sender, stream, next };
+}
 
 /** Moves the cursors over one transaction's batches and gathers what is new. */
 class StreamWork {
   readonly cursors = new Map<StreamId, StreamCursor>();
   readonly harvest: Harvest = { windows: [], vitals: [], events: [], deadLetters: [] };
+  readonly ends: StreamEnd[] = [];
   readonly #acks = new Map<StreamId, { sender: Sender; refused: Set<number> }>();
   readonly #foreign: StreamClaim[] = [];
   readonly #unknown: StreamClaim[] = [];
@@ -84,6 +98,11 @@ class StreamWork {
     this.#acks.set(stream, ack);
   }
 
+  /** Another device's stream, of which this one had a copy, goes on. */
+  close({ stream, next }: StreamEnd, claimed: { cursor: StreamCursor } | { refused: 'foreign' | 'unknown' }): void {
+    if ('cursor' in claimed) this.cursors.set(stream, closed(this.cursors.get(stream) ?? claimed.cursor, next));
+  }
+
   stored(): Stored {
     const acks = [...this.#acks].map(([stream, { sender, refused }]): Acknowledgement => {
       const { upTo, ranges } = this.cursors.get(stream)!;
@@ -102,6 +121,8 @@ class StreamWork {
       return;
     }
     const { record } = read;
+    const end = endOf(batch, record);
+    if (end) this.ends.push(end);
     if (record.type === 'window') windows.push({ device, window: record, at: placeInTime(record, batch) });
     else if (record.type === 'vitals') vitals.push({ device, vitals: record, at: placeInTime(record, batch) });
     else events.push({ device, seq, event: record });

@@ -1,7 +1,6 @@
 import {
   canonicalJson,
   digestOf,
-  GoldenSet,
   Manifest,
   releaseName,
   variantName,
@@ -17,11 +16,11 @@ import { Artifacts } from '../platform/artifacts.js';
 import { AppError } from '../platform/errors.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
 import { profileIds } from './boards.js';
+import { companionProblems } from './companion-files.js';
 import { manifestProblems } from './manifest-checks.js';
 import type { ReleaseRow } from './release.entity.js';
 import { ReleasesRepository } from './releases.repository.js';
 
-const maxGoldenBytes = 32 * 1024 ** 2;
 const maxManifestBytes = 8 * 1024 ** 2;
 
 @Injectable()
@@ -37,7 +36,7 @@ export class ReleasesService {
   async push(manifest: Manifest): Promise<{ release: ReleaseView; created: boolean }> {
     refuseIfAny(releaseName(manifest), manifestProblems(manifest, profileIds()));
     await this.requireFiles(manifest);
-    refuseIfAny(releaseName(manifest), await this.goldenProblems(manifest));
+    refuseIfAny(releaseName(manifest), await companionProblems(manifest, (file) => this.readJson(file)));
     const digest = await this.artifacts.putBytes(Buffer.from(canonicalJson(manifest)));
     const created = await this.record(digest, manifest);
     return { release: viewOf(await this.mine(digest, manifest)), created };
@@ -105,27 +104,6 @@ export class ReleasesService {
         missing.push(`${path} has ${stored.size} bytes, the manifest says ${size}: correct the manifest`);
     }
     if (missing.length > 0) throw new AppError('RELEASE_INCOMPLETE', inWords(nameOf({ model, version }), missing));
-  }
-
-  private async goldenProblems({ golden, files, networks }: Manifest): Promise<string[]> {
-    const path = golden && `${golden.folder}/cases.json`;
-    const file = files.find((candidate) => candidate.path === path);
-    if (!golden || !file) return [];
-    if (file.size > maxGoldenBytes) return [`golden: ${path} has ${file.size} bytes; ${maxGoldenBytes} are allowed`];
-    const set = GoldenSet.safeParse(await this.readJson(file.sha256));
-    if (!set.success) return set.error.issues.map((issue) => `${path}: ${issue.path.map(String).join('.')}: ${issue.message}`);
-    const paths = new Set(files.map((candidate) => candidate.path));
-    const odd = set.data.cases.find(({ findings }) => (findings === undefined) !== (networks === undefined));
-    if (odd)
-      return [
-        `${path}: "${odd.name}" has ${odd.findings ? '"findings", which are for' : '"output", which is not for'} a release of several networks`,
-      ];
-    return set.data.cases
-      .filter(({ input }) => !paths.has(`${golden.folder}/${input}`))
-      .map(
-        ({ input, name }) =>
-          `${path}: the input ${input} of "${name}" is not among the release's files (paths begin at the golden folder)`,
-      );
   }
 
   /** Undefined where the bytes are no JSON: a schema then says so. */

@@ -19,6 +19,14 @@ import {
   RolloutRow,
   RolloutTargetRow,
 } from '../rollouts/rollout.entity.js';
+import {
+  DeviceDayRow,
+  DeviceHourRow,
+  FleetDayRow,
+  FleetHourRow,
+  FleetMinuteRow,
+  RollupWatermarkRow,
+} from '../telemetry/rollup.entity.js';
 import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
 import { IdempotentRequestRow } from './idempotency/idempotency.entity.js';
 import { LeaderLeaseRow } from './leader.entity.js';
@@ -56,6 +64,12 @@ export const entities = [
   DeviceStreamRow,
   TelemetryWindowRow,
   VitalsRow,
+  DeviceHourRow,
+  DeviceDayRow,
+  FleetMinuteRow,
+  FleetHourRow,
+  FleetDayRow,
+  RollupWatermarkRow,
   IdempotentRequestRow,
   LeaderLeaseRow,
 ];

@@ -27,7 +27,8 @@ export class OfferEvidence {
       committed === null ? [] : [{ device, digest: committed as Digest }],
     );
     const wall = gates.some((gate) => gate.metric.startsWith('wall.') && isRelative(gate));
-    const seen = await this.telemetry.baselines(tx, { slot: slot as SlotName, devices: withIncumbent, wall });
+    const verdicts = gates.some((gate) => gate.metric === 'feedback.rejected' && isRelative(gate));
+    const seen = await this.telemetry.baselines(tx, { slot: slot as SlotName, devices: withIncumbent, wall, verdicts });
     return new Map(
       [...seen].flatMap(([device, baseline]) => {
         const known = trusted(baseline, plan.evidence);

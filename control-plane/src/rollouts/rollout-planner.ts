@@ -50,7 +50,7 @@ export class RolloutPlanner {
   }
 
   /** What would come of the plan now; nothing is written. */
-  async preview(tx: EntityManager, plan: RolloutPlan, at: Date): Promise<RolloutPreview> {
+  async preview(tx: EntityManager, plan: RolloutPlan, at: Date): Promise<Omit<RolloutPreview, 'unheard'>> {
     const layout = await this.lay(tx, plan, at);
     const devices = layout.targets.map((t) => t.device);
     return previewOf(plan, layout, await this.windows.preview(tx, plan, at, devices));

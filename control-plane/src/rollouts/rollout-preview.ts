@@ -19,7 +19,7 @@ export function previewOf(
   plan: RolloutPlan,
   { release, members, targets, keptOut, problems }: Layout,
   calendars: RolloutPreview['calendars'],
-): RolloutPreview {
+): Omit<RolloutPreview, 'unheard'> {
   const online = new Set(members.filter((device) => device.online).map((device) => device.id));
   const placed = new Set(targets.map((t) => t.device));
   const rejected = targets.filter((t) => t.state === 'rejected');

@@ -34,6 +34,7 @@ import { RolloutPlaces } from './rollout-places.js';
 import { ReturnRepository } from './return.repository.js';
 import { SummaryRepository } from './summary.repository.js';
 import { TargetRepository } from './target.repository.js';
+import { UnheardGates } from './unheard-gates.js';
 import { WindowEvidence } from './window-evidence.js';
 
 @Module({
@@ -67,6 +68,7 @@ import { WindowEvidence } from './window-evidence.js';
     ReturnRepository,
     SummaryRepository,
     TargetRepository,
+    UnheardGates,
     WindowEvidence,
   ],
   exports: [RolloutKills, RolloutReports, RolloutsService],

@@ -7,6 +7,7 @@ import { Precondition } from '../platform/preconditions.js';
 import { RolloutMachine } from './rollout-machine.js';
 import { RolloutPlanner } from './rollout-planner.js';
 import { RolloutRepository } from './rollout.repository.js';
+import { UnheardGates } from './unheard-gates.js';
 
 @Injectable()
 export class RolloutsService {
@@ -14,6 +15,7 @@ export class RolloutsService {
     @Inject(RolloutRepository) private readonly rollouts: RolloutRepository,
     @Inject(RolloutPlanner) private readonly planner: RolloutPlanner,
     @Inject(RolloutMachine) private readonly machine: RolloutMachine,
+    @Inject(UnheardGates) private readonly unheard: UnheardGates,
   ) {}
 
   /** Draft and start are one transaction: a plan that is accepted is on its way. */
@@ -29,7 +31,11 @@ export class RolloutsService {
   }
 
   preview(plan: RolloutPlan): Promise<RolloutPreview> {
-    return this.rollouts.transaction(async (tx) => this.planner.preview(tx, plan, await this.rollouts.now(tx)));
+    return this.rollouts.transaction(async (tx) => {
+      const at = await this.rollouts.now(tx);
+      const preview = await this.planner.preview(tx, plan, at);
+      return { ...preview, unheard: await this.unheard.of(tx, plan, preview, at) };
+    });
   }
 
   async command(id: RolloutId, command: RolloutCommand, operator: Operator, precondition = new Precondition()): Promise<void> {

@@ -4,23 +4,23 @@ import type { ControlPlaneConfig } from '../config.js';
 import { Leader } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
 import { CONFIG, LOGGER } from '../platform/tokens.js';
-import { TelemetryRepository } from './telemetry.repository.js';
+import { OldRows } from './old-rows.js';
 
 const nightly = '17 3 * * *';
 const dayMs = 86_400_000;
-/** Small enough that a chunk holds no lock for long. */
-const chunk = 5000;
-const tables = ['telemetry_window', 'vitals', 'dead_letter'] as const;
 
-/** Every night the leader deletes what is older than `retentionDays`. */
+/** Partitions that went, and how many rows of each table that has none, or not yet. */
+export type Deleted = { partitions: string[]; rows: Record<string, number> };
+
+/** Every night the leader deletes what is older than it is kept for: records by `retentionDays`, rollups by `rollupDays`. */
 @Injectable()
 export class Retention implements OnApplicationBootstrap, OnApplicationShutdown {
   #task: ScheduledTask | undefined;
 
   constructor(
-    @Inject(TelemetryRepository) private readonly telemetry: TelemetryRepository,
+    @Inject(OldRows) private readonly old: OldRows,
     @Inject(Leader) private readonly leader: Leader,
-    @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'retentionDays'>,
+    @Inject(CONFIG) private readonly config: Pick<ControlPlaneConfig, 'retentionDays' | 'rollupDays'>,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
@@ -32,19 +32,15 @@ export class Retention implements OnApplicationBootstrap, OnApplicationShutdown 
     await this.#task?.destroy();
   }
 
-  /** How many rows of each table went. */
-  async deleteOld(now: Date): Promise<Record<string, number>> {
-    const before = new Date(now.getTime() - this.config.retentionDays * dayMs);
-    const deleted: Record<string, number> = {};
-    for (const table of tables) {
-      let last = chunk;
-      deleted[table] = 0;
-      while (last === chunk) {
-        last = await this.telemetry.deleteOlder(table, before, chunk);
-        deleted[table] += last;
-      }
+  async deleteOld(now: Date): Promise<Deleted> {
+    const { retentionDays, rollupDays } = this.config;
+    const before = (days: number) => new Date(now.getTime() - days * dayMs);
+    const partitions = await this.old.dropPartitions(before(retentionDays));
+    const rows = await this.old.deleteRecords(before(retentionDays));
+    for (const span of ['minute', 'hour', 'day'] as const) {
+      Object.assign(rows, await this.old.deleteRollups(span, before(rollupDays[span])));
     }
-    return deleted;
+    return { partitions, rows };
   }
 
   async #runInLeader(now: Date): Promise<void> {

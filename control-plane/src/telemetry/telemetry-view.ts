@@ -1,4 +1,13 @@
-import { DeploymentId, Digest, quantileUs, SlotName, Vitals, type Sketch } from '@flotilla/protocol';
+import {
+  BaselineCounts,
+  DeploymentId,
+  Digest,
+  FeedbackCounts,
+  quantileUs,
+  SlotName,
+  Vitals,
+  type Sketch,
+} from '@flotilla/protocol';
 import { z } from 'zod';
 import type { TelemetryWindowRow, VitalsRow } from './telemetry.entity.js';
 import type { ReleaseTotals } from './telemetry.repository.js';
@@ -32,6 +41,14 @@ export const TelemetryWindowView = z
     otherClasses: z.int(),
     scores: z.array(z.int()),
     queueDepthMax: z.int(),
+    /** Verdicts on predictions of this deployment that were given in it. */
+    feedback: FeedbackCounts.optional(),
+    /** How the board was; absent: it has no such sensor. */
+    temperatureMaxC: z.number().optional(),
+    throttledMs: z.int().optional(),
+    energyJ: z.number().optional(),
+    /** In the bins of the release's baseline. */
+    baseline: BaselineCounts.optional(),
   })
   .meta({ id: 'TelemetryWindowView' });
 export type TelemetryWindowView = z.infer<typeof TelemetryWindowView>;
@@ -87,8 +104,16 @@ export function windowView(row: TelemetryWindowRow): TelemetryWindowView {
     otherClasses: row.otherClasses,
     scores: row.scores,
     queueDepthMax: row.queueDepthMax,
+    ...feedbackOf(row),
+    ...(row.temperatureMaxC !== null && { temperatureMaxC: row.temperatureMaxC }),
+    ...(row.throttledMs !== null && { throttledMs: row.throttledMs }),
+    ...(row.energyMj !== null && { energyJ: row.energyMj / 1000 }),
+    ...(row.baseline && { baseline: row.baseline }),
   };
 }
+
+const feedbackOf = ({ confirmed, rejected, corrected }: TelemetryWindowRow) =>
+  confirmed === null || rejected === null || corrected === null ? {} : { feedback: { confirmed, rejected, corrected } };
 
 export function vitalsView(row: VitalsRow): VitalsView {
   // The row holds what an older version may have written: parsed once, here.

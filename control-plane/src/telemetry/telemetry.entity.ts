@@ -1,3 +1,4 @@
+import type { BaselineCounts } from '@flotilla/protocol';
 import { EntitySchema } from 'typeorm';
 import { int8 } from '../platform/number-column.js';
 
@@ -29,7 +30,10 @@ export const DeviceStreamRow = new EntitySchema<DeviceStreamRow>({
   indices: [{ name: 'device_stream_device', columns: ['device'] }],
 });
 
-/** One window of one slot; latency sketches as fixed-bin arrays beginning at bin `…First`. */
+/**
+ * One window of one slot; latency sketches as fixed-bin arrays beginning at bin `…First`. Like vitals partitioned by the day it
+ * was received, so the day is part of the key; the entities know nothing else of it.
+ */
 export interface TelemetryWindowRow {
   id: number;
   device: string;
@@ -59,6 +63,15 @@ export interface TelemetryWindowRow {
   queueDepthMax: number;
   rssBytes: number | null;
   restarts: number | null;
+  /** Verdicts on predictions that were given in it. */
+  confirmed: number | null;
+  rejected: number | null;
+  corrected: number | null;
+  /** How the board was; null: it has no such sensor. */
+  temperatureMaxC: number | null;
+  throttledMs: number | null;
+  energyMj: number | null;
+  baseline: BaselineCounts | null;
 }
 export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
   name: 'telemetry_window',
@@ -71,7 +84,7 @@ export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
     variant: { type: 'text' },
     startedAt: { type: 'timestamptz', name: 'started_at' },
     endedAt: { type: 'timestamptz', name: 'ended_at' },
-    receivedAt: { type: 'timestamptz', name: 'received_at' },
+    receivedAt: { type: 'timestamptz', name: 'received_at', primary: true },
     uncertain: { type: 'boolean' },
     ok: { type: 'int' },
     errors: { type: 'int' },
@@ -90,6 +103,13 @@ export const TelemetryWindowRow = new EntitySchema<TelemetryWindowRow>({
     queueDepthMax: { type: 'int', name: 'queue_depth_max' },
     rssBytes: { type: 'int8', name: 'rss_bytes', nullable: true, transformer: int8 },
     restarts: { type: 'int', nullable: true },
+    confirmed: { type: 'int', nullable: true },
+    rejected: { type: 'int', nullable: true },
+    corrected: { type: 'int', nullable: true },
+    temperatureMaxC: { type: 'real', name: 'temperature_max_c', nullable: true },
+    throttledMs: { type: 'int', name: 'throttled_ms', nullable: true },
+    energyMj: { type: 'int8', name: 'energy_mj', nullable: true, transformer: int8 },
+    baseline: { type: 'jsonb', nullable: true },
   },
   indices: [
     { name: 'telemetry_window_slot', columns: ['device', 'slot', 'digest', 'receivedAt'] },
@@ -113,7 +133,7 @@ export const VitalsRow = new EntitySchema<VitalsRow>({
     device: { type: 'text' },
     startedAt: { type: 'timestamptz', name: 'started_at' },
     endedAt: { type: 'timestamptz', name: 'ended_at' },
-    receivedAt: { type: 'timestamptz', name: 'received_at' },
+    receivedAt: { type: 'timestamptz', name: 'received_at', primary: true },
     vitals: { type: 'jsonb' },
   },
   indices: [

@@ -1,17 +1,21 @@
 import { Module } from '@nestjs/common';
+import { EventsModule } from '../events/events.module.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
-import { QueriesService } from './queries.service.js';
-import { QueryRepository } from './query.repository.js';
+import { OldRows } from './old-rows.js';
+import { PartitionKeeper } from './partition-keeper.js';
+import { Partitions } from './partitions.js';
 import { Retention } from './retention.js';
+import { RollupRepository } from './rollup.repository.js';
+import { Rollups } from './rollups.js';
 import { TelemetryController } from './telemetry.controller.js';
 import { TelemetryRepository } from './telemetry.repository.js';
 import { TelemetryService } from './telemetry.service.js';
 
 @Module({
-  imports: [FleetModule, ModelsModule],
+  imports: [EventsModule, FleetModule, ModelsModule],
   controllers: [TelemetryController],
-  providers: [QueriesService, QueryRepository, TelemetryRepository, TelemetryService, Retention],
+  providers: [TelemetryRepository, TelemetryService, Partitions, PartitionKeeper, OldRows, Retention, RollupRepository, Rollups],
   exports: [TelemetryService],
 })
 export class TelemetryModule {}

@@ -27,6 +27,10 @@ export type BaselineFigures = {
   rssBytes: number | null;
 };
 
+/** Of devices of one hardware class, how many told what. */
+export type Told = { hardwareClass: string; devices: number; temperature: number; throttling: number; feedback: number };
+export type VerdictFigures = { device: DeviceId; given: number; wrong: number };
+
 const windowColumns: readonly Column<StoredWindow>[] = [
   ['device', 'text', (w) => w.device],
   ['slot', 'text', (w) => w.window.slot],
@@ -54,6 +58,13 @@ const windowColumns: readonly Column<StoredWindow>[] = [
   ['queue_depth_max', 'int', (w) => w.window.queueDepthMax],
   ['rss_bytes', 'int8', (w) => w.window.rssBytes ?? null],
   ['restarts', 'int', (w) => w.window.restarts ?? null],
+  ['confirmed', 'int', (w) => w.window.feedback?.confirmed ?? null],
+  ['rejected', 'int', (w) => w.window.feedback?.rejected ?? null],
+  ['corrected', 'int', (w) => w.window.feedback?.corrected ?? null],
+  ['temperature_max_c', 'real', (w) => w.window.temperatureMaxC ?? null],
+  ['throttled_ms', 'int', (w) => w.window.throttledMs ?? null],
+  ['energy_mj', 'int8', ({ window: { energyJ } }) => (energyJ === undefined ? null : Math.round(energyJ * 1000))],
+  ['baseline', 'jsonb', (w) => w.window.baseline ?? null],
 ];
 const vitalsColumns: readonly Column<StoredVitals>[] = [
   ['device', 'text', (v) => v.device],
@@ -110,6 +121,29 @@ export class TelemetryRepository {
     );
   }
 
+  /** What people and other stations said of a release's predictions on each device; no entry: nothing. */
+  verdicts(tx: EntityManager, slot: SlotName, devices: readonly OnDevice[], since: Date): Promise<VerdictFigures[]> {
+    return tx.query(
+      `SELECT w.device, sum(w.confirmed + w.rejected + w.corrected)::int given, sum(w.rejected + w.corrected)::int wrong
+       FROM telemetry_window w JOIN unnest($1::text[], $2::text[]) d(device, digest) ON w.device = d.device AND w.digest = d.digest
+       WHERE w.slot = $3 AND w.received_at >= $4 AND w.confirmed IS NOT NULL GROUP BY w.device`,
+      [devices.map((d) => d.device), devices.map((d) => d.digest), slot, since],
+    );
+  }
+
+  told(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[], since: Date): Promise<Told[]> {
+    return tx.query(
+      `SELECT d.hardware_class "hardwareClass", count(*)::int devices, count(*) FILTER (WHERE t.temperature)::int temperature,
+              count(*) FILTER (WHERE t.throttling)::int throttling, count(*) FILTER (WHERE t.feedback)::int feedback
+       FROM device d CROSS JOIN LATERAL (
+         SELECT bool_or(w.temperature_max_c IS NOT NULL) temperature, bool_or(w.throttled_ms IS NOT NULL) throttling,
+                bool_or(w.confirmed IS NOT NULL) feedback
+         FROM telemetry_window w WHERE w.device = d.id AND w.slot = $2 AND w.received_at >= $3) t
+       WHERE d.id = ANY($1::text[]) GROUP BY d.hardware_class ORDER BY d.hardware_class`,
+      [devices, slot, since],
+    );
+  }
+
   latestWindows(device: DeviceId, limit: number): Promise<TelemetryWindowRow[]> {
     return this.db
       .getRepository(TelemetryWindowRow)
@@ -137,15 +171,5 @@ export class TelemetryRepository {
        WHERE w.received_at >= $1 GROUP BY w.digest, bin ORDER BY w.digest, bin`,
       [since],
     );
-  }
-
-  /** Deletes at most `limit` rows; says how many. */
-  async deleteOlder(table: 'telemetry_window' | 'vitals' | 'dead_letter', before: Date, limit: number): Promise<number> {
-    const time = table === 'dead_letter' ? 'at' : 'received_at';
-    const [, deleted] = await this.db.query<[unknown, number]>(
-      `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE ${time} < $1 ORDER BY ${time} LIMIT $2)`,
-      [before, limit],
-    );
-    return deleted;
   }
 }

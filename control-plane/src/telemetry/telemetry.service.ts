@@ -1,7 +1,7 @@
 import { quantileUs, type DeviceId, type SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import type { Baseline } from '../core/baseline.js';
+import type { Baseline, Verdicts } from '../core/baseline.js';
 import { leastInferences } from '../core/sample.js';
 import { DevicesService } from '../fleet/devices.service.js';
 import { ReleasesService } from '../models/releases.service.js';
@@ -20,6 +20,7 @@ import {
   type OnDevice,
   type StoredVitals,
   type StoredWindow,
+  type Told,
 } from './telemetry.repository.js';
 
 const hour = 3600 * 1000;
@@ -37,16 +38,26 @@ export class TelemetryService {
     return this.telemetry.insert(tx, windows, vitals);
   }
 
-  /** What each device's windows say of its digest over the last day; no entry: nothing was seen. `wall`: of the time from request to result, too. */
+  /**
+   * What each device's windows say of its digest over the last day; no entry: nothing was seen. `wall`: of the time from request to result, too;
+   * `verdicts`: and of what people said.
+   */
   async baselines(
     tx: EntityManager,
-    { slot, devices, wall }: { slot: SlotName; devices: readonly OnDevice[]; wall: boolean },
+    { slot, devices, wall, verdicts }: { slot: SlotName; devices: readonly OnDevice[]; wall: boolean; verdicts: boolean },
   ): Promise<Map<DeviceId, Baseline>> {
     if (devices.length === 0) return new Map();
     const since = new Date(this.clock.now().getTime() - 24 * hour);
     const figures = await this.telemetry.baselines(tx, slot, devices, since, leastInferences);
     const bins = wall ? Map.groupBy(await this.telemetry.wallBins(tx, slot, devices, since), (b) => b.device) : new Map();
-    return new Map(figures.map((each) => [each.device, baselineOf(each, bins.get(each.device))]));
+    const said = verdicts ? await this.telemetry.verdicts(tx, slot, devices, since) : [];
+    const heard = new Map(said.map(({ device, given, wrong }) => [device, { given, wrong }]));
+    return new Map(figures.map((each) => [each.device, baselineOf(each, bins.get(each.device), heard.get(each.device))]));
+  }
+
+  /** What windows of these devices tell at all, since then. */
+  told(tx: EntityManager, asked: { slot: SlotName; devices: readonly DeviceId[]; since: Date }): Promise<Told[]> {
+    return this.telemetry.told(tx, asked.slot, asked.devices, asked.since);
   }
 
   async ofDevice(device: DeviceId, limit: number): Promise<DeviceTelemetryView> {
@@ -74,6 +85,7 @@ export class TelemetryService {
 function baselineOf(
   { windows, inferences, meanUs, p50Us, p95Us, rssBytes }: BaselineFigures,
   bins: readonly { bin: number; count: number }[] | undefined,
+  verdicts: Verdicts | undefined,
 ): Baseline {
   const wall = bins && sketchOfBins(bins);
   return {
@@ -84,5 +96,6 @@ function baselineOf(
     computeP50Us: p50Us,
     ...(wall ? { wallP95Us: quantileUs(wall, 0.95), wallP99Us: quantileUs(wall, 0.99) } : {}),
     ...(rssBytes === null ? {} : { rssP95Bytes: rssBytes }),
+    ...(verdicts && verdicts.given > 0 && { verdicts }),
   };
 }

@@ -1,26 +1,38 @@
 import type { EntityManager } from 'typeorm';
 
 /** How a column's values travel, and what they are in the table. */
-type Kind = 'text' | 'uuid' | 'int' | 'int8' | 'smallint' | 'boolean' | 'timestamptz' | 'int[]' | 'jsonb';
+type Kind = 'text' | 'uuid' | 'int' | 'int8' | 'smallint' | 'real' | 'boolean' | 'timestamptz' | 'int[]' | 'int8[]' | 'jsonb';
 export type Column<T> = readonly [name: string, kind: Kind, value: (row: T) => unknown];
 
 /**
  * One statement however many rows. Each column travels as one array in PostgreSQL's own notation: the driver would write the
- * same several times as slowly, element by element.
+ * same several times as slowly, element by element. What is JSON anyway travels as one JSON array: nothing in it is quoted again.
  */
-export function insertInto<T>(table: string, columns: readonly Column<T>[]) {
-  const names = columns.map(([name]) => name).join(', ');
-  const values = columns.map(([name, kind]) => received(name, kind)).join(', ');
-  const arrays = columns.map(([, kind], i) => `$${i + 1}::${travelsAs(kind)}[]`).join(', ');
-  const sql = `INSERT INTO ${table} (${names}) SELECT ${values} FROM unnest(${arrays}) rows(${names})`;
-  return (tx: EntityManager, rows: readonly T[]): Promise<unknown> =>
-    tx.query(
-      sql,
-      columns.map(([, kind, value]) => arrayLiteral(rows, kind, value)),
-    );
+export function insertInto<T>(table: string, columns: readonly Column<T>[], onConflict = '') {
+  const [arrays, documents] = apart(columns);
+  const all = [...arrays, ...documents];
+  const names = all.map(([name]) => name).join(', ');
+  const values = all.map(([name, kind]) => received(name, kind)).join(', ');
+  const unnested = `unnest(${arrays.map(([, kind], i) => `$${i + 1}::${travelsAs(kind)}[]`).join(', ')})`;
+  const listed = documents.map((_, i) => `jsonb_array_elements($${arrays.length + i + 1}::jsonb)`);
+  const rows = `ROWS FROM (${[unnested, ...listed].join(', ')})`;
+  const sql = `INSERT INTO ${table} (${names}) SELECT ${values} FROM ${rows} rows(${names}) ${onConflict}`;
+  return (tx: EntityManager, items: readonly T[]): Promise<unknown> =>
+    tx.query(sql, [
+      ...arrays.map(([, kind, value]) => arrayLiteral(items, kind, value)),
+      ...documents.map(([, , value]) => JSON.stringify(items.map(value))),
+    ]);
 }
 
-function arrayLiteral<T>(rows: readonly T[], kind: Kind, value: (row: T) => unknown): string {
+type ArrayKind = Exclude<Kind, 'jsonb'>;
+type ArrayColumn<T> = readonly [name: string, kind: ArrayKind, value: (row: T) => unknown];
+
+function apart<T>(columns: readonly Column<T>[]): [arrays: ArrayColumn<T>[], documents: Column<T>[]] {
+  const arrays = columns.flatMap(([name, kind, value]): ArrayColumn<T>[] => (kind === 'jsonb' ? [] : [[name, kind, value]]));
+  return [arrays, columns.filter(([, kind]) => kind === 'jsonb')];
+}
+
+function arrayLiteral<T>(rows: readonly T[], kind: ArrayKind, value: (row: T) => unknown): string {
   let literal = '{';
   let separator = '';
   for (const row of rows) {
@@ -30,21 +42,22 @@ function arrayLiteral<T>(rows: readonly T[], kind: Kind, value: (row: T) => unkn
   return `${literal}}`;
 }
 
-function element(value: unknown, kind: Kind): string {
+function element(value: unknown, kind: ArrayKind): string {
   if (value === null || value === undefined) return 'NULL';
   switch (kind) {
     case 'text':
       return quoted(value as string);
-    case 'jsonb':
-      return quoted(JSON.stringify(value));
     case 'int[]':
-      return `"{${(value as readonly number[]).join(',')}}"`;
+    case 'int8[]':
+      // Of whole numbers JSON is the same but for the brackets, and several times as fast as joining them.
+      return `"{${JSON.stringify(value).slice(1, -1)}}"`;
     case 'timestamptz':
       return String((value as Date).getTime());
     case 'uuid':
     case 'int':
     case 'int8':
     case 'smallint':
+    case 'real':
     case 'boolean':
       return String(value as string | number | boolean);
   }
@@ -53,10 +66,11 @@ function element(value: unknown, kind: Kind): string {
 const special = /["\\]/;
 const quoted = (text: string) => `"${special.test(text) ? text.replaceAll(/["\\]/g, String.raw`\$&`) : text}"`;
 
-/** `unnest` would flatten an array of arrays, and reads no jsonb[] in this notation without a second round of quotes. */
-const travelsAs = (kind: Kind) => (kind === 'int[]' || kind === 'jsonb' ? 'text' : kind === 'timestamptz' ? 'int8' : kind);
+/** `unnest` would flatten an array of arrays. */
+const travelsAs = (kind: Kind) => (kind === 'int[]' || kind === 'int8[]' ? 'text' : kind === 'timestamptz' ? 'int8' : kind);
 
 function received(name: string, kind: Kind): string {
   if (kind === 'timestamptz') return `to_timestamp(${name} / 1000.0)`;
+  if (kind === 'jsonb') return `nullif(${name}, 'null')`;
   return travelsAs(kind) === kind ? name : `${name}::${kind}`;
 }

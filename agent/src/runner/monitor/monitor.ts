@@ -3,6 +3,8 @@ import type { FromRunner } from '../../runner-protocol.js';
 import { InferenceCounters } from './counters.js';
 import type { Family } from '../../http/exposition.js';
 import { ServingStatistics, type StatisticsSnapshot } from './serving-statistics.js';
+import type { BaselineWatch, Looked } from './baseline-watch.js';
+import type { Tensor } from '../tensor.js';
 import { type Timing, type TopClass, WindowAccumulator } from './window.js';
 
 export type Served = { slot: SlotName; deployment: DeploymentId; digest: Digest; variant: string };
@@ -11,7 +13,7 @@ type CutWindow = Omit<Extract<FromRunner, { type: 'window' }>, 'type'>;
 
 /** Counts since activation for the heartbeat and for scrapers, and since the last cut for the window. `now` is in milliseconds and never goes back. */
 export class Monitor {
-  readonly #window = new WindowAccumulator();
+  readonly #window: WindowAccumulator;
   #counters = new InferenceCounters();
   #statistics = new ServingStatistics();
   #totals: Totals = { ok: 0, errors: 0, consecutiveErrors: 0 };
@@ -20,7 +22,9 @@ export class Monitor {
   constructor(
     private readonly served: Served,
     private readonly now: () => number = () => performance.now(),
+    private readonly watch?: BaselineWatch,
   ) {
+    this.#window = new WindowAccumulator(watch);
     this.#cutAt = now();
   }
 
@@ -51,12 +55,17 @@ export class Monitor {
     this.cut(0);
   }
 
+  /** At what an inference is asked with, for `succeeded`. */
+  look(inputs: readonly Tensor[]): Looked | undefined {
+    return this.watch?.look(inputs);
+  }
+
   /** `elements`: along the batch dimension, where the model has one. */
-  succeeded(timing: Timing, top?: TopClass, elements = 1): void {
+  succeeded(timing: Timing, top?: TopClass, elements = 1, looked?: Looked): void {
     this.#totals = { ...this.#totals, ok: this.#totals.ok + 1, consecutiveErrors: 0 };
     this.#counters.succeeded(timing);
     this.#statistics.succeeded(timing, elements);
-    this.#window.succeeded(timing, top);
+    this.#window.succeeded(timing, top, looked);
   }
 
   /** The engine ran once, over `size` elements of one or more requests. */

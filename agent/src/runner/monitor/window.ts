@@ -1,4 +1,6 @@
 import { type InferenceWindow, type Sketch, binOf, sketchLayout } from '@flotilla/protocol';
+import type { BaselineWatch, Looked } from './baseline-watch.js';
+import { SpaceSaving } from './space-saving.js';
 
 /** One inference that went well. */
 export type Timing = { cpuUs: number; queueUs: number; computeUs: number; totalUs: number };
@@ -8,9 +10,11 @@ export type WindowCounts = Omit<
   'type' | 'boot' | 'slot' | 'deployment' | 'digest' | 'variant' | 'start' | 'end'
 >;
 
-const maxClasses = 32;
 const scoreBins = 10;
 const zeros = (length: number) => Array.from({ length }, () => 0);
+
+/** Of a window in which nothing was inferred. */
+export const nothingCounted = (): WindowCounts => new WindowAccumulator().cut(0);
 
 /** What has happened since the last cut. Knows no clock: the same calls give the same counts. */
 export class WindowAccumulator {
@@ -20,19 +24,21 @@ export class WindowAccumulator {
   #slow: number[] = [];
   #counts = { ok: 0, errors: 0, sheds: 0, computeCpuUs: 0 };
   #sketches = { queue: new Histogram(), compute: new Histogram(), total: new Histogram() };
-  #classes = new Map<string, number>();
+  #classes = new SpaceSaving();
   #scores = zeros(scoreBins);
 
-  succeeded({ cpuUs, queueUs, computeUs, totalUs }: Timing, top?: TopClass): void {
+  constructor(private readonly watch?: BaselineWatch) {}
+
+  succeeded({ cpuUs, queueUs, computeUs, totalUs }: Timing, top?: TopClass, looked?: Looked): void {
     this.#counts.ok += 1;
     this.#counts.computeCpuUs += Math.round(cpuUs);
     this.#sketches.queue.add(queueUs);
     this.#sketches.compute.add(computeUs);
     this.#sketches.total.add(totalUs);
     this.#limits.forEach(([, us], i) => totalUs > us && (this.#slow[i]! += 1));
+    this.watch?.count(looked, top?.score);
     if (!top) return;
-    const label = top.label.slice(0, 128);
-    this.#classes.set(label, (this.#classes.get(label) ?? 0) + 1);
+    this.#classes.add(top.label.slice(0, 128));
     this.#scores[scoreBin(top.score)]! += 1;
   }
 
@@ -51,13 +57,14 @@ export class WindowAccumulator {
       ...this.#counts,
       ...sketches,
       slow: this.#slower(),
-      ...topClasses(this.#classes),
+      ...this.#classes.toCounts(),
       scores: this.#scores,
       queueDepthMax,
+      ...(this.watch && { baseline: this.watch.cut() }),
     };
     this.#counts = { ok: 0, errors: 0, sheds: 0, computeCpuUs: 0 };
     this.#sketches = { queue: new Histogram(), compute: new Histogram(), total: new Histogram() };
-    this.#classes = new Map();
+    this.#classes = new SpaceSaving();
     this.#scores = zeros(scoreBins);
     this.#limits = Object.entries(this.limits);
     this.#slow = zeros(this.#limits.length);
@@ -70,13 +77,6 @@ export class WindowAccumulator {
 }
 
 const scoreBin = (score: number) => Math.min(scoreBins - 1, Math.max(0, Math.floor(score * scoreBins)));
-
-/** The most frequent by count, then by name, so that equal windows are equal in their bytes too. */
-function topClasses(classes: ReadonlyMap<string, number>): Pick<WindowCounts, 'classes' | 'otherClasses'> {
-  const ranked = [...classes].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
-  const others = ranked.slice(maxClasses).reduce((sum, [, count]) => sum + count, 0);
-  return { classes: Object.fromEntries(ranked.slice(0, maxClasses)), otherClasses: others };
-}
 
 /** A sketch that grows in place: a long window holds bins, not values. */
 class Histogram {

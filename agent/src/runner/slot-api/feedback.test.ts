@@ -1,8 +1,9 @@
+import { DeploymentId, type FeedbackCounts } from '@flotilla/protocol';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseExposition } from '../fixtures/exposition.js';
 import { Workshop } from '../fixtures/orders.js';
-import { type Served, images, serve } from '../fixtures/served.js';
+import { type Served, images, serve, windows } from '../fixtures/served.js';
 import { feedbackFile } from './past-predictions.js';
 import type { GradedPrediction } from './slot-schemas.js';
 
@@ -50,6 +51,17 @@ test('is a line that makes sense by itself, and is counted', async () => {
   expect(await counts()).toEqual({ given: [0, 0, 1], standing: [0, 0, 1] });
 });
 
+test('is told to the fleet with the window of the deployment that predicted, once', async () => {
+  const [first, second] = [await predicted(), await predicted()];
+  await say({ id: first.id, verdict: 'rejected' });
+  await say({ id: first.id, verdict: 'rejected' });
+  await say({ id: second.id, verdict: 'confirmed' });
+  await slot.serving.drain(200);
+  const told = windows(slot.sent).flatMap(({ feedback }) => feedback ?? []);
+  const sumOf = (verdict: keyof FeedbackCounts) => told.reduce((sum, each) => sum + each[verdict], 0);
+  expect([sumOf('confirmed'), sumOf('rejected'), sumOf('corrected')]).toEqual([1, 1, 0]);
+});
+
 test('said twice counts once, and a later verdict takes the place of the one before', async () => {
   const { id } = await predicted();
   const twice = await Promise.all([say({ id, verdict: 'rejected' }), say({ id, verdict: 'rejected' })]);
@@ -61,13 +73,29 @@ test('said twice counts once, and a later verdict takes the place of the one bef
 });
 
 test('on what the runner before this one predicted finds it in the file', async () => {
-  const { id } = await predicted();
-  const file = { predictions: { file: slot.file, maxBytes: 1e6, keep: 1 } };
+  const { id, deployment, digest } = await predicted();
+  const file = {
+    predictions: { file: slot.file, maxBytes: 1e6, keep: 1 },
+    deployment: DeploymentId.parse('8f14e45f-ceea-4e7a-9c3b-0d9c1f3a2b11'),
+  };
   const next = await serve(workshop, await workshop.smallRelease('colour', { version: '2.0.0' }), file);
   await predicted(next);
   expect(await say({ id, verdict: 'confirmed' }, next)).toMatchObject({ status: 200, body: { outcome: 'recorded' } });
   expect(await lines()).toMatchObject([{ id, release: 'colours@1.0.0', verdict: 'confirmed' }]);
   await next.close();
+  await slot.serving.drain(200);
+  const told = next.sent.flatMap((m) => (m.type === 'window' && m.window.feedback ? [m] : []));
+  expect(told).toHaveLength(1);
+  expect(told[0]).toMatchObject({
+    past: true,
+    window: {
+      deployment,
+      digest,
+      variant: windows(slot.sent)[0]!.variant,
+      ok: 0,
+      feedback: { confirmed: 1, rejected: 0, corrected: 0 },
+    },
+  });
 });
 
 describe('is refused', () => {

@@ -2,11 +2,12 @@ import { RequestError } from '../../http/http.js';
 import { type Family, single } from '../../http/exposition.js';
 import type { JsonLines } from './json-lines.js';
 import { type FeedbackAnswer, type FeedbackRequest, Verdict } from './slot-schemas.js';
-import { type Prediction } from '../../prediction.js';
+import type { PastPrediction } from './past-predictions.js';
+import type { VerdictCounts } from './verdict-counts.js';
 
 /** What feedback is said about: enough to make sense of its line without the prediction's. */
-type Known = Pick<Prediction, 'id' | 'at' | 'seq' | 'release' | 'digest' | 'deployment' | 'source'> & {
-  predicted: Prediction['top'][number] | undefined;
+type Known = Pick<PastPrediction, 'id' | 'at' | 'seq' | 'release' | 'digest' | 'deployment' | 'variant' | 'source'> & {
+  predicted: PastPrediction['top'][number] | undefined;
 };
 type Said = Omit<FeedbackRequest, 'id'>;
 type Entry = { known: Known; said?: Said };
@@ -24,11 +25,12 @@ export class Feedback {
   constructor(
     private readonly lines: JsonLines,
     /** A prediction that is no longer, or not yet, remembered: of the runner before this one, say. */
-    private readonly find: (id: string) => Promise<Prediction | undefined>,
+    private readonly find: (id: string) => Promise<PastPrediction | undefined>,
     private readonly slot: string,
+    private readonly counts: VerdictCounts,
   ) {}
 
-  remember(prediction: Prediction): void {
+  remember(prediction: PastPrediction): void {
     this.#entries.set(prediction.id, { known: knownOf(prediction) });
     this.#forgetOldest();
   }
@@ -50,6 +52,7 @@ export class Feedback {
     this.#given[said.verdict] += 1;
     this.#standing[said.verdict] += 1;
     if (before) this.#standing[before.verdict] -= 1;
+    this.counts.add(entry.known, said.verdict);
     return { id, verdict: said.verdict, outcome: before ? 'replaced' : 'recorded' };
   }
 
@@ -104,13 +107,14 @@ export class Feedback {
   }
 }
 
-const knownOf = ({ id, at, seq, release, digest, deployment, source, top }: Prediction): Known => ({
+const knownOf = ({ id, at, seq, release, digest, deployment, variant, source, top }: PastPrediction): Known => ({
   id,
   at,
   seq,
   release,
   digest,
   deployment,
+  ...(variant === undefined ? {} : { variant }),
   ...(source === undefined ? {} : { source }),
   predicted: top[0],
 });

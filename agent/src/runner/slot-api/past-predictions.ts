@@ -1,6 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { JsonLines } from './json-lines.js';
+import { z } from 'zod';
 import { Prediction } from '../../prediction.js';
+
+/** As a line of the file tells it; older agents left the variant out. */
+export const PastPrediction = Prediction.extend({ variant: z.string().max(256).optional() });
+export type PastPrediction = z.infer<typeof PastPrediction>;
 
 /** Newest bytes that are searched, of the file and of the one before it: some ten thousand predictions. */
 const searchedBytes = 4 * 1024 * 1024;
@@ -9,7 +14,7 @@ const searchedBytes = 4 * 1024 * 1024;
 export const feedbackFile = (predictions: string) => `${predictions.replace(/\.jsonl$/, '')}.feedback.jsonl`;
 
 /** A prediction by its id in the file that `lines` writes: this runner's, or one's that served before it. */
-export async function findPrediction(id: string, file: string, lines: JsonLines): Promise<Prediction | undefined> {
+export async function findPrediction(id: string, file: string, lines: JsonLines): Promise<PastPrediction | undefined> {
   await lines.flush();
   for (const path of [file, `${file}.1`]) {
     const found = lineWith(`"id":${JSON.stringify(id)},`, await tailOf(path));
@@ -18,10 +23,10 @@ export async function findPrediction(id: string, file: string, lines: JsonLines)
   return undefined;
 }
 
-function lineWith(mark: string, text: Buffer): Prediction | undefined {
+function lineWith(mark: string, text: Buffer): PastPrediction | undefined {
   for (let at = text.lastIndexOf(mark); at >= 0; at = at === 0 ? -1 : text.lastIndexOf(mark, at - 1)) {
     const [start, end] = [text.lastIndexOf('\n', at) + 1, text.indexOf('\n', at)];
-    const prediction = Prediction.safeParse(parsed(text.subarray(start, end < 0 ? undefined : end)));
+    const prediction = PastPrediction.safeParse(parsed(text.subarray(start, end < 0 ? undefined : end)));
     if (prediction.success) return prediction.data;
   }
   return undefined;

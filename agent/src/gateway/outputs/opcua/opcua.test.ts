@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { OpcUaOutput } from '@flotilla/protocol';
@@ -77,11 +77,13 @@ it('shows no value as good that is not, and none at all where nothing serves', a
   expect(status.map(({ value }) => value.value)).toEqual(['safe-mode', 'safe-mode']);
 });
 
-it('keeps an overflowing queue of uncertain values short, and lives on', async () => {
+it('keeps an overflowing queue of uncertain values short, and a subscription for as long as a client may stand still', async () => {
   const { press, output, url } = await serve();
   await running(output);
   const session = await client(url);
   const subscription = await session.createSubscription2({ requestedPublishingInterval: 1000, publishingEnabled: true });
+  // A client that asks for a moment's life, and then stands still for longer, is not forgotten.
+  expect(subscription.lifetimeCount * subscription.publishingInterval).toBe(60_000);
   const item = ClientMonitoredItem.create(
     subscription,
     { nodeId: 'ns=2;s=press/Confidence', attributeId: AttributeIds.Value },
@@ -202,7 +204,7 @@ it('serves others while connections are held that say nothing, and ends in time 
   const { press, output, port, url } = await serve({ maxSessions: 3 });
   await running(output);
   const silent: Socket[] = [];
-  for (let turn = 0; turn < 4; turn++) {
+  for (let turn = 0; turn < 12; turn++) {
     const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {});
     await once(socket, 'connect');
     silent.push(socket);
@@ -214,4 +216,29 @@ it('serves others while connections are held that say nothing, and ends in time 
   const began = performance.now();
   await output.stop();
   expect(performance.now() - began).toBeLessThan(5000);
+});
+
+it('lets others in when clients died without a word, whose sessions would live on', async () => {
+  const { output, port, url } = await serve({ maxSessions: 2 });
+  await running(output);
+  const pipes: Socket[] = [];
+  const proxy = createServer((socket) => {
+    const onward = connect({ port, host: '127.0.0.1' });
+    pipes.push(socket, onward);
+    for (const end of [socket, onward]) end.on('error', () => {});
+    socket.pipe(onward).pipe(socket);
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const behind = `opc.tcp://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  await client(behind);
+  await client(behind);
+  await expect(client(url)).rejects.toThrow('BadTooManySessions');
+  proxy.close();
+  for (const pipe of pipes) pipe.destroy();
+  const device = await eventually(() =>
+    client(url)
+      .then((session) => read(session, 'Device'))
+      .catch(() => undefined),
+  );
+  expect(device[0]!.value.value).toBe('d');
 });

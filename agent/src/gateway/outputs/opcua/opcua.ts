@@ -6,6 +6,7 @@ import { isErrno, messageOf } from '../../../errors.js';
 import type { OpenOutput, Output, OutputParts, OutputStatus } from '../output.js';
 import { addressIn } from './address.js';
 import { Certificates } from './certificates.js';
+import { Seldom } from './seldom.js';
 import { opcuaServer } from './server.js';
 import { SlotObject } from './slot-object.js';
 import { Users } from './users.js';
@@ -25,6 +26,7 @@ export class OpcUaServer implements Output {
   #again: NodeJS.Timeout | undefined;
   #attempts = 0;
   #closed = false;
+  readonly #refused = new Seldom();
   #opening: Promise<void> = Promise.resolve();
 
   constructor(
@@ -69,6 +71,11 @@ export class OpcUaServer implements Output {
     const certificates = await Certificates.open(folder, settings.clientCertificateFiles, log);
     this.#certificates = certificates;
     const server = await opcuaServer({ settings, device, certificates, users });
+    server.on('connectionRefused', ({ remoteAddress }) =>
+      this.#refused.tell((others) =>
+        log.warn({ output: 'opcua', from: remoteAddress, others }, 'a client was refused: too many are connected'),
+      ),
+    );
     try {
       const address = addressIn(server.engine.addressSpace!, { device, startedAt: this.startedAt });
       const may = (context: ISessionContext) => settings.anonymous === 'trigger' || isNamed(context);

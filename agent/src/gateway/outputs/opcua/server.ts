@@ -8,9 +8,10 @@ import {
   setWarningLogger,
   UserTokenType,
 } from 'node-opcua-client';
-import { OPCUAServer, type OPCUAServerOptions, RegisterServerMethod } from 'node-opcua-server';
+import { OPCUAServer, type OPCUAServerOptions, RegisterServerMethod, Subscription } from 'node-opcua-server';
 import type { Certificates } from './certificates.js';
 import { mendMonitoredItems } from './monitored-items.js';
+import { letOrphansGo } from './orphans.js';
 import type { Users } from './users.js';
 
 // It writes paragraphs to stdout; what matters comes as an error.
@@ -29,8 +30,10 @@ const limits = {
   /** Bytes; the whole history of a variable is about 0.4 MB. */
   message: 4 * 2 ** 20,
   chunk: 64 * 2 ** 10,
-  /** To say hello. */
-  helloMs: 10_000,
+  /** Of a connection: who keeps one renews its token, which lives ten minutes at most. Where there are too many, the library ends silent ones first. */
+  silenceMs: 12 * 60_000,
+  /** Of a subscription, where its client asks for less: a client that stood still for a while finds it again, with what waits for it. */
+  subscriptionMs: 60_000,
 };
 
 type Parts = { settings: OpcUaOutput; device: string; certificates: Certificates; users: Users };
@@ -38,6 +41,7 @@ type Parts = { settings: OpcUaOutput; device: string; certificates: Certificates
 /** Throws where it can't be made; it listens only when it is started. */
 export async function opcuaServer({ settings, device, certificates, users }: Parts): Promise<OPCUAServer> {
   mendMonitoredItems();
+  Subscription.minimumLifetimeDuration = limits.subscriptionMs;
   const name = `Flotilla ${device}`;
   const { hostname, alternateHostname, ...where } = endpoint(settings);
   const server = new OPCUAServer({
@@ -64,6 +68,7 @@ export async function opcuaServer({ settings, device, certificates, users }: Par
   });
   await server.initialize();
   offerOnly(server, settings);
+  letOrphansGo(server);
   return server;
 }
 
@@ -97,7 +102,7 @@ function capabilities({ maxSessions }: OpcUaOutput): OPCUAServerOptions {
   return {
     // A client opens one to ask for endpoints before it opens its own.
     maxConnectionsPerEndpoint: 2 * maxSessions + 2,
-    timeout: limits.helloMs,
+    timeout: limits.silenceMs,
     serverCapabilities: {
       maxSessions,
       maxSubscriptions: maxSessions * limits.subscriptionsPerSession,

@@ -3,16 +3,14 @@ import { readFile } from 'node:fs/promises';
 import type { OpcUaOutput } from '@flotilla/protocol';
 import { messageOf } from '../../../errors.js';
 import type { Logger } from '../../../log.js';
+import { Seldom } from './seldom.js';
 
 /** A wrong password waits for its answer: guessing is slow. */
 const wrongMs = 500;
-/** One of many wrong logins is logged. */
-const quietMs = 10_000;
 
 /** Who may open a session by name and password. */
 export class Users {
-  #lastLoggedAt = -Infinity;
-  #unlogged = 0;
+  readonly #wrong = new Seldom();
 
   constructor(
     private readonly users: OpcUaOutput['users'],
@@ -31,20 +29,14 @@ export class Users {
     } catch (error) {
       this.log.error({ output: 'opcua', user: name, reason: messageOf(error) }, 'the password can not be read');
     }
-    this.#logWrong(name);
+    this.#wrong.tell((others) =>
+      this.log.warn(
+        { output: 'opcua', user: name.slice(0, 64), others },
+        'a client gave a user name or password that is not known',
+      ),
+    );
     await new Promise((resolve) => setTimeout(resolve, wrongMs));
     return false;
-  }
-
-  #logWrong(name: string): void {
-    const now = performance.now();
-    if (now - this.#lastLoggedAt < quietMs) return void (this.#unlogged += 1);
-    this.log.warn(
-      { output: 'opcua', user: name.slice(0, 64), others: this.#unlogged },
-      'a client gave a user name or password that is not known',
-    );
-    this.#lastLoggedAt = now;
-    this.#unlogged = 0;
   }
 }
 

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Inject, Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 
 const lookEveryMs = 200;
 /** Longer than the moment between taking an id and being known as a transaction. */
@@ -8,15 +7,17 @@ const settleMs = 100;
 const askAgainMs = 20;
 
 /**
- * The end of the event log, for readers who may not miss any. Ids are taken before they are committed, so that a lower one may
+ * The end of a table that only grows, for readers who may not miss any. Ids are taken before they are committed, so that a lower one may
  * appear after a higher one: up to its settled end the log has no place left where that could happen.
  */
-@Injectable()
-export class EventTail {
+export class LogTail {
   #settled: number | undefined;
   #round: Promise<number> | undefined;
 
-  constructor(@Inject(DataSource) private readonly db: DataSource) {}
+  constructor(
+    private readonly db: DataSource,
+    private readonly table: 'event' | 'telemetry_window',
+  ) {}
 
   /** The settled end, as it is now. */
   end(): Promise<number> {
@@ -39,7 +40,7 @@ export class EventTail {
 
   async #look(): Promise<number> {
     if (this.#settled === undefined) {
-      const [row] = await this.db.query<{ last: number }[]>('SELECT coalesce(max(id), 0) last FROM event');
+      const [row] = await this.db.query<{ last: number }[]>(`SELECT coalesce(max(id), 0)::float8 last FROM ${this.table}`);
       return (this.#settled = await this.#settle(row!.last));
     }
     await delay(lookEveryMs);
@@ -50,7 +51,7 @@ export class EventTail {
   }
 
   async #after(id: number): Promise<{ last: number; count: number }> {
-    const sql = 'SELECT coalesce(max(id), $1::int) last, count(*)::int count FROM event WHERE id > $1::int';
+    const sql = `SELECT coalesce(max(id), $1)::float8 last, count(*)::int count FROM ${this.table} WHERE id > $1::int8`;
     const [row] = await this.db.query<{ last: number; count: number }[]>(sql, [id]);
     return row!;
   }

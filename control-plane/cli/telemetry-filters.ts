@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+
+export type Filters = Record<string, string | number>;
+
+/** Which devices, slots and releases. */
+export const filtered = (command: Command): Command =>
+  command
+    .option('--slot <slot>', 'of this slot')
+    .option('--model <model>', 'of this model')
+    .option('--release <release>', 'of this release, model@version')
+    .option('--variant <variant>', 'of this variant')
+    .option('--hardware-class <class>', 'of this hardware class')
+    .option('--group <group>', 'of the devices of this group')
+    .option('--selector <selector>', 'of the devices that a selector names')
+    .option('--device <device>', 'of this device');
+
+export const spanned = (command: Command): Command =>
+  command
+    .option('--since <when>', 'from so long ago, or from a moment', '1h')
+    .option('--until <when>', 'until so long ago, or until a moment', '0s');
+
+export const queryOf = (options: Filters): string =>
+  new URLSearchParams(Object.entries(options).map(([key, value]): [string, string] => [key, String(value)])).toString();

@@ -1,0 +1,77 @@
+import type { TelemetryFilter } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { AppError } from '../platform/errors.js';
+import type { Kind, Table } from './export-tables.js';
+import { binder } from './query.repository.js';
+import { conditionsOn } from './question-sql.js';
+
+export type Cell = string | number | bigint | boolean | Date | number[] | bigint[] | object | null;
+/** Cells in the order of the table's columns. */
+export type ExportRow = Cell[];
+type Span = Readonly<{ from: Date; to: Date }>;
+
+/** So many rows are in memory at a time. */
+const pageSize = 2000;
+
+/** A table read page by page, each by a statement of its own: no transaction and no lock waits for a slow reader. */
+@Injectable()
+export class ExportRepository {
+  constructor(@Inject(DataSource) private readonly db: DataSource) {}
+
+  async *pages(table: Table, span: Span, filter: TelemetryFilter): AsyncGenerator<ExportRow[]> {
+    refuseWhatItHasNot(table, filter);
+    const last = table.id ? await this.#lastId(table) : undefined;
+    for (let after: unknown[] | undefined; ;) {
+      const rows: Record<string, unknown>[] = await this.#page(table, span, filter, last, after);
+      yield rows.map((row) => table.columns.map(({ kind }, i) => cellOf(kind, row[`c${i}`])));
+      if (rows.length < pageSize) return;
+      after = table.order.map((_, i) => rows.at(-1)![`k${i}`]);
+    }
+  }
+
+  async #lastId({ table }: Table): Promise<string> {
+    const [row] = await this.db.query<{ last: string }[]>(`SELECT coalesce(max(id), 0)::text last FROM ${table}`);
+    return row!.last;
+  }
+
+  #page(table: Table, { from, to }: Span, filter: TelemetryFilter, last: string | undefined, after: unknown[] | undefined) {
+    const { values, bind } = binder();
+    const { joins, conditions } = conditionsOn(table.of, filter, bind);
+    const order = table.order.map(({ sql }) => sql).join(', ');
+    const begin = bind(from);
+    const where = [
+      `${table.time} >= ${begin}`,
+      `${table.time} < ${bind(to)}`,
+      // Nothing is received before it has ended: that bound finds the index.
+      ...(table.id ? [`t.received_at >= ${begin}`, `t.id <= ${bind(last)}`] : []),
+      ...conditions,
+      ...(after ? [`(${order}) > (${after.map(bind).join(', ')})`] : []),
+    ];
+    const columns = [...table.columns.map(({ sql }, i) => `${sql} c${i}`), ...table.order.map(({ sql }, i) => `${sql} k${i}`)];
+    return this.db.query<Record<string, unknown>[]>(
+      `SELECT ${columns.join(', ')} FROM ${table.table} t ${joins} WHERE ${where.join(' AND ')} ORDER BY ${order} LIMIT ${pageSize}`,
+      values,
+    );
+  }
+}
+
+/** 64 bits wide columns come as text. */
+function cellOf(kind: Kind, value: unknown): Cell {
+  if (value === null || value === undefined) return null;
+  if (kind === 'int') return BigInt(value as string | number);
+  if (kind === 'ints') return (value as (string | number)[]).map(BigInt);
+  return value as Cell;
+}
+
+function refuseWhatItHasNot({ of }: Table, filter: TelemetryFilter): void {
+  const missing: Record<Table['of'], readonly (keyof TelemetryFilter)[]> = {
+    device: [],
+    fleet: ['device', 'group', 'selector'],
+    vitals: ['slot', 'model', 'release', 'variant'],
+  };
+  const asked = missing[of].find((name) => filter[name] !== undefined);
+  const what =
+    of === 'fleet' ? 'the rollups of the fleet hold no single devices' : 'vitals are of a device, not of a slot or a release';
+  if (asked) throw new AppError('INVALID_REQUEST', `${asked}: ${what}; leave it out, or export something else`);
+}

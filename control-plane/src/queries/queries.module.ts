@@ -1,0 +1,31 @@
+import { Module } from '@nestjs/common';
+import { ChangesRepository } from './changes.repository.js';
+import { ChangesService } from './changes.service.js';
+import { ComparisonsService } from './comparisons.service.js';
+import { ExportRepository } from './export.repository.js';
+import { ExportService } from './export.service.js';
+import { OffendersRepository } from './offenders.repository.js';
+import { OffendersService } from './offenders.service.js';
+import { QueriesController, TelemetryStreamsController } from './queries.controller.js';
+import { QueriesService } from './queries.service.js';
+import { QueryRepository } from './query.repository.js';
+import { TailRepository } from './tail.repository.js';
+import { WindowStream } from './window-stream.js';
+
+@Module({
+  controllers: [QueriesController, TelemetryStreamsController],
+  providers: [
+    ChangesRepository,
+    ChangesService,
+    ComparisonsService,
+    ExportRepository,
+    ExportService,
+    OffendersRepository,
+    OffendersService,
+    QueriesService,
+    QueryRepository,
+    TailRepository,
+    WindowStream,
+  ],
+})
+export class QueriesModule {}

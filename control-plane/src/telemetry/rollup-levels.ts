@@ -1,0 +1,71 @@
+import { RollupSum, type Figures } from './rollup-sum.js';
+
+export type RolledWindow = Readonly<{
+  id: number;
+  /** Milliseconds since 1970. */
+  endedAt: number;
+  device: string;
+  slot: string;
+  digest: string;
+  variant: string;
+  hardwareClass: string;
+  site: string;
+  figures: Figures;
+}>;
+/** Beginning of the bucket, then the other columns of the table's key in their order. */
+export type RollupKey = readonly [bucket: number, ...rest: string[]];
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+const deviceKey = ['device', 'slot', 'digest', 'variant'] as const;
+const fleetKey = ['digest', 'variant', 'hardware_class', 'site', 'slot'] as const;
+
+/** Each table, how long its buckets are, and of which table's rows its own are sums. */
+export const levels = {
+  rollup_device_hour: { span: hour, key: deviceKey, bins: 'int[]', of: 'windows' },
+  rollup_device_day: { span: day, key: deviceKey, bins: 'int[]', of: 'rollup_device_hour' },
+  rollup_fleet_minute: { span: minute, key: fleetKey, bins: 'int8[]', of: 'windows' },
+  rollup_fleet_hour: { span: hour, key: fleetKey, bins: 'int8[]', of: 'rollup_fleet_minute' },
+  rollup_fleet_day: { span: day, key: fleetKey, bins: 'int8[]', of: 'rollup_fleet_hour' },
+} as const;
+export type RollupTable = keyof typeof levels;
+export const rollupTables = Object.keys(levels) as RollupTable[];
+
+/** What is to be added to the rows of one table. */
+export class TableSums {
+  readonly #sums = new Map<string, { key: RollupKey; sum: RollupSum }>();
+
+  add(key: RollupKey, figures: Figures): void {
+    // No text in the database holds a NUL.
+    const name = key.join('\0');
+    let entry = this.#sums.get(name);
+    if (!entry) this.#sums.set(name, (entry = { key, sum: new RollupSum() }));
+    entry.sum.add(figures);
+  }
+
+  entries(): { key: RollupKey; sum: RollupSum }[] {
+    return [...this.#sums.values()];
+  }
+}
+
+/** Every table's part of these windows. */
+export function rolledUp(windows: readonly RolledWindow[]): Record<RollupTable, TableSums> {
+  const sums = Object.fromEntries(rollupTables.map((table) => [table, new TableSums()])) as Record<RollupTable, TableSums>;
+  for (const { endedAt, device, slot, digest, variant, hardwareClass, site, figures } of windows) {
+    sums.rollup_device_hour.add([bucketOf(endedAt, hour), device, slot, digest, variant], figures);
+    sums.rollup_fleet_minute.add([bucketOf(endedAt, minute), digest, variant, hardwareClass, site, slot], figures);
+  }
+  for (const table of rollupTables) {
+    const { of, span } = levels[table];
+    if (of === 'windows') continue;
+    for (const {
+      key: [bucket, ...rest],
+      sum,
+    } of sums[of].entries())
+      sums[table].add([bucketOf(bucket, span), ...rest], sum);
+  }
+  return sums;
+}
+
+const bucketOf = (at: number, span: number) => Math.floor(at / span) * span;

@@ -1,0 +1,165 @@
+import type { Sketch } from '@flotilla/protocol';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { levels, type RolledWindow, type RollupKey, type RollupTable, type TableSums } from './rollup-levels.js';
+import type { Figures, RollupSum } from './rollup-sum.js';
+import { evidenceKeys, evidenceSums, type EvidenceSums } from './evidence-sums.js';
+import { insertInto, type Column } from './unnest.js';
+
+const source = 'telemetry_window';
+type Flat = Omit<Figures, 'queue' | 'compute' | 'total' | 'evidence'> &
+  EvidenceSums &
+  Record<'queueFirst' | 'computeFirst' | 'totalFirst', number> &
+  Record<'queue' | 'compute' | 'total', string>;
+
+const sketches = (row: string) =>
+  ['queue', 'compute', 'total'].map((name) => `${row}.${name}_first "${name}First", ${row}.${name}::text`).join(', ');
+
+const windowsSql = `
+  SELECT w.id::float8 id, extract(epoch FROM w.ended_at)::float8 * 1000 "endedAt", w.device, w.slot, w.digest, w.variant,
+         coalesce(d.hardware_class, '') "hardwareClass", coalesce(d.labels ->> 'site', '') site,
+         1 windows, w.ok, w.errors, w.sheds, coalesce(w.restarts, 0) restarts, w.compute_cpu_us::float8 "computeCpuUs",
+         w.queue_depth_max "queueDepthMax", w.rss_bytes::float8 "rssBytesMax",
+         w.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `(${evidenceSums[key].ofWindow('w')})::float8 "${key}"`).join(', ')},
+         ${sketches('w')}
+  FROM ${source} w LEFT JOIN device d ON d.id = w.device WHERE w.id > $1 AND w.id <= $2 ORDER BY w.id LIMIT $3`;
+
+/** Who is writing windows at this moment: whoever does holds this lock from before its first id is drawn to the end of its transaction. */
+const writersSql = `
+  SELECT DISTINCT virtualtransaction writer FROM pg_locks
+  WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND relation = '${source}'::regclass`;
+
+/** Windows, the tables they are rolled up into, and how far that is. */
+@Injectable()
+export class RollupRepository {
+  constructor(@Inject(DataSource) private readonly db: DataSource) {}
+
+  transaction<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
+    return this.db.transaction(work);
+  }
+
+  /** How far the rollups are, and the last id that was ever drawn. */
+  async distance(): Promise<{ upTo: number; last: number }> {
+    const [row] = await this.db.query<[{ upTo: number; last: number }]>(
+      `SELECT coalesce((SELECT up_to FROM rollup_watermark WHERE name = '${source}'), 0)::float8 "upTo",
+              CASE WHEN is_called THEN last_value ELSE 0 END::float8 last FROM ${source}_id_seq`,
+    );
+    return row;
+  }
+
+  async writers(): Promise<string[]> {
+    return (await this.db.query<{ writer: string }[]>(writersSql)).map(({ writer }) => writer);
+  }
+
+  /** For the rest of the transaction nobody else rolls up. */
+  async lockWatermark(tx: EntityManager): Promise<number> {
+    await tx.query(`INSERT INTO rollup_watermark (name, up_to) VALUES ('${source}', 0) ON CONFLICT DO NOTHING`);
+    const [row] = await tx.query<[{ upTo: number }]>(
+      `SELECT up_to::float8 "upTo" FROM rollup_watermark WHERE name = '${source}' FOR UPDATE`,
+    );
+    return row.upTo;
+  }
+
+  async moveWatermark(tx: EntityManager, upTo: number): Promise<void> {
+    await tx.query(`UPDATE rollup_watermark SET up_to = $1 WHERE name = '${source}'`, [upTo]);
+  }
+
+  async windows(tx: EntityManager, after: number, upTo: number, limit: number): Promise<RolledWindow[]> {
+    const rows = await tx.query<(Omit<RolledWindow, 'figures'> & Flat)[]>(windowsSql, [after, upTo, limit]);
+    return rows.map((row) => ({ ...row, figures: figuresOf(row) }));
+  }
+
+  /** Adds what is there already, then writes the whole: whoever holds the watermark is alone with these tables. */
+  async add(tx: EntityManager, table: RollupTable, sums: TableSums): Promise<void> {
+    const found = await this.rows(
+      tx,
+      table,
+      sums.entries().map(({ key }) => key),
+    );
+    for (const { key, figures } of found) sums.add(key, figures);
+    if (sums.entries().length > 0) await writers[table](tx, sums.entries());
+  }
+
+  private async rows(
+    tx: EntityManager,
+    table: RollupTable,
+    keys: readonly RollupKey[],
+  ): Promise<{ key: RollupKey; figures: Figures }[]> {
+    if (keys.length === 0) return [];
+    const columns = ['bucket', ...levels[table].key];
+    const asked = columns.map((name, i) => (i === 0 ? `to_timestamp(k.bucket / 1000.0) bucket` : `k.${name}`)).join(', ');
+    const arrays = columns.map((_, i) => `$${i + 1}::${i === 0 ? 'int8' : 'text'}[]`).join(', ');
+    const rows = await tx.query<(Flat & { key: string[]; bucket: number })[]>(
+      `SELECT extract(epoch FROM r.bucket)::float8 * 1000 bucket, ARRAY[${levels[table].key.map((name) => `r.${name}`).join(', ')}] key,
+              r.windows::float8 windows, r.ok::float8 ok, r.errors::float8 errors, r.sheds::float8 sheds, r.restarts::float8 restarts,
+              r.compute_cpu_us::float8 "computeCpuUs", r.queue_depth_max "queueDepthMax", r.rss_bytes_max::float8 "rssBytesMax",
+              r.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `r.${evidenceSums[key].column}::float8 "${key}"`).join(', ')},
+              ${sketches('r')}
+       FROM ${table} r JOIN (SELECT ${asked} FROM unnest(${arrays}) k(${columns.join(', ')})) k USING (${columns.join(', ')})`,
+      columns.map((_, i) => keys.map((key) => key[i]!)),
+    );
+    return rows.map(({ bucket, key, ...row }) => ({ key: [bucket, ...key], figures: figuresOf(row) }));
+  }
+}
+
+function figuresOf(row: Flat): Figures {
+  const { windows, ok, errors, sheds, restarts, computeCpuUs, queueDepthMax, rssBytesMax, temperatureMaxC } = row;
+  const { confirmed, rejected, corrected, throttledMs, throttledOfMs, energyMj, energyOk } = row;
+  return {
+    windows,
+    ok,
+    errors,
+    sheds,
+    restarts,
+    computeCpuUs,
+    queueDepthMax,
+    rssBytesMax,
+    temperatureMaxC,
+    evidence: { confirmed, rejected, corrected, throttledMs, throttledOfMs, energyMj, energyOk },
+    queue: sketchFrom(row.queueFirst, row.queue),
+    compute: sketchFrom(row.computeFirst, row.compute),
+    total: sketchFrom(row.totalFirst, row.total),
+  };
+}
+
+/** The database's own notation: several times as fast as the driver's reading of an array. */
+const sketchFrom = (first: number, text: string): Sketch => ({ first, counts: JSON.parse(`[${text.slice(1, -1)}]`) as number[] });
+
+type Entry = Readonly<{ key: RollupKey; sum: RollupSum }>;
+
+function writerOf(table: RollupTable): (tx: EntityManager, rows: readonly Entry[]) => Promise<unknown> {
+  const { key, bins } = levels[table];
+  const most = bins === 'int[]' ? 2 ** 31 - 1 : Number.MAX_SAFE_INTEGER;
+  const figures: readonly Column<Entry>[] = [
+    ['windows', 'int8', ({ sum }) => sum.windows],
+    ['ok', 'int8', ({ sum }) => sum.ok],
+    ['errors', 'int8', ({ sum }) => sum.errors],
+    ['sheds', 'int8', ({ sum }) => sum.sheds],
+    ['restarts', 'int8', ({ sum }) => sum.restarts],
+    ['compute_cpu_us', 'int8', ({ sum }) => sum.computeCpuUs],
+    ['queue_depth_max', 'int', ({ sum }) => sum.queueDepthMax],
+    ['rss_bytes_max', 'int8', ({ sum }) => sum.rssBytesMax],
+    ['temperature_max_c', 'real', ({ sum }) => sum.temperatureMaxC],
+    ...evidenceKeys.map((key): Column<Entry> => [evidenceSums[key].column, 'int8', ({ sum }) => sum.evidence[key]]),
+    ...(['queue', 'compute', 'total'] as const).flatMap((name): Column<Entry>[] => [
+      [`${name}_first`, 'smallint', ({ sum }) => sum[name].first],
+      [name, bins, ({ sum }) => sum[name].counts.map((count) => Math.min(count, most))],
+    ]),
+  ];
+  const keys: readonly Column<Entry>[] = [
+    ['bucket', 'timestamptz', (row) => new Date(row.key[0])],
+    ...key.map((name, i): Column<Entry> => [name, 'text', (row) => row.key[i + 1]]),
+  ];
+  const names = keys.map(([name]) => name).join(', ');
+  const set = figures.map(([name]) => `${name} = excluded.${name}`).join(', ');
+  return insertInto(table, [...keys, ...figures], `ON CONFLICT (${names}) DO UPDATE SET ${set}`);
+}
+
+const writers = {
+  rollup_device_hour: writerOf('rollup_device_hour'),
+  rollup_device_day: writerOf('rollup_device_day'),
+  rollup_fleet_minute: writerOf('rollup_fleet_minute'),
+  rollup_fleet_hour: writerOf('rollup_fleet_hour'),
+  rollup_fleet_day: writerOf('rollup_fleet_day'),
+};

@@ -1,0 +1,107 @@
+import { DataSource } from 'typeorm';
+import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
+import type { Bench, Figure } from './main.js';
+import { quantile } from './statistics.js';
+import { fill } from './telemetry-fill.js';
+
+const [old, newer] = [aRelease('1.0.0'), aRelease('1.1.0')];
+const day = 86_400_000;
+const midnight = (ago: number) => new Date(Math.floor(Date.now() / day) * day - ago * day).toISOString();
+const yesterday = `since=${midnight(1)}&until=${midnight(0)}`;
+
+/** By the level that the issue names for them. */
+const questions: Readonly<Record<'rollup' | 'label', Readonly<Record<string, string>>>> = {
+  rollup: {
+    'releases, 30 days': 'telemetry?since=30d',
+    'release × variant, 1 hour': 'telemetry?by=release,variant&since=1h',
+    'release × class, 1 day': 'telemetry?by=release,hardwareClass&since=1d',
+    'sites, 7 days': 'telemetry?by=label:site&since=7d',
+    'a release by hour, 2 days': 'telemetry?step=hour&since=2d&release=product-classifier@1.1.0',
+    'releases by minute, 2 hours': 'telemetry?step=minute&since=2h',
+    'releases by day, 30 days': 'telemetry?step=day&since=30d',
+    'a device, 30 days': 'telemetry?by=device&device=d-77&since=30d',
+    'a device by hour, 30 days': 'telemetry?by=device&device=d-77&since=30d&step=hour',
+    'two releases, 30 days': 'telemetry/compare?a=product-classifier@1.0.0&b=product-classifier@1.1.0&since=30d',
+  },
+  label: {
+    'a label, 1 day': `telemetry?by=label:line&${yesterday}`,
+    'a label of a group, 1 day': `telemetry?by=label:site&group=some&${yesterday}`,
+    'a selector, 1 day': `telemetry?selector=line%3Dline-2&${yesterday}`,
+    'groups, 1 day': `telemetry?by=group&${yesterday}`,
+    'devices, 1 day': `telemetry?by=device&order=errorRate&${yesterday}`,
+    'most errors, 1 day': `telemetry/offenders?by=errorRate&${yesterday}`,
+    'slowest, 1 day': `telemetry/offenders?by=latency&${yesterday}`,
+  },
+};
+
+/** Answers over HTTP, from a database with a month of a whole fleet. */
+export const telemetryQueries: Bench = {
+  about: 'answers from rollups of 10,000 devices and 30 days, and a table taken away (--devices, --days, --rounds)',
+  async run(log, flags) {
+    const [devices, days, rounds] = [flags.count('devices', 10_000), flags.count('days', 30), flags.count('rounds', 20)];
+    const cp = await aControlPlane({ logLevel: 'warn' });
+    try {
+      for (const release of [old, newer]) await pushed(cp, release);
+      log(`rollups of ${devices} devices and ${days} days:`);
+      const digests = [digestOfRelease(old), digestOfRelease(newer)] as const;
+      await fill(cp.app.get(DataSource), { devices, days, digests }, log);
+      return {
+        devices: { value: devices, unit: 'count' },
+        days: { value: days, unit: 'count' },
+        rollup_p95_ms: { value: await worst(cp, 'rollup', rounds, log), unit: 'ms', reach: '< 300' },
+        label_day_p95_ms: { value: await worst(cp, 'label', rounds, log), unit: 'ms', reach: '< 1000' },
+        ...(await takenAway(cp, log)),
+      } satisfies Record<string, Figure>;
+    } finally {
+      await cp.stop();
+    }
+  },
+};
+
+/** The p95 of the slowest question of its kind. */
+async function worst(
+  cp: TestControlPlane,
+  kind: keyof typeof questions,
+  rounds: number,
+  log: (line: string) => void,
+): Promise<number> {
+  const p95s: number[] = [];
+  for (const [name, path] of Object.entries(questions[kind])) {
+    const ms: number[] = [];
+    let level = '';
+    for (let round = 0; round < rounds; round++) {
+      const begun = performance.now();
+      const { status, body } = await cp.api('GET', path);
+      if (status !== 200) throw new Error(`${path}: ${JSON.stringify(body)}`);
+      ms.push(performance.now() - begun);
+      level = `${body.level}, ${(body.items ?? body.metrics).length} rows`;
+    }
+    p95s.push(quantile(ms, 0.95));
+    log(
+      `  ${name.padEnd(28)} p50 ${quantile(ms, 0.5).toFixed(0).padStart(5)} ms  p95 ${p95s.at(-1)!.toFixed(0).padStart(5)} ms  (${level})`,
+    );
+  }
+  return Math.max(...p95s);
+}
+
+/** Hours of every device since the day before yesterday, as fast as they are made: what the process grows by meanwhile, its reader included. */
+async function takenAway(cp: TestControlPlane, log: (line: string) => void): Promise<Record<string, Figure>> {
+  const before = process.memoryUsage().rss;
+  const begun = performance.now();
+  let [bytes, peak] = [0, before];
+  const query = `of=device-hours&format=parquet&since=${midnight(2)}`;
+  const response = await fetch(`${cp.url}/api/v1/telemetry/export?${query}`, {
+    headers: { authorization: `Bearer ${cp.adminToken}` },
+  });
+  for await (const chunk of response.body!) {
+    bytes += chunk.length;
+    peak = Math.max(peak, process.memoryUsage().rss);
+  }
+  const seconds = (performance.now() - begun) / 1000;
+  log(`  an export of ${(bytes / 1e6).toFixed(0)} MB of Parquet in ${seconds.toFixed(0)} s`);
+  return {
+    export_mb_per_s: { value: bytes / 1e6 / seconds, unit: 'MB/s' },
+    export_growth_mb: { value: (peak - before) / 2 ** 20, unit: 'MB' },
+  };
+}

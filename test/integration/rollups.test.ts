@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Counters } from '@flotilla/control-plane/platform/counters';
+import { openDatabase } from '@flotilla/control-plane/platform/database';
+import { Leader } from '@flotilla/control-plane/platform/leader';
+import { createLogger } from '@flotilla/control-plane/platform/logger';
+import { evidenceKeys, evidenceSums } from '@flotilla/control-plane/telemetry/evidence-sums';
+import { levels, rollupTables, type RollupTable } from '@flotilla/control-plane/telemetry/rollup-levels';
+import { RollupRepository } from '@flotilla/control-plane/telemetry/rollup.repository';
+import { Rollups } from '@flotilla/control-plane/telemetry/rollups';
+import { TelemetryRepository, type StoredWindow } from '@flotilla/control-plane/telemetry/telemetry.repository';
+import { BootId, DeviceId, sketchOf, SlotName } from '@flotilla/protocol';
+import type { DataSource, EntityManager } from 'typeorm';
+import { aDatabase } from '../support/postgres.js';
+import { aDigest, aWindow } from '../support/records.js';
+
+const log = createLogger('silent');
+const boot = BootId.parse(randomUUID());
+const hour = 3_600_000;
+/** Noon of a day: buckets have known ends. */
+const noon = new Date('2026-11-20T12:00:00Z').getTime();
+
+let database: Awaited<ReturnType<typeof aDatabase>>;
+let db: DataSource;
+let telemetry: TelemetryRepository;
+beforeAll(async () => {
+  database = await aDatabase();
+  db = database.db;
+  telemetry = new TelemetryRepository(db);
+});
+afterAll(() => database.close());
+beforeEach(() => db.query(`TRUNCATE telemetry_window, rollup_watermark, leader_lease, ${rollupTables.join(', ')}`));
+
+/** A control plane's part of this, that dies before its watermark is saved as often as it is told to. */
+async function replica(source = db) {
+  const leader = new Leader(source, log);
+  const repository = new RollupRepository(source);
+  const fault = { left: 0 };
+  const move = repository.moveWatermark.bind(repository);
+  repository.moveWatermark = async (tx, upTo) => {
+    if (fault.left-- > 0) throw new Error('killed');
+    await move(tx, upTo);
+  };
+  return { leader, fault, rollups: new Rollups(repository, leader, new Counters(), log) };
+}
+
+function seeded(seed: number) {
+  let state = seed;
+  const random = () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+  return { random, below: (n: number) => Math.floor(n * random()) };
+}
+
+function someWindow({ random, below }: ReturnType<typeof seeded>): StoredWindow {
+  const endedAt = new Date(noon - below(50 * hour));
+  const times = Array.from({ length: below(6) }, () => 10 ** (2 + 4 * random()));
+  const window = aWindow(boot, {
+    slot: SlotName.parse(`slot-${below(2)}`),
+    digest: aDigest(String(below(2))),
+    ok: times.length,
+    errors: below(3),
+    restarts: below(2),
+    ...(below(2) === 0 && { rssBytes: below(1e9) }),
+    ...(below(2) === 0 && { feedback: { confirmed: below(4), rejected: below(3), corrected: below(2) } }),
+    ...(below(2) === 0 && { temperatureMaxC: 40 + below(90) / 2, throttledMs: below(3000), energyJ: below(100) / 3 }),
+    queueDepthMax: below(9),
+    queue: sketchOf(times.map((us) => us / 10)),
+    compute: sketchOf(times),
+    total: sketchOf(times.map((us) => 2 * us)),
+  });
+  return {
+    device: DeviceId.parse(`device-${below(3)}`),
+    window,
+    at: { startedAt: new Date(endedAt.getTime() - 10_000), endedAt, receivedAt: new Date(), uncertain: false },
+  };
+}
+
+const insert = (tx: EntityManager, windows: readonly StoredWindow[]) => telemetry.insert(tx, windows, []);
+
+/** The same question to windows as they came, and to one table of rollups. */
+async function asked(table: RollupTable, source: 'windows' | 'rollups'): Promise<unknown> {
+  const { key, span } = levels[table];
+  const unit = { [60_000]: 'minute', [hour]: 'hour', [24 * hour]: 'day' }[span];
+  const raw = source === 'windows';
+  const rows = raw
+    ? `(SELECT date_trunc('${unit}', ended_at, 'UTC') bucket, w.*, coalesce(d.hardware_class, '') hardware_class,
+               coalesce(d.labels->>'site', '') site FROM telemetry_window w LEFT JOIN device d ON d.id = w.device)`
+    : table;
+  const by = ['bucket', ...key].join(', ');
+  const bins = ['queue', 'compute', 'total'].map(
+    (of) => `SELECT ${by}, '${of}' sketch, ${of}_first + i - 1 bin, n FROM ${rows} r, unnest(${of}) WITH ORDINALITY u(n, i)`,
+  );
+  return {
+    sums: await db.query(
+      `SELECT ${by}, ${raw ? 'count(*)' : 'sum(windows)'}::int8 windows, sum(ok)::int8 ok, sum(errors)::int8 errors, sum(sheds)::int8 sheds,
+              sum(${raw ? 'coalesce(restarts, 0)' : 'restarts'})::int8 restarts, sum(compute_cpu_us)::int8 compute,
+              max(queue_depth_max) depth, max(${raw ? 'rss_bytes' : 'rss_bytes_max'}) rss,
+              max(temperature_max_c) celsius, ${evidenceKeys.map((key) => `sum(${raw ? evidenceSums[key].ofWindow('r') : evidenceSums[key].column})::int8 ${key}`).join(', ')}, count(*) FILTER (WHERE ${raw}) * 0 + 1 one
+       FROM ${rows} r GROUP BY ${by} ORDER BY ${by}`,
+    ),
+    bins: await db.query(
+      `SELECT ${by}, sketch, bin, sum(n)::int8 n FROM (${bins.join(' UNION ALL ')}) b
+       GROUP BY ${by}, sketch, bin HAVING sum(n) > 0 ORDER BY ${by}, sketch, bin`,
+    ),
+  };
+}
+
+async function expectExact(): Promise<void> {
+  for (const table of rollupTables) expect(await asked(table, 'rollups'), table).toEqual(await asked(table, 'windows'));
+}
+
+describe('rollups', () => {
+  it('are what the windows say, in whatever order and portions they came, whoever leads and dies on the way', async () => {
+    await db.query(`INSERT INTO device (id, status, profile, hardware_class, labels, notes, key_thumbprint, certificate_serial,
+        certificate_expires_at, enrolled_at) SELECT 'device-' || i, 'active', 'p', 'class-' || i % 2, jsonb_build_object('site', 'site-' || i), '[]',
+        'k' || i, 's' || i, now(), now() FROM generate_series(0, 1) i`);
+    const other = await openDatabase(database.url);
+    const [one, two] = [await replica(), await replica(other)];
+    try {
+      const chance = seeded(7);
+      await one.leader.start();
+      for (let round = 0; round < 12; round++) {
+        const leading = one.leader.isLeader() ? one : two;
+        await Promise.all(
+          Array.from({ length: 1 + chance.below(3) }, () => {
+            const windows = Array.from({ length: chance.below(20) }, () => someWindow(chance));
+            return db.transaction((tx) => insert(tx, windows));
+          }),
+        );
+        if (chance.below(3) === 0) leading.fault.left = 1;
+        const [, again] = await Promise.allSettled([leading.rollups.catchUp(), leading.rollups.catchUp()]);
+        expect(again?.status).toMatch(/fulfilled|rejected/);
+        if (chance.below(3) > 0) continue;
+        const next = leading === one ? two : one;
+        await leading.leader.stop();
+        await next.leader.start();
+        await expect(Promise.all([next.rollups.catchUp(), leading.rollups.catchUp()])).rejects.toMatchObject({
+          code: 'NOT_LEADER',
+        });
+      }
+      await (one.leader.isLeader() ? one : two).rollups.catchUp();
+      await expectExact();
+    } finally {
+      await one.leader.stop();
+      await two.leader.stop();
+      await other.destroy();
+    }
+  });
+
+  it('wait for whoever drew an earlier id and has not committed yet, and not for long', async () => {
+    const { leader, rollups } = await replica();
+    await leader.start();
+    const chance = seeded(3);
+    const slow = db.createQueryRunner();
+    await slow.startTransaction();
+    await insert(slow.manager, [someWindow(chance)]);
+    await db.transaction((tx) => insert(tx, [someWindow(chance)]));
+    await rollups.catchUp();
+    expect(await db.query(`SELECT FROM rollup_device_hour`)).toEqual([]);
+    const looking = rollups.catchUp();
+    await slow.commitTransaction();
+    await slow.release();
+    await looking;
+    expect(await db.query(`SELECT sum(windows)::int n FROM rollup_device_hour`)).toEqual([{ n: 2 }]);
+    await expectExact();
+    await leader.stop();
+  });
+
+  it('take a table that was full before there were any in steps', async () => {
+    const { leader, rollups } = await replica();
+    await leader.start();
+    await insert(db.manager, [someWindow(seeded(5))]);
+    await db.query(`INSERT INTO telemetry_window (device, slot, deployment, digest, variant, started_at, ended_at, received_at, uncertain, ok, errors,
+        sheds, compute_cpu_us, queue_first, queue, compute_first, compute, total_first, total, slow, classes, other_classes, scores, queue_depth_max)
+      SELECT device, slot, deployment, digest, variant, started_at, ended_at, received_at, uncertain, ok, errors, sheds, compute_cpu_us, queue_first,
+        queue, compute_first, compute, total_first, total, slow, classes, other_classes, scores, queue_depth_max
+      FROM telemetry_window, generate_series(1, 9000)`);
+    await rollups.catchUp();
+    expect(await db.query(`SELECT sum(windows)::int n FROM rollup_fleet_day`)).toEqual([{ n: 9001 }]);
+    await leader.stop();
+  });
+});

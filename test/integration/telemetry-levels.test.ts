@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import { ComparisonsService } from '@flotilla/control-plane/queries/comparisons.service';
+import { QueriesService } from '@flotilla/control-plane/queries/queries.service';
+import { QueryRepository } from '@flotilla/control-plane/queries/query.repository';
+import { TelemetryRepository } from '@flotilla/control-plane/telemetry/telemetry.repository';
+import { BootId, CompareQuery, DeviceId, sketchOf, TelemetryQuery } from '@flotilla/protocol';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { aDatabase, type Database } from '../support/postgres.js';
+import { aDigest, aWindow } from '../support/records.js';
+import { lastedMs, type Placed, rollUp } from '../support/rolled-up.js';
+
+const boot = BootId.parse(randomUUID());
+const now = Date.parse('2026-11-27T06:30:00Z');
+const minute = 60_000;
+const [old, newer] = [aDigest('old'), aDigest('newer')];
+
+/** Three devices for three days: each has a window every 37 minutes, which come in no order of time. */
+const windows: Placed[] = Array.from({ length: 351 }, (_, i) => {
+  const device = ['a', 'b', 'c'][i % 3]!;
+  const endedAt = new Date(now - ((i * 137) % 117) * 37 * minute - 1);
+  const ok = 1 + (i % 7);
+  const times = Array.from({ length: ok }, (_u, k) => 100 + ((i * 7919 + k * 104_729) % 90_000));
+  const sketches = {
+    queue: sketchOf(times.map((us) => us / 9)),
+    compute: sketchOf(times),
+    total: sketchOf(times.map((us) => us * 2)),
+  };
+  return {
+    device,
+    hardwareClass: device === 'c' ? 'arm' : 'x64',
+    site: device === 'a' ? '' : 'lyon',
+    endedAt,
+    window: aWindow(boot, {
+      ok,
+      errors: i % 3,
+      sheds: i % 5,
+      digest: i % 4 === 0 ? newer : old,
+      variant: i % 2 === 0 ? 'int8.onnx' : 'fp32.onnx',
+      computeCpuUs: i * 1000,
+      ...(i % 2 === 0 && { rssBytes: 1000 + i }),
+      ...(i % 6 === 0 && { restarts: 1 }),
+      ...(i % 5 === 0 && { feedback: { confirmed: i % 7, rejected: i % 3, corrected: i % 2 } }),
+      ...(i % 4 < 3 && { temperatureMaxC: 40 + (i % 61) / 2, throttledMs: i % 900, energyJ: (i % 50) / 3 }),
+      ...sketches,
+    }),
+  };
+});
+
+let db: Database;
+let close: () => Promise<void>;
+let queries: QueriesService;
+let ids: number[];
+beforeAll(async () => {
+  ({ db, close } = await aDatabase());
+  const config = {
+    device: { windowS: 1, uploadS: 60, heartbeatS: 60 },
+    retentionDays: 30,
+    rollupDays: { minute: 7, hour: 90, day: 730 },
+  };
+  queries = new QueriesService(new QueryRepository(db), { now: () => new Date(now) }, config as never);
+  for (const { device, hardwareClass, site } of windows.slice(0, 3))
+    await db.query(
+      `INSERT INTO device (id, status, profile, hardware_class, labels, notes, key_thumbprint, certificate_serial, certificate_expires_at, enrolled_at)
+       VALUES ($1, 'active', 'p', $2, $3, '[]', $1, $1, now(), now())`,
+      [device, hardwareClass, site === '' ? {} : { site }],
+    );
+  const stored = windows.map(({ device, window, endedAt }) => ({
+    device: DeviceId.parse(device),
+    window,
+    at: {
+      startedAt: new Date(endedAt.getTime() - lastedMs),
+      endedAt,
+      receivedAt: new Date(endedAt.getTime() + 30 * minute),
+      uncertain: false,
+    },
+  }));
+  await db.transaction((tx) => new TelemetryRepository(db).insert(tx, stored, []));
+  ids = (await db.query<{ id: string }[]>('SELECT id FROM telemetry_window ORDER BY id')).map(({ id }) => Number(id));
+});
+afterAll(() => close?.());
+
+const ask = async (query: Record<string, string>) => {
+  const { items, level, since, until } = await queries.answer(TelemetryQuery.parse(query));
+  return { level, since, until, items: items.map((item) => ({ ...item, devices: undefined })) };
+};
+const rolledUpTo = (count: number) => rollUp(db, windows.slice(0, count), count === 0 ? 0 : ids[count - 1]!);
+
+/** Whole days, so that every level has the same span. */
+const span = { since: '2026-11-24T00:00:00Z', until: '2026-11-27T00:00:00Z' };
+const questions: [string, Record<string, string>][] = [
+  ['release and variant', { by: 'release,variant' }],
+  ['hardware class', { by: 'hardwareClass' }],
+  ['site', { by: 'label:site' }],
+  ['device', { by: 'device' }],
+  ['device, of a hardware class', { by: 'device', hardwareClass: 'x64' }],
+  ['slot, of a selector', { by: 'slot', selector: 'site=lyon' }],
+  ['release, day after day', { by: 'release', step: 'day' }],
+  ['device, day after day', { by: 'device', step: 'day' }],
+];
+const levelsOf = (query: Record<string, string>) =>
+  /device|selector/.test(JSON.stringify(query)) ? ['hour', 'day'] : ['minute', 'hour', 'day'];
+
+describe.each([0, 173, 351])('with %i of 351 windows in the rollups', (count) => {
+  beforeAll(() => rolledUpTo(count));
+
+  it.each(questions)('every level answers by %s as the windows do', async (_what, query) => {
+    const raw = await ask({ ...span, ...query, level: 'raw' });
+    expect(raw.items.length).toBeGreaterThan(0);
+    for (const level of levelsOf(query)) expect(await ask({ ...span, ...query, level })).toEqual({ ...raw, level });
+  });
+
+  it('days, hours and minutes are put together at both ends', async () => {
+    const ragged = { since: '2026-11-24T22:58:00Z', until: '2026-11-27T06:29:00Z', by: 'release' };
+    expect((await ask({ ...ragged, level: 'minute' })).items).toEqual((await ask({ ...ragged, level: 'raw' })).items);
+  });
+});
+
+describe('an answer', () => {
+  it('says from what level it comes, and to where its buckets reach', async () => {
+    await rolledUpTo(351);
+    const read = async (query: Record<string, string>) => {
+      const { level, since, until } = await ask(query);
+      return [level, since.slice(8, 16), until.slice(8, 16)];
+    };
+    expect(await read({ since: '90m' })).toEqual(['raw', '27T05:00', '27T06:30']);
+    expect(await read({ since: '90m', step: 'hour' })).toEqual(['raw', '27T05:00', '27T06:30']);
+    expect(await read({ since: '90m', by: 'device', level: 'day' })).toEqual(['day', '27T00:00', '28T00:00']);
+    expect(await read({ since: '40d', by: 'device' })).toEqual(['hour', '18T06:00', '27T07:00']);
+  });
+
+  it('has a bucket for every step in which something was measured, none twice', async () => {
+    const { items } = await ask({ ...span, by: 'device', step: 'hour', device: 'a' });
+    const buckets = items.map(({ at }) => at!);
+    expect(buckets).toEqual([...new Set(buckets)].toSorted());
+    expect(buckets.length).toBeGreaterThan(30);
+    const whole = (await ask({ ...span, by: 'device', device: 'a' })).items[0]!;
+    expect(items.reduce((sum, { ok }) => sum + ok, 0)).toBe(whole.ok);
+  });
+
+  it.each<[Record<string, string>, RegExp]>([
+    [{ since: '1h', until: '2h' }, /since: .* is not before until/],
+    [{ since: '20d', step: 'minute' }, /step: that is 28800 buckets of one minute each, and at most 1000/],
+    [{ level: 'minute', by: 'device' }, /level: .* not kept by minute: choose one of raw, hour, day/],
+  ])('to %o is refused in one sentence', async (query, words) => expect(ask(query)).rejects.toThrow(words));
+
+  it('compares from one level only', async () => {
+    const compare = new ComparisonsService(queries);
+    const { metrics, level, words } = await compare.compare(
+      CompareQuery.parse({ ...span, of: 'label:site', a: 'lyon', b: 'turin' }),
+    );
+    expect([level, words]).toEqual(['hour', ['nothing was inferred with turin']]);
+    expect(metrics.find(({ metric }) => metric === 'inferences')).toMatchObject({ unit: '' });
+  });
+});
