@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import './small-heap.js';
 import type { ControlPlane } from './control-plane.js';
 import type { Logger } from './platform/logger.js';
 

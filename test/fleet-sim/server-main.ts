@@ -1,3 +1,4 @@
+import '@flotilla/control-plane/small-heap';
 import { Counters } from '@flotilla/control-plane/platform/counters';
 import { RolloutConductor } from '@flotilla/control-plane/rollouts/rollout-conductor';
 import { RolloutMachine } from '@flotilla/control-plane/rollouts/rollout-machine';

@@ -60,7 +60,7 @@ describe('a device that comes to the target late', () => {
     const { name, devices } = await rig.aFleet(3);
     const [away] = devices;
     const success = { committed: 0.9, coverage: 0.6, maxDeferred: 0.5 };
-    const stages = [{ name: 'all', percent: 100, soak: 0, deadline: 1 }] as const;
+    const stages = [{ name: 'all', percent: 100, soak: 0, deadline: 4 }] as const;
     const { id } = await rig.started(rig.plan(name, { stages: [...stages], success }));
     await cp.app.get(DataSource).query(`UPDATE device SET online = (id <> $1) WHERE id = ANY($2)`, [away, devices]);
     for (const device of await rig.nextOffered(devices)) if (device !== away) await rig.obey(device, 12, 4);

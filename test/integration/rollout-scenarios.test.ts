@@ -100,3 +100,20 @@ describe('a roll back', () => {
     expect(state.slots[0]).not.toHaveProperty('activate');
   });
 });
+
+describe('a stage of thousands', () => {
+  it('Given 2,100 devices, When it opens, Then a thousand are offered it at a look, and the next look has more to do until all are', async () => {
+    const { name } = await rig.aFleet(1);
+    await rig.db.query(
+      `INSERT INTO device SELECT (jsonb_populate_record(d, jsonb_build_object('id', d.id || '-' || n, 'certificate_serial', d.certificate_serial || n))).*
+       FROM device d, generate_series(1, 2099) n WHERE d.labels ->> 'fleet' = $1`,
+      [name],
+    );
+    const { id } = await rig.started(rig.plan(name, { stages: all }));
+    const counts = async () => (await rig.view(id)).stages[0]!.counts;
+    expect(await counts()).toMatchObject({ open: 1000, waiting: 1100 });
+    expect(await look(id, new Date())).toBe(true);
+    expect(await look(id, new Date())).toBe(false);
+    expect(await counts()).toMatchObject({ open: 2100, waiting: 0 });
+  });
+});

@@ -1,5 +1,5 @@
 import type { DeviceId, GroupName } from '@flotilla/protocol';
-import { type EntityManager, In } from 'typeorm';
+import { Any, type EntityManager, In } from 'typeorm';
 import { GroupMemberRow, GroupRow } from '../fleet/group.entity.js';
 
 type Members = 'all' | ReadonlySet<DeviceId>;
@@ -15,7 +15,7 @@ export async function membersOf(
 ): Promise<ReadonlyMap<GroupName, Members>> {
   const members = new Map<GroupName, Members>(groups.map((group) => [group, 'all']));
   const known = await tx.findBy(GroupRow, { name: In(groups) });
-  const among = devices ? { device: In(devices) } : {};
+  const among = devices ? { device: Any(devices) } : {};
   const rows = Map.groupBy(await tx.findBy(GroupMemberRow, { group: In(groups), ...among }), ({ group }) => group);
   for (const { name } of known) members.set(name, new Set((rows.get(name) ?? []).map(({ device }) => device)));
   return members;

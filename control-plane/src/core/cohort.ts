@@ -38,10 +38,17 @@ function take(
 
 function stratified(members: readonly Member[], salt: string): DeviceId[] {
   const strata = Map.groupBy(members, ({ profile, site }) => `${profile} ${site ?? ''}`);
-  const rank = (text: string) => sha256(`${salt} ${text}`);
-  const queues = [...strata.entries()]
-    .toSorted(([a], [b]) => (rank(a) < rank(b) ? -1 : 1))
-    .map(([, stratum]) => stratum.map((m) => m.device).toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1)));
+  const ranked = <T>(items: readonly T[], nameOf: (item: T) => string): T[] =>
+    items
+      .map((item) => ({ item, rank: sha256(`${salt} ${nameOf(item)}`) }))
+      .toSorted((a, b) => (a.rank < b.rank ? -1 : 1))
+      .map(({ item }) => item);
+  const queues = ranked([...strata.entries()], ([stratum]) => stratum).map(([, own]) =>
+    ranked(
+      own.map((m) => m.device),
+      (device) => device,
+    ),
+  );
   const longest = Math.max(0, ...queues.map((queue) => queue.length));
   return Array.from({ length: longest }, (_, i) => queues.flatMap((queue) => queue[i] ?? [])).flat();
 }

@@ -1,6 +1,6 @@
 import type { DeviceId, Digest, Probation, SlotName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, In } from 'typeorm';
+import { Any, DataSource, type EntityManager, In } from 'typeorm';
 import { AssignmentRow, DeviceRow, SlotReportRow } from './device.entity.js';
 import { PinRow } from './pin.entity.js';
 
@@ -44,17 +44,17 @@ export class AssignmentsRepository {
   }
 
   current(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<AssignmentRow[]> {
-    return tx.find(AssignmentRow, { where: { slot, device: In(devices) } });
+    return tx.find(AssignmentRow, { where: { slot, device: Any(devices) } });
   }
 
   ofDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<AssignmentRow[]> {
-    return tx.find(AssignmentRow, { where: { device: In(devices) }, order: { device: 'ASC', slot: 'ASC' } });
+    return tx.find(AssignmentRow, { where: { device: Any(devices) }, order: { device: 'ASC', slot: 'ASC' } });
   }
 
   /** Deployments that their devices have given up. */
   async ended(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<Set<string>> {
     const rows = await tx.find(SlotReportRow, {
-      where: { slot, device: In(devices), state: In(['failed', 'rolled-back', 'rejected']) },
+      where: { slot, device: Any(devices), state: In(['failed', 'rolled-back', 'rejected']) },
       select: { device: true, slot: true, deployment: true },
     });
     return new Set(rows.flatMap((row) => row.deployment ?? []));
@@ -79,7 +79,7 @@ export class AssignmentsRepository {
 
   /** Why slots are pinned, by device. */
   async pins(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<Map<DeviceId, string>> {
-    const rows = await tx.findBy(PinRow, { slot, device: In(devices) });
+    const rows = await tx.findBy(PinRow, { slot, device: Any(devices) });
     return new Map(rows.map(({ device, reason }) => [device, reason]));
   }
 
@@ -93,7 +93,7 @@ export class AssignmentsRepository {
     { slot, owner, priority, actor, reason }: Ownership,
   ): Promise<DeviceId[]> {
     if (devices.length === 0) return [];
-    await tx.update(AssignmentRow, { slot, device: In(devices) }, { owner, priority, actor, reason });
+    await tx.update(AssignmentRow, { slot, device: Any(devices) }, { owner, priority, actor, reason });
     const [freed] = await tx.query<[{ device: DeviceId }[], number]>(
       `DELETE FROM activation x USING assignment a WHERE x.slot = $1 AND x.device = ANY($2::text[])
          AND a.device = x.device AND a.slot = x.slot AND a.deployment = x.deployment RETURNING x.device`,
@@ -103,7 +103,7 @@ export class AssignmentsRepository {
   }
 
   async remove(tx: EntityManager, slot: SlotName, devices: readonly DeviceId[]): Promise<void> {
-    if (devices.length > 0) await tx.delete(AssignmentRow, { slot, device: In(devices) });
+    if (devices.length > 0) await tx.delete(AssignmentRow, { slot, device: Any(devices) });
   }
 
   async removeAll(tx: EntityManager, device: DeviceId): Promise<void> {
@@ -131,7 +131,7 @@ export class AssignmentsRepository {
 
   /** In id order, so that two transactions never wait for each other. Active devices only. */
   activeDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<DeviceRow[]> {
-    const where = { id: In(devices), status: 'active' as const };
+    const where = { id: Any(devices), status: 'active' as const };
     return tx.find(DeviceRow, { where, order: { id: 'ASC' }, lock: { mode: 'pessimistic_write' } });
   }
 

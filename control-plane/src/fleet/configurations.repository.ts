@@ -6,7 +6,7 @@ import {
   type DeviceId,
 } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, In } from 'typeorm';
+import { Any, DataSource, type EntityManager, In } from 'typeorm';
 import type { ListQuery } from '../listing.js';
 import { ConfigurationReportRow, ConfigurationRow, ConfigurationVersionRow } from './configuration.entity.js';
 import { GroupMemberRow } from './group.entity.js';
@@ -67,11 +67,11 @@ export class ConfigurationsRepository {
 
   /** Those in force that are the devices' own or of any group: who belongs to which, the caller finds out. */
   async inForce(tx: EntityManager, devices: readonly DeviceId[]): Promise<ConfigurationRow[]> {
-    return tx.find(ConfigurationRow, { where: [{ scope: 'group' }, { scope: 'device', name: In(devices) }] });
+    return tx.find(ConfigurationRow, { where: [{ scope: 'group' }, { scope: 'device', name: Any(devices) }] });
   }
 
   members(tx: EntityManager, groups: readonly string[], devices: readonly DeviceId[]): Promise<GroupMemberRow[]> {
-    return tx.findBy(GroupMemberRow, { group: In(groups), device: In(devices) });
+    return tx.findBy(GroupMemberRow, { group: In(groups), device: Any(devices) });
   }
 
   /** Newest first, one more than the limit; the cursor is `scope/name`. */

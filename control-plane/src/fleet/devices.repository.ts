@@ -1,6 +1,6 @@
 import type { DeviceId, GroupName, StatusView } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, In } from 'typeorm';
+import { Any, DataSource, type EntityManager } from 'typeorm';
 import { AppError } from '../platform/errors.js';
 import { type OutboxEffect, OutboxRow } from '../link/outbox.entity.js';
 import { ConfigurationReportRow, ConfigurationRow } from './configuration.entity.js';
@@ -11,6 +11,9 @@ import { inMaintenance } from './maintenance.js';
 import { TombstoneRow } from './tombstone.entity.js';
 import { refuseUnknownGroups, whereSelected } from './selection.js';
 import type { Selector } from './selector.js';
+
+/** As little of a device as a plan needs: there may be a hundred thousand. */
+export type Member = Pick<DeviceRow, 'id' | 'profile' | 'hardwareClass' | 'agent' | 'online'> & { site: string | null };
 
 @Injectable()
 export class DevicesRepository {
@@ -50,7 +53,7 @@ export class DevicesRepository {
   }
 
   async statuses(tx: EntityManager, ids: readonly DeviceId[]): Promise<Map<DeviceId, DeviceRow['status']>> {
-    const rows = await tx.find(DeviceRow, { where: { id: In(ids) }, select: { id: true, status: true } });
+    const rows = await tx.find(DeviceRow, { where: { id: Any(ids) }, select: { id: true, status: true } });
     return new Map(rows.map(({ id, status }) => [id, status]));
   }
 
@@ -65,16 +68,27 @@ export class DevicesRepository {
   }
 
   activeAmong(tx: EntityManager, ids: readonly DeviceId[]): Promise<DeviceRow[]> {
-    return tx.findBy(DeviceRow, { id: In(ids), status: 'active' });
+    return tx.findBy(DeviceRow, { id: Any(ids), status: 'active' });
   }
 
   activeMembers(tx: EntityManager, group: string): Promise<DeviceRow[]> {
-    return tx
-      .createQueryBuilder(DeviceRow, 'device')
-      .innerJoin(GroupMemberRow.options.name, 'member', 'member.device = device.id and member.group = :group', { group })
-      .where(`device.status = 'active'`)
+    return inGroup(tx, group).orderBy('device.id').getMany();
+  }
+
+  /** Active ones, by id. */
+  async members(tx: EntityManager, by: { selector: Selector } | { group: string }): Promise<Member[]> {
+    if ('selector' in by) await refuseUnknownGroups(tx, by.selector);
+    const chosen =
+      'selector' in by ? whereSelected(tx.createQueryBuilder(DeviceRow, 'device'), by.selector) : inGroup(tx, by.group);
+    return chosen
+      .select('device.id', 'id')
+      .addSelect('device.profile', 'profile')
+      .addSelect('device.hardwareClass', 'hardwareClass')
+      .addSelect('device.agent', 'agent')
+      .addSelect('device.online', 'online')
+      .addSelect(`device.labels ->> 'site'`, 'site')
       .orderBy('device.id')
-      .getMany();
+      .getRawMany<Member>();
   }
 
   /** Newest first, one more than the limit. */
@@ -116,7 +130,7 @@ export class DevicesRepository {
   /** What the slots of these devices should run and say they run: two queries, however many devices. */
   async slots(ids: readonly DeviceId[]): Promise<{ assignments: AssignmentRow[]; reports: SlotReportRow[] }> {
     if (ids.length === 0) return { assignments: [], reports: [] };
-    const where = { device: In(ids) };
+    const where = { device: Any(ids) };
     const [assignments, reports] = await Promise.all([
       this.db.getRepository(AssignmentRow).find({ where, order: { slot: 'ASC' } }),
       this.db.getRepository(SlotReportRow).find({ where, order: { slot: 'ASC' } }),
@@ -125,7 +139,7 @@ export class DevicesRepository {
   }
 
   async groupsOf(ids: readonly DeviceId[]): Promise<Map<DeviceId, GroupName[]>> {
-    const rows = await this.db.getRepository(GroupMemberRow).find({ where: { device: In(ids) }, order: { group: 'ASC' } });
+    const rows = await this.db.getRepository(GroupMemberRow).find({ where: { device: Any(ids) }, order: { group: 'ASC' } });
     const byDevice = Map.groupBy(rows, ({ device }) => device);
     return new Map([...byDevice].map(([device, list]) => [device, list.map(({ group }) => group)]));
   }
@@ -189,6 +203,12 @@ const reported = [
   'rollup_device_hour',
   'rollup_device_day',
 ] as const;
+
+const inGroup = (tx: EntityManager, group: string) =>
+  tx
+    .createQueryBuilder(DeviceRow, 'device')
+    .innerJoin(GroupMemberRow.options.name, 'member', 'member.device = device.id and member.group = :group', { group })
+    .where(`device.status = 'active'`);
 
 function notFound(id: string): never {
   throw new AppError('DEVICE_NOT_FOUND', `no device ${id}`);

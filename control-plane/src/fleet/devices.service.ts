@@ -9,7 +9,7 @@ import { CLOCK, type Clock } from '../platform/tokens.js';
 import type { DeviceRow } from './device.entity.js';
 import { DeviceEnrolment, type NewDevice, type Terms } from './device-enrolment.js';
 import { deviceViews } from './device-view.js';
-import { DevicesRepository } from './devices.repository.js';
+import { DevicesRepository, type Member } from './devices.repository.js';
 import { groupByName } from './groups.repository.js';
 import { parseSelector } from './selector.js';
 
@@ -57,6 +57,13 @@ export class DevicesService {
     if ('target' in by) return this.devices.matching(parseSelector(by.target), tx);
     const { name } = await groupByName(tx, by.group);
     return this.devices.activeMembers(tx, name);
+  }
+
+  /** The same, as little of each as a plan needs. */
+  async members(tx: EntityManager, by: { target: string } | { group: string }): Promise<Member[]> {
+    if ('target' in by) return this.devices.members(tx, { selector: parseSelector(by.target) });
+    const { name } = await groupByName(tx, by.group);
+    return this.devices.members(tx, { group: name });
   }
 
   /** Whether another board may take its place. */

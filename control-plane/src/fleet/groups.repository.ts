@@ -1,6 +1,6 @@
 import type { DeviceId, GroupName } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, In, IsNull } from 'typeorm';
+import { Any, DataSource, type EntityManager, IsNull } from 'typeorm';
 import { BlockRow } from '../blocks/block.entity.js';
 import { AppError } from '../platform/errors.js';
 import { GroupCalendarRow } from './calendar.entity.js';
@@ -108,7 +108,7 @@ export class GroupsRepository {
   }
 
   async unknownAmong(tx: EntityManager, devices: readonly DeviceId[]): Promise<DeviceId[]> {
-    const found = await tx.find(DeviceRow, { where: { id: In(devices), status: 'active' }, select: { id: true } });
+    const found = await tx.find(DeviceRow, { where: { id: Any(devices), status: 'active' }, select: { id: true } });
     const known = new Set(found.map((row) => row.id));
     return devices.filter((device) => !known.has(device));
   }

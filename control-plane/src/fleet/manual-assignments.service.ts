@@ -36,7 +36,7 @@ export class ManualAssignmentsService {
 
   private async chosen(tx: EntityManager, { devices, target }: AssignmentRequest): Promise<DeviceId[]> {
     if (devices === undefined) {
-      const matched = await this.devices.match(tx, { target: target! });
+      const matched = await this.devices.members(tx, { target: target! });
       if (matched.length === 0) throw new AppError('INVALID_REQUEST', `target: no active device matches "${target}"`);
       return matched.map((row) => row.id);
     }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { allUp, sharedUp } from '@flotilla/protocol';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 
+type Message = Readonly<{ topic: string; payload: Buffer }>;
 export type OnMessage = (topic: string, payload: Buffer) => Promise<void>;
 
 export interface MqttLinkOptions {
@@ -32,6 +33,7 @@ export class MqttLink {
   #attempts = 0;
   #retry: NodeJS.Timeout | undefined;
   #outstanding = 0;
+  #gathering = false;
   readonly #waiting: (() => void)[] = [];
   readonly #pending = new Set<(error: Error) => void>();
   readonly #connects = new Set<() => void>();
@@ -70,6 +72,7 @@ export class MqttLink {
       };
       const timer = setTimeout(() => this.#stalled(client, settle), publishTimeoutMs);
       this.#pending.add(settle);
+      this.#gather(client);
       client.publish(topic, payload as Buffer, { qos }, settle);
     });
   }
@@ -85,7 +88,7 @@ export class MqttLink {
     const { url, tls, credentials } = this.options;
     const client = connect(url, { ...clientOptions, ...tls(), ...credentials, clientId: `cp-${randomUUID()}` });
     this.#client = client;
-    client.handleMessage = (packet, done) => this.#handle(packet.topic, packet.payload as Buffer, done);
+    client.handleMessage = ({ topic, payload }, done) => this.#handle(client, { topic, payload: payload as Buffer }, done);
     client.on('connect', () => void this.#subscribe(client));
     client.on('error', (error) => this.options.log.warn({ err: error }, 'broker connection failed'));
     client.on('close', () => this.#closed(client));
@@ -105,7 +108,19 @@ export class MqttLink {
     }
   }
 
-  #handle(topic: string, payload: Buffer, next: () => void): void {
+  /** Receipts and messages of one turn of the loop leave in one write: each by itself costs as much as what it answers. */
+  #gather({ stream }: MqttClient): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    stream.cork();
+    setImmediate(() => {
+      this.#gathering = false;
+      stream.uncork();
+    });
+  }
+
+  #handle(client: MqttClient, { topic, payload }: Message, next: () => void): void {
+    this.#gather(client);
     this.#outstanding++;
     void this.#onMessage(topic, payload)
       .catch((error: unknown) => this.options.log.warn({ err: error, topic }, 'a device message was not handled'))

@@ -9,7 +9,7 @@ type Row = { id: number; effect: OutboxEffect };
 type Parts = { db: DataSource; effects: Pick<OutboxEffects, 'perform'>; counters: Counters; log: Logger };
 
 const atOnce = 256;
-/** While the broker confirms what one of them sent, the other makes the next. */
+/** While the broker confirms what one of them sent, the other makes the next. Devices refuse epochs that overtake one another. */
 const lanes = 2;
 const pollMs = 250;
 const retryMs = 1000;
@@ -23,18 +23,21 @@ export class OutboxDispatcher {
   readonly #failedUntil = new Map<DeviceId, number>();
   #stopped = false;
   #wake = Promise.withResolvers<void>();
-  #running: Promise<void> | undefined;
+  #running: Promise<unknown> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    this.#running ??= Promise.all(Array.from({ length: lanes }, () => this.#run()));
   }
 
   /** There may be something to do: no need to wait for the next look. */
-  wake = (): void => this.#wake.resolve();
+  wake = (): void => {
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  };
 
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -44,17 +47,11 @@ export class OutboxDispatcher {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      this.#wake = Promise.withResolvers();
-      const full = await Promise.all(Array.from({ length: lanes }, () => this.#dispatchLogged()));
-      const more = full.includes(true);
-      if (!more && !this.#stopped) await this.#wokenOrLater();
+      // Taken before the look: what comes during it is not missed.
+      const woken = this.#wake.promise;
+      const more = await this.#dispatchLogged();
+      if (!more && !this.#stopped) await sooner(woken, pollMs);
     }
-  }
-
-  async #wokenOrLater(): Promise<void> {
-    const timer = setTimeout(this.wake, pollMs);
-    await this.#wake.promise;
-    clearTimeout(timer);
   }
 
   async #dispatchLogged(): Promise<boolean> {
@@ -104,4 +101,11 @@ export class OutboxDispatcher {
 function effectsOf(rows: readonly Row[]): { effect: OutboxEffect; ids: number[] }[] {
   const byEffect = Map.groupBy(rows, ({ effect }) => `${effect.type} ${effect.device}`);
   return [...byEffect.values()].map((same) => ({ effect: same[0]!.effect, ids: same.map((row) => row.id) }));
+}
+
+async function sooner(woken: Promise<void>, withinMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, withinMs);
+  await Promise.race([woken, promise]);
+  clearTimeout(timer);
 }

@@ -1,10 +1,15 @@
 import type { DeviceId, RolloutId } from '@flotilla/protocol';
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import type { Member } from '../fleet/devices.repository.js';
+import { refuseUnknownGroups } from '../fleet/selection.js';
+import { parseSelector } from '../fleet/selector.js';
+import { selectorSql } from '../fleet/selector-sql.js';
 import { underWay } from './rollout.repository.js';
 import type { RolloutRow } from './rollout.entity.js';
 
-type Late = Pick<RolloutRow, 'id' | 'slot' | 'createdAt'>;
+type Late = Pick<RolloutRow, 'id' | 'slot' | 'plan'>;
+export type Newcomer = Pick<Member, 'id' | 'agent' | 'hardwareClass'>;
 /** Whatever a newer rollout brings to the same slots, an older one has nothing more to say there. */
 const newer = (rollout: string) =>
   `EXISTS (SELECT 1 FROM rollout n WHERE n.slot = ${rollout}.slot AND n.created_at > ${rollout}.created_at
@@ -26,20 +31,43 @@ export class LatecomersRepository {
   /** Complete rollouts of which a device is under way again: it was offline when its stage ended. */
   async back(tx: EntityManager): Promise<RolloutId[]> {
     const rows = await tx.query<{ id: RolloutId }[]>(
-      `SELECT DISTINCT r.id FROM rollout_target t JOIN rollout r ON r.id = t.rollout
-       WHERE t.state = 'open' AND r.phase = 'completed' AND NOT ${newer('r')}`,
+      `SELECT r.id FROM rollout r WHERE r.phase = 'completed'
+         AND EXISTS (SELECT 1 FROM rollout_target t WHERE t.rollout = r.id AND t.state = 'open') AND NOT ${newer('r')}`,
     );
     return rows.map(({ id }) => id);
   }
 
-  /** Of these, the ones that neither this rollout knows nor another one moves in the slot. */
-  async unknown(tx: EntityManager, { id, slot }: Late, devices: readonly DeviceId[]): Promise<Set<DeviceId>> {
-    const rows = await tx.query<{ device: DeviceId }[]>(
-      `SELECT late.device FROM unnest($2::text[]) late(device) WHERE NOT EXISTS
-         (SELECT 1 FROM rollout_target t JOIN rollout r ON r.id = t.rollout WHERE t.device = late.device AND (t.rollout = $1
-            OR (r.slot = $3 AND r.phase = ANY($4) AND t.state IN ('waiting', 'open', 'rolling-back'))))`,
-      [id, devices, slot, underWay],
+  /**
+   * Devices that belong to its target and its last stage, that it does not know, and that no other rollout moves in the slot; `among`
+   * those alone, or all. By id.
+   */
+  async newcomers(tx: EntityManager, { id, slot, plan }: Late, among?: readonly DeviceId[]): Promise<Newcomer[]> {
+    const values: unknown[] = [id, slot, underWay];
+    const bind = (value: unknown) => `$${values.push(value)}`;
+    const selected = async (text: string) => {
+      const selector = parseSelector(text);
+      await refuseUnknownGroups(tx, selector);
+      return selectorSql(selector, bind);
+    };
+    const last = plan.stages.at(-1)!;
+    // One of so many devices, or of a share, is not for more.
+    if (!('devices' in last) && !('percent' in last && last.percent === 100)) return [];
+    const belongs = [
+      plan.group === undefined ? await selected(plan.target!) : memberOf(bind(plan.group)),
+      ...('devices' in last ? [await selected(last.devices)] : []),
+      ...(among ? [`device.id = ANY(${bind(among)}::text[])`] : []),
+    ];
+    return tx.query(
+      `SELECT device.id, device.agent, device.hardware_class "hardwareClass" FROM device
+       WHERE device.status = 'active' AND ${belongs.map((condition) => `(${condition})`).join(' AND ')}
+         AND NOT EXISTS (SELECT 1 FROM rollout_target t WHERE t.rollout = $1 AND t.device = device.id)
+         AND NOT EXISTS (SELECT 1 FROM rollout_target t JOIN rollout r ON r.id = t.rollout
+           WHERE t.device = device.id AND r.slot = $2 AND r.phase = ANY($3) AND t.state IN ('waiting', 'open', 'rolling-back'))
+       ORDER BY device.id`,
+      values,
     );
-    return new Set(rows.map(({ device }) => device));
   }
 }
+
+const memberOf = (group: string) =>
+  `EXISTS (SELECT 1 FROM group_member m WHERE m.device = device.id AND m.group_name = ${group})`;

@@ -9,11 +9,11 @@ import { RolloutMachine } from './rollout-machine.js';
 
 const tickMs = 500;
 
-/** The leader's hand: looks at every rollout under way, twice a second, each in a transaction of its own. */
+/** The leader's hand: looks at every rollout under way, twice a second and while there is more to do, each in a transaction of its own. */
 @Injectable()
 export class RolloutConductor implements OnApplicationBootstrap, OnApplicationShutdown {
   #timer: NodeJS.Timeout | undefined;
-  #ticking: Promise<void> = Promise.resolve();
+  #ticking: Promise<unknown> = Promise.resolve();
 
   constructor(
     @Inject(RolloutMachine) private readonly machine: RolloutMachine,
@@ -33,24 +33,28 @@ export class RolloutConductor implements OnApplicationBootstrap, OnApplicationSh
     await this.#ticking;
   }
 
-  #schedule(): void {
+  #schedule(waitMs = tickMs): void {
     this.#timer = setTimeout(() => {
-      this.#ticking = this.tick().finally(() => this.#timer && this.#schedule());
-    }, tickMs);
+      this.#ticking = this.tick().then((more) => this.#timer && this.#schedule(more ? 0 : tickMs));
+    }, waitMs);
   }
 
-  async tick(): Promise<void> {
-    if (!this.leader.isLeader()) return;
+  /** True: a rollout has more to do at once. */
+  async tick(): Promise<boolean> {
+    if (!this.leader.isLeader()) return false;
     try {
+      let more = false;
       await this.checks.look((tx) => this.leader.check(tx));
       for (const id of await this.machine.underWay()) {
-        await this.machine.tick(id, (tx) => this.leader.check(tx));
+        more = (await this.machine.tick(id, (tx) => this.leader.check(tx))) || more;
       }
       await this.latecomers.look((tx) => this.leader.check(tx));
+      return more;
     } catch (error) {
       // Another leader, or a database that restarts: the next tick finds everything as it was committed.
       const level = error instanceof AppError && error.code === 'NOT_LEADER' ? 'info' : 'warn';
       this.log[level]({ err: error }, 'rollout tick failed');
+      return false;
     }
   }
 }

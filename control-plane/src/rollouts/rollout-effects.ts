@@ -15,6 +15,9 @@ import { TargetRepository, type Offer, type Waiting } from './target.repository.
 type RollingBack = Extract<RolloutEffect, { type: 'roll-back' }>;
 type Offering = Extract<RolloutEffect, { type: 'offer-stage' }>;
 
+/** However large a stage: its first devices are told while the next are offered, and memory and locks are those of so many. */
+const offersAtOnce = 1000;
+
 /** Carries out what the machine decided, in the transaction that stores the decision. */
 @Injectable()
 export class RolloutEffects {
@@ -27,10 +30,20 @@ export class RolloutEffects {
     @Inject(ReleasesService) private readonly releases: ReleasesService,
   ) {}
 
-  async perform(tx: EntityManager, rollout: RolloutRow, effect: RolloutEffect, at: Date): Promise<void> {
+  /** True: there was more than is done at once, and the next look goes on with it. */
+  async perform(tx: EntityManager, rollout: RolloutRow, effect: RolloutEffect, at: Date): Promise<boolean> {
+    if (effect.type === 'offer-stage') return this.offer(tx, rollout, effect, at);
+    await this.change(tx, rollout, effect, at);
+    return false;
+  }
+
+  private async change(
+    tx: EntityManager,
+    rollout: RolloutRow,
+    effect: Exclude<RolloutEffect, Offering>,
+    at: Date,
+  ): Promise<void> {
     switch (effect.type) {
-      case 'offer-stage':
-        return this.offer(tx, rollout, effect, at);
       case 'hold':
       case 'let-go':
         return this.pace.retime(tx, rollout, effect.type, at);
@@ -43,11 +56,22 @@ export class RolloutEffects {
     }
   }
 
-  private async offer(tx: EntityManager, rollout: RolloutRow, effect: Offering, at: Date): Promise<void> {
-    const choice = await this.pace.choice(tx, rollout, effect, at);
-    if (!choice) return;
-    const { stage } = effect;
-    const waiting = await this.pace.claim(tx, rollout, await this.targets.waiting(tx, rollout, stage, choice));
+  private async offer(tx: EntityManager, rollout: RolloutRow, effect: Offering, at: Date): Promise<boolean> {
+    const most = Math.min(effect.most ?? Infinity, offersAtOnce);
+    const choice = await this.pace.choice(tx, rollout, { ...effect, most }, at);
+    if (!choice) return false;
+    const chosen = await this.targets.waiting(tx, rollout, effect.stage, choice);
+    await this.offerTo(tx, rollout, effect.stage, await this.pace.claim(tx, rollout, chosen), at);
+    return chosen.length === offersAtOnce;
+  }
+
+  private async offerTo(
+    tx: EntityManager,
+    rollout: RolloutRow,
+    stage: number,
+    waiting: readonly Waiting[],
+    at: Date,
+  ): Promise<void> {
     const [already, needing] = partition(waiting, (d) => d.committed === rollout.digest && d.assigned === rollout.digest);
     const devices = already.map((d) => d.device);
     await this.targets.setState(tx, rollout.id, devices, 'already');

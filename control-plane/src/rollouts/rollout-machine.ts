@@ -1,7 +1,14 @@
 import type { RolloutId } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { reduceRollout, type RolloutEvent, type Observation, type RolloutState, type Step } from '../core/rollout.js';
+import {
+  reduceRollout,
+  type RolloutEffect,
+  type RolloutEvent,
+  type Observation,
+  type RolloutState,
+  type Step,
+} from '../core/rollout.js';
 import { quarantined } from '../core/quarantine.js';
 import { EventsService } from '../events/events.service.js';
 import { AppError } from '../platform/errors.js';
@@ -39,19 +46,21 @@ export class RolloutMachine {
 
   /**
    * One look: silence is swept, what is committed is counted, and the machine decides. `guard` refuses a leader that was deposed.
-   * The time is the database's: control planes take over from one another, and their clocks differ.
+   * The time is the database's: control planes take over from one another, and their clocks differ. True: the next look has something
+   * to do at once.
    */
-  async tick(id: RolloutId, guard: (tx: EntityManager) => Promise<void>, now?: Date): Promise<void> {
-    await this.rollouts.locked(id, async (tx, row) => {
+  async tick(id: RolloutId, guard: (tx: EntityManager) => Promise<void>, now?: Date): Promise<boolean> {
+    return this.rollouts.locked(id, async (tx, row) => {
       await guard(tx);
       const at = now ?? (await this.rollouts.now(tx));
       const observation = await this.quarantine(tx, row, await this.observer.look(tx, row, at), at);
       const event: RolloutEvent = { type: 'observed', at: at.getTime(), observation };
       const step = reduceRollout(row.plan, row.state, event);
-      if ('refused' in step) return;
-      if (JSON.stringify(step.state) !== JSON.stringify(row.state)) return this.take(tx, row, event, step, 'flotilla');
-      // More devices of the stage under way: nothing that the history would have to tell.
-      for (const effect of step.effects) await this.effects.perform(tx, row, effect, at);
+      if ('refused' in step) return false;
+      // Where it is the same: more devices of the stage under way, nothing that the history would have to tell.
+      const changed = JSON.stringify(step.state) !== JSON.stringify(row.state);
+      const more = changed ? await this.take(tx, row, event, step, 'flotilla') : await this.perform(tx, row, step.effects, at);
+      return more || placeOf(step.state) !== placeOf(row.state);
     });
   }
 
@@ -67,11 +76,11 @@ export class RolloutMachine {
     event: RolloutEvent,
     { state, effects }: Exclude<Step, { refused: string }>,
     actor: string,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const at = new Date(event.at);
     await this.rollouts.save(tx, row.id, { state, event, actor, at });
-    for (const effect of effects) await this.effects.perform(tx, { ...row, state }, effect, at);
-    if (inWords(row, state) === inWords(row, row.state) && event.type === 'observed') return;
+    const more = await this.perform(tx, { ...row, state }, effects, at);
+    if (inWords(row, state) === inWords(row, row.state) && event.type === 'observed') return more;
     await this.events.append(tx, {
       kind: `rollout-${state.phase}`,
       actor,
@@ -79,6 +88,13 @@ export class RolloutMachine {
       message: inWords(row, state),
       data: { state, ...(event.type === 'resume' && event.accepting ? { accepting: event.accepting } : {}) },
     });
+    return more;
+  }
+
+  private async perform(tx: EntityManager, row: RolloutRow, effects: readonly RolloutEffect[], at: Date): Promise<boolean> {
+    let more = false;
+    for (const effect of effects) more = (await this.effects.perform(tx, row, effect, at)) || more;
+    return more;
   }
 
   /** A class of boards on which the release fails again and again is not offered it any more, by this rollout or a later one. */
@@ -95,6 +111,10 @@ export class RolloutMachine {
     return this.observer.again(tx, row, at);
   }
 }
+
+/** How far it is: a soak of no length is over at the next look, and a stage that has passed opens the next one. */
+const placeOf = (state: RolloutState) =>
+  `${state.phase} ${'stage' in state ? state.stage : ''} ${'stagePhase' in state ? state.stagePhase : ''}`;
 
 function inWords({ name, plan }: RolloutRow, state: RolloutState): string {
   const stage = 'stage' in state ? `stage "${plan.stages[state.stage]?.name}"` : '';

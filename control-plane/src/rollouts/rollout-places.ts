@@ -3,11 +3,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import { satisfies } from 'semver';
 import type { EntityManager } from 'typeorm';
 import { incompatibility } from '../core/compatibility.js';
-import type { DeviceRow } from '../fleet/device.entity.js';
+import type { Member } from '../fleet/devices.repository.js';
 import type { ReleaseRow } from '../models/release.entity.js';
 import { ReleasesService } from '../models/releases.service.js';
 import type { NewTarget } from './rollout.repository.js';
 
+type Placed = Pick<Member, 'id' | 'agent' | 'hardwareClass'>;
 type Wanted = { release: Pick<ReleaseRow, 'manifest'>; slot: string };
 
 /** Devices as they enter a rollout: in which stage, and whether they could run its release at all. */
@@ -19,7 +20,7 @@ export class RolloutPlaces {
   async of(
     tx: EntityManager,
     { release: { manifest }, slot }: Wanted,
-    devices: readonly DeviceRow[],
+    devices: readonly Placed[],
     stageOf: (device: DeviceId) => number | undefined,
   ): Promise<NewTarget[]> {
     const runs = manifest.requires.from === undefined ? new Map<string, string>() : await this.running(tx, slot, devices);
@@ -32,7 +33,7 @@ export class RolloutPlaces {
   }
 
   /** What the slot of each has committed, by its name. */
-  private async running(tx: EntityManager, slot: string, devices: readonly DeviceRow[]): Promise<Map<string, string>> {
+  private async running(tx: EntityManager, slot: string, devices: readonly Placed[]): Promise<Map<string, string>> {
     const rows = await tx.query<{ device: string; committed: string }[]>(
       `SELECT device, committed FROM slot_report WHERE slot = $1 AND device = ANY($2::text[]) AND committed IS NOT NULL`,
       [slot, devices.map(({ id }) => id)],

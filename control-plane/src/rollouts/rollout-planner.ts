@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { assignStages } from '../core/cohort.js';
 import { alarmsOf, planProblems } from '../core/stage.js';
 import { AssignmentsService } from '../fleet/assignments.service.js';
-import type { DeviceRow } from '../fleet/device.entity.js';
+import type { Member } from '../fleet/devices.repository.js';
 import { DevicesService } from '../fleet/devices.service.js';
 import { calendarProblems } from '../fleet/openings-of.js';
 import { ReleasesService } from '../models/releases.service.js';
@@ -84,22 +84,22 @@ export class RolloutPlanner {
     return { release, members, targets, keptOut, problems };
   }
 
-  members(tx: EntityManager, { group, target }: RolloutPlan): Promise<DeviceRow[]> {
-    return this.devices.match(tx, group === undefined ? { target: target! } : { group });
+  members(tx: EntityManager, { group, target }: RolloutPlan): Promise<Member[]> {
+    return this.devices.members(tx, group === undefined ? { target: target! } : { group });
   }
 
   private async place(
     tx: EntityManager,
     plan: RolloutPlan,
-    members: readonly DeviceRow[],
+    members: readonly Member[],
     salt: string,
   ): Promise<Map<DeviceId, number>> {
     const selectors = plan.stages.flatMap((stage) => ('devices' in stage ? [stage.devices] : []));
     const chosen = new Map<string, Set<DeviceId>>();
     for (const selector of selectors) {
-      chosen.set(selector, new Set((await this.devices.match(tx, { target: selector })).map((device) => device.id)));
+      chosen.set(selector, new Set((await this.devices.members(tx, { target: selector })).map((device) => device.id)));
     }
-    const cohort = members.map(({ id, profile, labels }) => ({ device: id, profile, site: labels['site'] }));
+    const cohort = members.map(({ id, profile, site }) => ({ device: id, profile, site: site ?? undefined }));
     return assignStages(cohort, plan.stages, salt, (selector, device) => chosen.get(selector)!.has(device));
   }
 

@@ -1,12 +1,12 @@
 import { type DeviceId, digestOf, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
-import type { DeviceRow } from '../fleet/device.entity.js';
+import type { Member } from '../fleet/devices.repository.js';
 import type { ReleaseRow } from '../models/release.entity.js';
 import type { NewTarget } from './rollout.repository.js';
 
 /** A plan laid over the fleet as it is: who falls in which stage, and what speaks against it. */
 export type Layout = Readonly<{
   release: ReleaseRow;
-  members: readonly DeviceRow[];
+  members: readonly Member[];
   targets: readonly NewTarget[];
   /** Why devices are kept out from the beginning: they are pinned, or the release is blocked there. */
   keptOut: ReadonlyMap<DeviceId, string>;

@@ -31,8 +31,10 @@ export class RolloutReports {
        WHERE t.deployment = ANY($1::uuid[]) ORDER BY t.rollout, t.device FOR UPDATE OF t`,
       [[...new Set(updates.map((u) => u.event.deployment))]],
     );
+    const placeOf = (device: string, deployment: string) => `${device}/${deployment}`;
+    const told = Map.groupBy(updates, ({ device, event }) => placeOf(device, event.deployment));
     const moves = known.flatMap((target) => {
-      const own = updates.filter((u) => u.device === target.device && u.event.deployment === target.deployment);
+      const own = told.get(placeOf(target.device, target.deployment)) ?? [];
       return (
         own.reduce<Move | undefined>(
           (move, { event }) => nextMove({ ...target, state: move?.state ?? target.state }, event) ?? move,

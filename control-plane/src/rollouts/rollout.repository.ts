@@ -9,6 +9,8 @@ import { RolloutEventRow, RolloutRow, RolloutTargetRow } from './rollout.entity.
 export type NewTarget = Pick<RolloutTargetRow, 'device' | 'stage' | 'state' | 'reason' | 'hardwareClass'>;
 /** Rollouts that have devices to themselves. */
 export const underWay = ['awaiting-approval', 'scheduled', 'running', 'paused', 'rolling-back'];
+/** Fewer do not change what PostgreSQL knows of the table. */
+const many = 1000;
 
 @Injectable()
 export class RolloutRepository {
@@ -38,9 +40,14 @@ export class RolloutRepository {
     }
   }
 
+  /**
+   * Of a table that has just grown manifold PostgreSQL knows nothing until it looks by itself, a minute later: it would read all of it
+   * for each handful of rows.
+   */
   async insert(tx: EntityManager, rollout: RolloutRow, targets: readonly NewTarget[]): Promise<void> {
     await tx.insert(RolloutRow, rollout);
     await this.addTargets(tx, rollout.id, targets);
+    if (targets.length >= many) await tx.query('ANALYZE rollout_target');
   }
 
   async addTargets(tx: EntityManager, rollout: RolloutId, targets: readonly NewTarget[]): Promise<void> {

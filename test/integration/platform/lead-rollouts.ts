@@ -25,8 +25,9 @@ leader.check = async (tx) => {
 const tick = machine.tick.bind(machine);
 machine.tick = async (...args) => {
   try {
-    await tick(...args);
+    const more = await tick(...args);
     console.log('looked');
+    return more;
   } catch (error) {
     console.log('failed to look');
     throw error;
