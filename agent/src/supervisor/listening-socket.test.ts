@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { expect, it } from 'vitest';
+import { FleetOfOne } from './fixtures/fleet-of-one.js';
 import { bindSocket } from './listening-socket.js';
 
 const slot = 'slot "inspection"';
@@ -24,4 +25,14 @@ it('a port that another program listens on is refused by slot and address', asyn
 
 it('an address that this machine does not have is refused', async () => {
   await expect(bindSocket(slot, { host: '192.0.2.1', port: 0 })).rejects.toThrow('the system says EADDRNOTAVAIL');
+});
+
+it('the slots of a device do not start on an address that another program has', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  const { port } = await listening(other);
+  const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } } } };
+  await expect(FleetOfOne.make({ slots })).rejects.toThrow(
+    `slot "inspection" cannot listen on 127.0.0.1:${port}: another program has that port`,
+  );
+  other.close();
 });

@@ -1,7 +1,6 @@
 import { DeploymentId, type DesiredSlot, type Manifest, SlotName } from '@flotilla/protocol';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ask, freePort } from './fixtures/loopback.js';
@@ -376,20 +375,6 @@ describe('a power cut', () => {
       await device.reported(next, 'committed');
       await device.serves(next.manifestDigest);
     }
-  });
-});
-
-describe('the slots of a device', () => {
-  it('do not start on an address that another program has', async () => {
-    const other = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => other.once('listening', resolve));
-    const { port } = other.address() as AddressInfo;
-    await aDevice();
-    const slots = { inspection: { listen: { http: { host: '127.0.0.1', port } } } };
-    await expect(FleetOfOne.make({ slots })).rejects.toThrow(
-      `slot "inspection" cannot listen on 127.0.0.1:${port}: another program has that port`,
-    );
-    other.close();
   });
 });
 
