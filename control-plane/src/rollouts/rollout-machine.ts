@@ -79,6 +79,8 @@ export class RolloutMachine {
   ): Promise<boolean> {
     const at = new Date(event.at);
     await this.rollouts.save(tx, row.id, { state, event, actor, at });
+    // Enough have decided: what is still open of those that are away would open it again at once.
+    if (state.phase === 'completed') await this.targets.deferAbsent(tx, row.id, 'when the rollout completed');
     const more = await this.perform(tx, { ...row, state }, effects, at);
     if (inWords(row, state) === inWords(row, row.state) && event.type === 'observed') return more;
     await this.events.append(tx, {

@@ -11,6 +11,7 @@ export type NewTarget = Pick<RolloutTargetRow, 'device' | 'stage' | 'state' | 'r
 export const underWay = ['awaiting-approval', 'scheduled', 'running', 'paused', 'rolling-back'];
 /** Fewer do not change what PostgreSQL knows of the table. */
 const many = 1000;
+const atOnce = 5000;
 
 @Injectable()
 export class RolloutRepository {
@@ -50,7 +51,12 @@ export class RolloutRepository {
     if (targets.length >= many) await tx.query('ANALYZE rollout_target');
   }
 
+  /** In parts: the driver keeps a buffer of the size of its largest message for ever. */
   async addTargets(tx: EntityManager, rollout: RolloutId, targets: readonly NewTarget[]): Promise<void> {
+    for (let from = 0; from < targets.length; from += atOnce) await this.addPart(tx, rollout, targets.slice(from, from + atOnce));
+  }
+
+  private async addPart(tx: EntityManager, rollout: RolloutId, targets: readonly NewTarget[]): Promise<void> {
     await tx.query(
       `INSERT INTO rollout_target (rollout, device, stage, state, reason, hardware_class)
        SELECT $1, * FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[])`,

@@ -189,15 +189,17 @@ export class TargetRepository {
          AND NOT EXISTS (SELECT 1 FROM activation x WHERE x.device = t.device AND x.deployment = t.deployment AND (x.hold OR x.after > $2))`,
       [rollout, limits.offeredBefore],
     );
-    if (limits.deferOffline) await this.deferAbsent(tx, rollout, limits.stage);
+    if (limits.deferOffline) await this.deferAbsent(tx, rollout, 'at the stage deadline', limits.stage);
     return passedBy.map(({ device }) => device);
   }
 
-  private async deferAbsent(tx: EntityManager, rollout: RolloutId, stage: number): Promise<void> {
+  /** Of one stage, or of all: who is away is waited for no longer, and caught up with later. */
+  async deferAbsent(tx: EntityManager, rollout: RolloutId, when: string, stage?: number): Promise<void> {
     await tx.query(
-      `UPDATE rollout_target t SET state = 'deferred', reason = CASE WHEN d.online THEN 'in maintenance' ELSE 'offline' END || ' at the stage deadline'
-       FROM device d WHERE d.id = t.device AND t.rollout = $1 AND t.stage = $2 AND t.state = 'open' AND (NOT d.online OR ${inMaintenance('d')})`,
-      [rollout, stage],
+      `UPDATE rollout_target t SET state = 'deferred', reason = CASE WHEN d.online THEN 'in maintenance ' ELSE 'offline ' END || $3
+       FROM device d WHERE d.id = t.device AND t.rollout = $1 AND ($2::int IS NULL OR t.stage = $2) AND t.state = 'open'
+         AND (NOT d.online OR ${inMaintenance('d')})`,
+      [rollout, stage ?? null, when],
     );
   }
 }
