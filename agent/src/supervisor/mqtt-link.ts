@@ -73,6 +73,8 @@ export class MqttLink {
       will: { topic: upTopic(tenant, device, 'presence'), payload: will(), qos: 1, retain: false },
     });
     this.#client = client;
+    // Each message on its way listens for the end: Node takes more than ten for a leak.
+    client.setMaxListeners(2 * maxInFlight);
     this.#heardAt = performance.now();
     let reason = 'the connection was closed';
     client.on('error', (error) => {

@@ -82,6 +82,8 @@ export class OutboxStore {
       return this.#bytes - freed;
     });
     this.#spans.resolve(upTo);
+    // Under a steady load there may be no other moment at which nothing waits.
+    this.#returnToDisk();
   }
 
   /** After a reconnect: everything that is not acknowledged is due at once. */

@@ -1,11 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from '../../support/until.js';
 import type { Fault, Outcome } from './case.js';
 import type { TelemetryRig } from './rig.js';
 import { SmallDisk } from './small-disk.js';
 
 /** A device that went without its disk tries it again after a minute. */
-const returnMs = 65_000;
+const returnMs = 100_000;
 const fullMs = 6000;
 
 /** Disks that are full, and are not any more. */
@@ -37,7 +38,7 @@ async function devices(rig: TelemetryRig, disk: SmallDisk): Promise<Outcome> {
   await rig.load(fullMs);
   const inMemory = (await rig.fleet.outboxes()).filter(({ durable }) => !durable).length;
   disk.empty();
-  await rig.load(returnMs);
+  await until(async () => (await rig.fleet.outboxes()).every(({ durable }) => durable), 'all are on their disk again', returnMs);
   const verdict = await rig.settle();
   const left = (await rig.fleet.outboxes()).filter(({ durable }) => !durable).length;
   const [told, back] = [await rig.alarmed('outbox-in-memory'), await rig.alarmed('outbox-on-disk')];
