@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { AppError } from '../platform/errors.js';
 import type { Kind, Table } from './export-tables.js';
-import { binder } from './query.repository.js';
+import { binder, listOf } from './query.repository.js';
 import { conditionsOn } from './question-sql.js';
 
 export type Cell = string | number | bigint | boolean | Date | number[] | bigint[] | object | null;
@@ -48,7 +48,10 @@ export class ExportRepository {
       ...conditions,
       ...(after ? [`(${order}) > (${after.map(bind).join(', ')})`] : []),
     ];
-    const columns = [...table.columns.map(({ sql }, i) => `${sql} c${i}`), ...table.order.map(({ sql }, i) => `${sql} k${i}`)];
+    const columns = [
+      ...table.columns.map(({ sql, kind }, i) => `${sql}${kind === 'ints' ? '::text' : ''} c${i}`),
+      ...table.order.map(({ sql }, i) => `${sql} k${i}`),
+    ];
     return this.db.query<Record<string, unknown>[]>(
       `SELECT ${columns.join(', ')} FROM ${table.table} t ${joins} WHERE ${where.join(' AND ')} ORDER BY ${order} LIMIT ${pageSize}`,
       values,
@@ -60,7 +63,7 @@ export class ExportRepository {
 function cellOf(kind: Kind, value: unknown): Cell {
   if (value === null || value === undefined) return null;
   if (kind === 'int') return BigInt(value as string | number);
-  if (kind === 'ints') return (value as (string | number)[]).map(BigInt);
+  if (kind === 'ints') return listOf(value as string).map(BigInt);
   return value as Cell;
 }
 

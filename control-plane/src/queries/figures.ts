@@ -1,4 +1,4 @@
-import { type Sketch, sketchLayout, type TelemetryFigures } from '@flotilla/protocol';
+import type { Sketch, TelemetryFigures } from '@flotilla/protocol';
 import { meanMs, quantiles } from '../telemetry/telemetry-view.js';
 import type { GroupSketch, GroupTotals } from './query.repository.js';
 
@@ -39,8 +39,11 @@ function boardOf({ temperatureMaxC, throttledMs, throttledOfMs, energyMj, energy
   };
 }
 
+/** From its first bin to its last: a series has thousands of sketches. */
 function sketchFrom(sketch: GroupSketch | undefined): Sketch {
-  const counts = Array.from({ length: sketchLayout.bins }, () => 0);
-  sketch?.bins.forEach((bin, i) => (counts[bin] = sketch.counts[i]!));
-  return { first: 0, counts };
+  if (!sketch) return { first: 0, counts: [] };
+  const first = Math.min(...sketch.bins);
+  const counts = Array.from({ length: Math.max(...sketch.bins) - first + 1 }, () => 0);
+  sketch.bins.forEach((bin, i) => (counts[bin - first] = sketch.counts[i]!));
+  return { first, counts };
 }

@@ -29,7 +29,6 @@ export type GroupSketch = Readonly<{
   bins: readonly number[];
   counts: readonly number[];
 }>;
-/** The database's own notation of arrays: several times as fast as the driver's reading. */
 type SketchRow = Readonly<{ n: number; at: Date | null; of: GroupSketch['of']; bins: string; counts: string }>;
 export type Read = Readonly<{ plan: Plan; question: Question; watermark: Watermark }>;
 type Keys = readonly (readonly string[])[];
@@ -123,7 +122,8 @@ export class QueryRepository {
   }
 }
 
-const listOf = (text: string) => JSON.parse(`[${text.slice(1, -1)}]`) as number[];
+/** The database's own notation of arrays of numbers: several times as fast as the driver's reading. */
+export const listOf = (text: string) => JSON.parse(`[${text.slice(1, -1)}]`) as number[];
 
 const numbered = (keys: Keys, bind: (value: unknown) => string) =>
   `(SELECT ARRAY(SELECT json_array_elements_text(k)) key, n::int
