@@ -192,8 +192,7 @@ describe('a slot', () => {
       () => 'nothing was said of it',
     );
     expect(device.windows.find((message) => message.past)?.window).toMatchObject(past);
-    const own = device.windows.find((message) => !message.past);
-    expect(own?.window.deployment).toBe(good.deployment);
+    expect(device.windows.find((message) => !message.past)?.window.deployment).toBe(good.deployment);
   });
 
   it('lets a newer deployment take the place of one on its way', async () => {
