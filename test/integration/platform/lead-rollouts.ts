@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { ControlPlaneConfig } from '@flotilla/control-plane/config';
 import { startControlPlane } from '@flotilla/control-plane/control-plane';
 import { Leader } from '@flotilla/control-plane/platform/leader';
@@ -12,12 +13,14 @@ const clock = { now: () => new Date(Date.now() + Number(skewMs)) };
 const { app, urls } = await startControlPlane(config, { log: createLogger('silent'), clock });
 const [leader, machine] = [app.get(Leader), app.get(RolloutMachine)];
 
+/** Other work of the leader checks too: what is to stop is a look at a rollout. */
+const looking = new AsyncLocalStorage<true>();
 let armed = false;
 process.on('SIGUSR2', () => (armed = true));
 const check = leader.check.bind(leader);
 leader.check = async (tx) => {
   await check(tx);
-  if (!armed) return;
+  if (!armed || !looking.getStore()) return;
   armed = false;
   console.log('stops in mid-transaction');
   process.kill(process.pid, 'SIGSTOP');
@@ -25,7 +28,7 @@ leader.check = async (tx) => {
 const tick = machine.tick.bind(machine);
 machine.tick = async (...args) => {
   try {
-    const more = await tick(...args);
+    const more = await looking.run(true, () => tick(...args));
     console.log('looked');
     return more;
   } catch (error) {
