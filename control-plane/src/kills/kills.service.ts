@@ -1,6 +1,7 @@
 import type { BlockId, BlockView, KillRequest, KillView, LiftRequest } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { ReleasesService } from '../models/releases.service.js';
+import { OutboxBell } from '../platform/outbox-bell.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
 import { BlockKeeper } from './block-keeper.js';
 import { KillSwitch } from './kill-switch.js';
@@ -14,6 +15,7 @@ export class KillsService {
     @Inject(BlockKeeper) private readonly keeper: BlockKeeper,
     @Inject(KillViews) private readonly views: KillViews,
     @Inject(ReleasesService) private readonly releases: ReleasesService,
+    @Inject(OutboxBell) private readonly bell: OutboxBell,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -22,6 +24,7 @@ export class KillsService {
     // A name that is not known must not look like a kill that has come through.
     const digests = await this.releases.digestsOf(model, version);
     const id = await this.killSwitch.kill({ model, version, group, digests }, { reason, actor, at: this.clock.now() });
+    this.bell.ring();
     await this.keeper.keep();
     return this.views.show(id);
   }

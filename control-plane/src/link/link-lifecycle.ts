@@ -1,4 +1,5 @@
 import type { Logger } from '../platform/logger.js';
+import type { OutboxBell } from '../platform/outbox-bell.js';
 import type { Clock } from '../platform/tokens.js';
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import type { DeviceInbox } from './device-inbox.js';
@@ -13,6 +14,7 @@ type Parts = {
   ingest: Ingest;
   dispatcher: OutboxDispatcher;
   presence: PresenceWatch;
+  bell: OutboxBell;
   log: Logger;
   clock: Clock;
 };
@@ -30,11 +32,12 @@ export class LinkLifecycle implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   onApplicationBootstrap(): void {
-    const { link, inbox, ingest, dispatcher } = this.#parts;
+    const { link, inbox, ingest, dispatcher, bell } = this.#parts;
     ingest.start();
     dispatcher.start();
     link.start(inbox.receive);
     link.onConnect(dispatcher.wake);
+    bell.onRing(dispatcher.wake);
     this.#presence = setInterval(() => void (this.#checking ??= this.#check()), presenceEveryMs);
   }
 

@@ -6,6 +6,7 @@ import { AssignmentsService } from '../fleet/assignments.service.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { Counters } from '../platform/counters.js';
 import type { Logger } from '../platform/logger.js';
+import { OutboxBell } from '../platform/outbox-bell.js';
 import { CLOCK, LOGGER, type Clock } from '../platform/tokens.js';
 import { RolloutsModule } from '../rollouts/rollouts.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
@@ -116,14 +117,15 @@ const outboxDispatcher: FactoryProvider<OutboxDispatcher> = {
 
 const lifecycle: FactoryProvider<LinkLifecycle> = {
   provide: LinkLifecycle,
-  inject: [MqttLink, DeviceInbox, Ingest, OutboxDispatcher, PresenceWatch, LOGGER, CLOCK],
+  inject: [MqttLink, DeviceInbox, Ingest, OutboxDispatcher, PresenceWatch, OutboxBell, LOGGER, CLOCK],
   useFactory: (
     link: MqttLink,
     deviceInbox: DeviceInbox,
     batches: Ingest,
     dispatcher: OutboxDispatcher,
     presence: PresenceWatch,
+    bell: OutboxBell,
     log: Logger,
     clock: Clock,
-  ) => new LinkLifecycle({ link, inbox: deviceInbox, ingest: batches, dispatcher, presence, log, clock }),
+  ) => new LinkLifecycle({ link, inbox: deviceInbox, ingest: batches, dispatcher, presence, bell, log, clock }),
 };

@@ -5,6 +5,7 @@ import { Artifacts } from './artifacts.js';
 import { Counters } from './counters.js';
 import { Leader } from './leader.js';
 import type { Logger } from './logger.js';
+import { OutboxBell } from './outbox-bell.js';
 import { type Clock, CLOCK, CONFIG, LOGGER, systemClock } from './tokens.js';
 
 interface PlatformParts {
@@ -29,9 +30,10 @@ export class PlatformModule {
         { provide: LOGGER, useValue: parts.log },
         { provide: CLOCK, useValue: parts.clock ?? systemClock },
         Counters,
+        OutboxBell,
         { provide: Leader, useFactory: () => new Leader(parts.db, parts.log) },
       ],
-      exports: [CONFIG, DataSource, Artifacts, LOGGER, CLOCK, Counters, Leader],
+      exports: [CONFIG, DataSource, Artifacts, LOGGER, CLOCK, Counters, OutboxBell, Leader],
     };
   }
 }
