@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { answerParent } from '../bench/child.js';
 import type { Air } from './faulty-air.js';
 import { notedStores } from './file-store.js';
@@ -27,12 +28,15 @@ export type FleetQuestion =
   | { drain: number }
   | { look: 'counts' | 'ledger' | 'use' | 'outboxes' | 'air' }
   | { stop: true };
-export type FleetUse = { rssMb: number; cpuS: number };
+/** `stalledS`: the longest that the devices' one thread was busy with something else since this was last asked. */
+export type FleetUse = { rssMb: number; cpuS: number; stalledS: number };
 export type OutboxLook = { device: string; stream: string; next: number; dropped: number; records: number; durable: boolean };
 export type { FleetCounts, FloodReport };
 
 let fleet: SimulatedFleet | undefined;
 let flood: Flood | undefined;
+const turns = monitorEventLoopDelay({ resolution: 20 });
+turns.enable();
 
 answerParent<FleetQuestion>(async (question) => {
   if ('make' in question) return void (fleet = make(question));
@@ -88,7 +92,9 @@ function look(what: Extract<FleetQuestion, { look: string }>['look']): unknown {
       return devices.map(({ air }) => air.counts);
     case 'use': {
       const { user, system } = process.cpuUsage();
-      return { rssMb: process.memoryUsage.rss() / 2 ** 20, cpuS: (user + system) / 1e6 } satisfies FleetUse;
+      const stalledS = turns.max / 1e9;
+      turns.reset();
+      return { rssMb: process.memoryUsage.rss() / 2 ** 20, cpuS: (user + system) / 1e6, stalledS } satisfies FleetUse;
     }
   }
 }

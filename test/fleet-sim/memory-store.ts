@@ -8,6 +8,7 @@ import {
   type OutboxState,
   type RecordClass,
 } from '@flotilla/agent/supervisor/outbox-schema';
+import { liveShare, maxUnacknowledged } from '@flotilla/agent/supervisor/live-first';
 import { SentSpans } from '@flotilla/agent/supervisor/sent-spans';
 
 export type RecordStore = Pick<OutboxStore, 'append' | 'nextBatch' | 'ack' | 'sendAgain' | 'startNewStream' | 'state' | 'close'>;
@@ -19,8 +20,6 @@ export interface MemoryStoreOptions {
   readonly onDropped: (record: NewRecord) => void;
 }
 
-const maxUnacknowledged = 16_000;
-
 /** The agent's outbox without its file: thousands of them fit one process. Numbers, spans and turns are as in the real one. */
 export class MemoryStore implements RecordStore {
   readonly #options: MemoryStoreOptions;
@@ -31,7 +30,8 @@ export class MemoryStore implements RecordStore {
   #next = 0;
   #dropped = 0;
   #bytes = 0;
-  #liveTurn = true;
+  /** Windows at the end that no live batch had the choice of yet. */
+  #fresh = 0;
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options;
@@ -42,15 +42,14 @@ export class MemoryStore implements RecordStore {
     for (const record of records) {
       this.#unsent[record.class].push(record);
       this.#bytes += record.body.length;
+      if (record.class === 'window') this.#fresh++;
     }
     while (this.#unsent.window.length > 0 && this.#count() > this.#options.maxRecords) this.#drop(this.#unsent.window.shift()!);
   }
 
   nextBatch(recordClass: RecordClass, limits: BatchLimits): OutboxBatch | undefined {
-    const liveFirst = recordClass === 'window' && this.#liveTurn;
-    if (recordClass === 'window') this.#liveTurn = !this.#liveTurn;
-    if (liveFirst) return this.#firstSend(recordClass, 'newest', limits) ?? this.#resend(recordClass, limits);
-    return this.#resend(recordClass, limits) ?? this.#firstSend(recordClass, 'oldest', limits);
+    const live = recordClass === 'window' ? this.#live(limits) : undefined;
+    return live ?? this.#resend(recordClass, limits) ?? this.#oldest(recordClass, limits);
   }
 
   ack({ upTo, ranges, refused }: OutboxAck): void {
@@ -92,12 +91,23 @@ export class MemoryStore implements RecordStore {
 
   close(): void {}
 
-  #firstSend(recordClass: RecordClass, which: 'newest' | 'oldest', limits: BatchLimits): OutboxBatch | undefined {
-    if (this.#sent.size >= maxUnacknowledged) return undefined;
+  #live(limits: BatchLimits): OutboxBatch | undefined {
+    if (this.#sent.size >= maxUnacknowledged.live) return undefined;
+    const waiting = this.#unsent.window;
+    const fresh = waiting.slice(waiting.length - Math.min(this.#fresh, waiting.length)).toReversed();
+    const n = fitting(fresh.slice(0, liveShare(fresh.length)), limits);
+    this.#fresh = 0;
+    return this.#firstSend('window', waiting.splice(waiting.length - n, n));
+  }
+
+  #oldest(recordClass: RecordClass, limits: BatchLimits): OutboxBatch | undefined {
+    if (this.#sent.size >= maxUnacknowledged[recordClass === 'window' ? 'backlog' : 'live']) return undefined;
     const waiting = this.#unsent[recordClass];
-    const n = fitting(which === 'newest' ? waiting.toReversed() : waiting, limits);
-    if (n === 0) return undefined;
-    const records = which === 'newest' ? waiting.splice(waiting.length - n, n) : waiting.splice(0, n);
+    return this.#firstSend(recordClass, waiting.splice(0, fitting(waiting, limits)));
+  }
+
+  #firstSend(recordClass: RecordClass, records: readonly NewRecord[]): OutboxBatch | undefined {
+    if (records.length === 0) return undefined;
     const seq0 = this.#next;
     for (const record of records) this.#sent.set(this.#next++, record);
     this.#spans.sent({ class: recordClass, from: seq0, to: this.#next - 1, attempts: 0 }, this.#options.now());

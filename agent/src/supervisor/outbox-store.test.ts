@@ -143,19 +143,30 @@ describe('the outbox', { timeout: 60_000 }, () => {
     store.close();
   });
 
-  it('gives live windows every second batch while a backlog waits', () => {
+  it('gives what came since the last live batch first, then the backlog from its old end', () => {
     const store = new OutboxStore(options());
-    store.append(Array.from({ length: 12 }, (_, i) => window(String(i))));
-    const sent = [1, 2, 3, 4].map(() => {
-      store.nextBatch('event', limits);
-      return store.nextBatch('window', limits)?.bodies;
-    });
-    expect(sent).toEqual([
-      ['9', '10', '11'],
+    const sent = () => store.nextBatch('window', limits)?.bodies;
+    store.append(Array.from({ length: 8 }, (_, i) => window(String(i))));
+    expect([sent(), sent()]).toEqual([
+      ['5', '6', '7'],
       ['0', '1', '2'],
-      ['6', '7', '8'],
-      ['3', '4', '5'],
     ]);
+    store.append([window('8')]);
+    expect([sent(), sent(), sent()]).toEqual([['8'], ['3', '4'], undefined]);
+    store.close();
+  });
+
+  it('sends a few of many at once, and stops a backlog that is not acknowledged before what is live', () => {
+    const store = new OutboxStore(options());
+    const sent = () => store.nextBatch('window', { maxBytes: 1e6, maxRecords: 1000 });
+    store.append(Array.from({ length: 6000 }, (_, i) => window(String(i))));
+    expect(sent()?.bodies).toEqual(Array.from({ length: 16 }, (_, i) => String(5984 + i)));
+    const backlog = Array.from({ length: 5 }, () => sent()?.bodies.length);
+    expect(backlog).toEqual([1000, 1000, 1000, 1000, undefined]);
+    store.append([window('live')]);
+    expect(sent()?.bodies).toEqual(['live']);
+    store.ack({ upTo: 1016, ranges: [], refused: [] });
+    expect(sent()?.bodies[0]).toBe('4000');
     store.close();
   });
 

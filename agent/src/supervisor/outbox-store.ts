@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { fewWindows, liveShare, maxUnacknowledged } from './live-first.js';
 import { dropRecords, insertRecords, keepBounds, readMeta, removeRecords, single, sumOfBytes } from './outbox-records.js';
 import { isWhole, sealMeta, sealOf, type Row } from './outbox-seal.js';
 import {
@@ -30,8 +31,6 @@ export interface StoreOptions {
   readonly onAlarm: (name: string, message: string, closes?: HeldRecords) => void;
 }
 
-/** More is not sent before some of it is acknowledged. */
-const maxUnacknowledged = 16_000;
 const memoryBytes = 4 * 2 ** 20;
 const retryDiskS = 60;
 
@@ -44,7 +43,8 @@ export class OutboxStore {
   #openedAt = 0;
   #lifetimeAtOpen = 0;
   #bytes = 0;
-  #liveTurn = true;
+  /** The last record that a live batch had the choice of. */
+  #lastLive = 0;
   #triedDiskAt = 0;
   /** Records up to this one were there when the file was opened. */
   #lastFound = 0;
@@ -66,12 +66,9 @@ export class OutboxStore {
 
   /** The next records of a class with consecutive numbers, durably theirs before anything is sent; undefined: nothing to send now. */
   nextBatch(recordClass: RecordClass, limits: BatchLimits): OutboxBatch | undefined {
-    const liveFirst = recordClass === 'window' && this.#liveTurn;
-    if (recordClass === 'window') this.#liveTurn = !this.#liveTurn;
-    const fresh = (order: 'ASC' | 'DESC') => this.#firstSend(recordClass, order, limits);
-    // A backlog gets every second batch: what is happening now still arrives.
-    if (liveFirst) return fresh('DESC') ?? this.#resend(recordClass, limits);
-    return this.#resend(recordClass, limits) ?? fresh('ASC');
+    // What is happening now goes before what is sent again, and that before the rest of a backlog, oldest first.
+    const live = recordClass === 'window' ? this.#live(limits) : undefined;
+    return live ?? this.#resend(recordClass, limits) ?? this.#oldest(recordClass, limits);
   }
 
   ack({ upTo, ranges, refused }: OutboxAck): void {
@@ -135,11 +132,26 @@ export class OutboxStore {
     this.#database.close();
   }
 
-  #firstSend(recordClass: RecordClass, order: 'ASC' | 'DESC', limits: BatchLimits): OutboxBatch | undefined {
-    if (Number(single(this.#database, 'SELECT count(*) FROM record WHERE seq IS NOT NULL')) >= maxUnacknowledged)
-      return undefined;
-    const query = `SELECT id, class, seq, body, seal FROM record WHERE class = ? AND seq IS NULL ORDER BY id ${order} LIMIT ?`;
-    const found = this.#database.prepare(query).all(recordClass, limits.maxRecords) as (Row & { id: number })[];
+  #live(limits: BatchLimits): OutboxBatch | undefined {
+    if (!this.#mayHaveMore('live')) return undefined;
+    const query = `${unsent} AND id > ? ORDER BY id DESC LIMIT ${fewWindows + 1}`;
+    const found = this.#database.prepare(query).all('window', this.#lastLive) as UnsentRow[];
+    if (found[0]) this.#lastLive = found[0].id;
+    return this.#firstSend('window', found.slice(0, liveShare(found.length)), limits);
+  }
+
+  #oldest(recordClass: RecordClass, limits: BatchLimits): OutboxBatch | undefined {
+    if (!this.#mayHaveMore(recordClass === 'window' ? 'backlog' : 'live')) return undefined;
+    const found = this.#database.prepare(`${unsent} ORDER BY id LIMIT ?`).all(recordClass, limits.maxRecords) as UnsentRow[];
+    return this.#firstSend(recordClass, found, limits);
+  }
+
+  #mayHaveMore(which: keyof typeof maxUnacknowledged): boolean {
+    return this.#count('seq IS NOT NULL') < maxUnacknowledged[which];
+  }
+
+  /** As many of them from the front as fit. */
+  #firstSend(recordClass: RecordClass, found: readonly UnsentRow[], limits: BatchLimits): OutboxBatch | undefined {
     if (!found.every(isWhole)) return this.#startOver();
     const rows = fitting(found, limits).toSorted((a, b) => a.id - b.id);
     if (rows.length === 0) return undefined;
@@ -285,6 +297,7 @@ export class OutboxStore {
     this.#lifetimeAtOpen = readMeta(this.#database).lifetime;
     this.#bytes = sumOfBytes(this.#database, 'true');
     this.#lastFound = Number(single(this.#database, 'SELECT coalesce(max(id), 0) FROM record'));
+    this.#lastLive = 0;
     this.#spans.clear();
     const sent = this.#database.prepare('SELECT class, seq FROM record WHERE seq IS NOT NULL ORDER BY seq');
     let run: { class: RecordClass; from: number; to: number } | undefined;
@@ -308,6 +321,8 @@ export class OutboxStore {
   }
 }
 
+type UnsentRow = Row & { id: number };
+const unsent = 'SELECT id, class, seq, body, seal FROM record WHERE class = ? AND seq IS NULL';
 const inWords = ({ sent, unsent }: HeldRecords) => `${sent} sent and ${unsent} unsent records`;
 
 /** As many from the front as fit, one at least. */

@@ -80,8 +80,8 @@ export class Uplink {
         this.#again = false;
         await this.#sendAll('event');
         if (!this.#uploading) continue;
-        // Ends when the outbox has no more, not when the room is used up: a PUBACK pumps again.
-        if (await this.#sendAll('window')) this.#uploading = false;
+        // Goes on until the outbox has no more, not until the room is used up: a PUBACK pumps again, and so does an acknowledgement.
+        if (await this.#sendAll('window')) this.#uploading = this.#options.outbox.state.unsent.window > 0;
       }
     } finally {
       this.#pumping = false;

@@ -1,6 +1,6 @@
 import { DeviceId, TenantId, toColumns } from '@flotilla/protocol';
 import { describe, expect, it } from 'vitest';
-import { halves, readBatch, type ReceivedBatch } from './batch.js';
+import { halves, isLive, readBatch, type ReceivedBatch } from './batch.js';
 
 const boot = '0192f3a0-0000-7000-8000-000000000001';
 const alarm = { type: 'alarm', boot, uptime: 5, name: 'hot', message: 'too hot' };
@@ -50,6 +50,16 @@ describe('a batch', () => {
     ['no object', null, /expected object/],
   ])('is not readable with %s', (_name, content, reason) => {
     expect(readBatch('event', content, from)).toEqual({ unreadable: expect.stringMatching(reason) });
+  });
+
+  it('is live if any of it was measured a moment ago, as far as one can know', () => {
+    const at = (uptime: number, of = boot) => ({ ...alarm, uptime, boot: of });
+    const live = (...records: object[]) => isLive(read(message(records as Record<string, unknown>[], { uptime: 9000 })));
+    expect([live(at(100), at(8900)), live(at(100), at(8800)), live(at(8999, boot.replace('1', '2')))]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('is halved down to single records, each keeping its sequence number', () => {

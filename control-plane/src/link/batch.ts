@@ -53,6 +53,12 @@ function readRecord(kind: keyof typeof recordSchemas, raw: unknown): ReadRecord 
   return record.success ? { record: record.data } : { refused: inWords(record.error.issues), raw };
 }
 
+/** Some of it was measured so short a time ago, in seconds, that somebody may be looking. */
+const liveS = 120;
+export const isLive = ({ boot, uptime, records }: ReceivedBatch): boolean =>
+  records.some((read) => 'record' in read && read.record.boot === boot && uptime - madeAt(read.record) <= liveS);
+const madeAt = (record: DeviceRecord) => ('end' in record ? record.end : record.uptime);
+
 type Issue = { path: PropertyKey[]; message: string };
 export const inWords = (issues: readonly Issue[]) =>
   issues

@@ -15,11 +15,12 @@ import type { z } from 'zod';
 import type { Counters } from '../platform/counters.js';
 import type { Logger } from '../platform/logger.js';
 import type { Clock } from '../platform/tokens.js';
-import { inWords, readBatch, type Sender } from './batch.js';
+import { inWords, isLive, readBatch, type Sender } from './batch.js';
 import type { DeviceSessions } from './device-sessions.js';
 import type { Ingest } from './ingest.js';
 import type { PresenceWatch } from './presence.js';
 import type { StreamAlarms } from './stream-alarms.js';
+import type { Unread } from './waiting-batches.js';
 
 type Parts = {
   sessions: DeviceSessions;
@@ -56,7 +57,7 @@ export class DeviceInbox {
     switch (up.kind) {
       case 'telemetry':
       case 'event':
-        return this.#batch(up.kind, message, { sender, receivedAt, bytes: jsonBytes(payload) });
+        return this.#batch(up.kind, message, payload, { sender, receivedAt, bytes: jsonBytes(payload) });
       case 'birth':
         return this.#inOrder(sender, () => this.#parsed(Birth, sender, up.kind, message, (birth) => this.#birth(sender, birth)));
       case 'heartbeat':
@@ -80,10 +81,10 @@ export class DeviceInbox {
     }
   }
 
-  async #batch(kind: 'telemetry' | 'event', message: unknown, from: Parameters<typeof readBatch>[2]): Promise<void> {
+  async #batch(kind: BatchKind, message: unknown, payload: Buffer, from: BatchOrigin): Promise<void> {
     const batch = readBatch(kind, message, from);
     if ('unreadable' in batch) return this.#drop(from.sender, kind, reasonCode(message), batch.unreadable);
-    await this.#parts.ingest.add(batch);
+    await this.#parts.ingest.add(batch, isLive(batch) ? undefined : unread(kind, payload, from));
   }
 
   async #parsed<T>(
@@ -144,6 +145,15 @@ export class DeviceInbox {
       if (this.#last.get(device) === done) this.#last.delete(device);
     }
   }
+}
+
+type BatchKind = Parameters<typeof readBatch>[0];
+type BatchOrigin = Parameters<typeof readBatch>[2];
+
+/** A copy: the payload is a view into what the socket read, which would stay with it. */
+function unread(kind: BatchKind, payload: Buffer, from: BatchOrigin): Unread {
+  const own = Buffer.from(payload);
+  return { bytes: own.length, read: () => readBatch(kind, decodePayload(own), from) };
 }
 
 /** A message of a later version is no garbage: it tells that this control plane is too old. */

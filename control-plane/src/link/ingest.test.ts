@@ -8,7 +8,7 @@ import type { ReceivedBatch } from './batch.js';
 import { Ingest, type IngestLimits } from './ingest.js';
 import type { Stored } from './record-store.js';
 
-const limits: IngestLimits = { delayMs: 5, records: 10, bytes: 100, retryMs: { first: 1, most: 2 } };
+const limits: IngestLimits = { delayMs: 5, records: 10, bytes: 400, backlogBytes: 100, retryMs: { first: 1, most: 2 } };
 const sqlError = (code: string) => new QueryFailedError('INSERT', [], Object.assign(new Error(`SQLSTATE ${code}`), { code }));
 
 function aBatch(device: string, seq0: number, n: number, bytes = 10): ReceivedBatch {
@@ -64,6 +64,7 @@ async function keepAck(topic: string, payload: Buffer): Promise<void> {
   acks.push({ topic, ack: Ack.parse(decodePayload(payload)) });
   acknowledged.resolve();
 }
+const addBacklog = (batch: ReceivedBatch) => ingest.add(batch, { bytes: batch.bytes, read: () => batch });
 afterEach(() => ingest.stop());
 
 describe('ingest', () => {
@@ -96,6 +97,34 @@ describe('ingest', () => {
     expect(admitted).toBe(false);
     gate.resolve();
     await full;
+  });
+
+  it('stores what is live before backlog that came first, and some backlog with each transaction', async () => {
+    start();
+    const gate = Promise.withResolvers<void>();
+    shelf.open = gate.promise;
+    await ingest.add(aBatch('first', 0, 10));
+    await new Promise(setImmediate);
+    for (const seq0 of [0, 10]) await addBacklog(aBatch('away', seq0, 10, 1));
+    for (const seq0 of [0, 10]) await ingest.add(aBatch('live', seq0, 10, 1));
+    gate.resolve();
+    await ingest.stop();
+    const named = shelf.transactions.map((batches) => batches.map(({ sender, seq0 }) => `${sender.device} ${seq0}`));
+    expect(named).toEqual([['first 0'], ['live 0', 'away 0'], ['live 10', 'away 10']]);
+  });
+
+  it('puts off backlog that it has no room for, takes what is sent again once, and goes on with what is live', async () => {
+    start();
+    const gate = Promise.withResolvers<void>();
+    shelf.open = gate.promise;
+    await addBacklog(aBatch('away', 0, 10, 60));
+    await addBacklog(aBatch('away', 0, 10, 30));
+    await addBacklog(aBatch('away', 10, 10, 60));
+    await ingest.add(aBatch('live', 0, 1));
+    expect(counters.snapshot()['ingest.put-off']).toBe(1);
+    gate.resolve();
+    await ingest.stop();
+    expect(shelf.transactions.flat().map(({ sender, seq0 }) => `${sender.device} ${seq0}`)).toEqual(['away 0', 'live 0']);
   });
 
   it('tries again while the database is away, and acknowledges nothing meanwhile', async () => {

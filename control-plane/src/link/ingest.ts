@@ -6,6 +6,7 @@ import { halves, type ReceivedBatch } from './batch.js';
 import { failureKind } from './database-failure.js';
 import type { Acknowledgement, RecordStore, Stored } from './record-store.js';
 import type { StreamAlarms } from './stream-alarms.js';
+import { WaitingBatches, type Unread } from './waiting-batches.js';
 
 export type IngestLimits = {
   /** A transaction begins at the latest so long after its first batch came, or as soon as it has this many records. */
@@ -13,6 +14,8 @@ export type IngestLimits = {
   records: number;
   /** What may wait in memory; more slows the broker connection, not the process. */
   bytes: number;
+  /** The same of backlog; more is put off: its devices send it again, and what is live still comes through. */
+  backlogBytes: number;
   /** Between attempts while the database is away. */
   retryMs: { first: number; most: number };
 };
@@ -20,6 +23,7 @@ export const ingestLimits: IngestLimits = {
   delayMs: 100,
   records: 1000,
   bytes: 64 * 1024 ** 2,
+  backlogBytes: 32 * 1024 ** 2,
   retryMs: { first: 100, most: 5000 },
 };
 
@@ -39,9 +43,7 @@ export class Ingest {
   readonly #stop = new AbortController();
   readonly #parts: Parts;
   readonly #limits: IngestLimits;
-  #waiting: ReceivedBatch[] = [];
-  #records = 0;
-  #bytes = 0;
+  readonly #waiting = new WaitingBatches();
   #arrived = Promise.withResolvers<void>();
   #full = Promise.withResolvers<void>();
   #room = Promise.withResolvers<void>();
@@ -57,14 +59,22 @@ export class Ingest {
     this.#running ??= this.#run();
   }
 
-  /** Resolves when there is room for the next one. */
-  async add(batch: ReceivedBatch): Promise<void> {
-    this.#waiting.push(batch);
-    this.#records += batch.records.length;
-    this.#bytes += batch.bytes;
+  /** Resolves when there is room for the next one. `unread`: it is backlog, and waits as it came. */
+  async add(batch: ReceivedBatch, unread?: Unread): Promise<void> {
+    if (unread) this.#addBacklog(batch, unread);
+    else this.#waiting.addLive(batch);
     this.#arrived.resolve();
-    if (this.#records >= this.#limits.records) this.#full.resolve();
-    if (this.#bytes > this.#limits.bytes) await this.#room.promise;
+    if (this.#waiting.records >= this.#limits.records) this.#full.resolve();
+    if (!this.#hasRoom) await this.#room.promise;
+  }
+
+  #addBacklog(batch: ReceivedBatch, unread: Unread): void {
+    if (this.#waiting.bytes.backlog + unread.bytes > this.#limits.backlogBytes) this.#parts.counters.count('ingest.put-off');
+    else this.#waiting.addBacklog(batch, unread);
+  }
+
+  get #hasRoom(): boolean {
+    return this.#waiting.bytes.live <= this.#limits.bytes;
   }
 
   /** Stores what waits, once; what the database does not take now the devices send again. */
@@ -79,30 +89,26 @@ export class Ingest {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
-    while (!signal.aborted || this.#waiting.length > 0) {
+    while (!signal.aborted || !this.#waiting.isEmpty) {
       await this.#arrived.promise;
       if (!signal.aborted) await Promise.race([this.#full.promise, delay(this.#limits.delayMs)]);
       const batches = this.#take();
       if (batches.length > 0) this.#announce(await this.#settle(batches));
-      this.#release(batches);
+      this.#release();
     }
   }
 
-  /** As many batches as make up one transaction. */
   #take(): ReceivedBatch[] {
-    let records = 0;
-    const end = this.#waiting.findIndex((batch) => (records += batch.records.length) >= this.#limits.records);
-    const taken = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end + 1);
-    this.#records -= taken.reduce((sum, batch) => sum + batch.records.length, 0);
-    if (this.#records < this.#limits.records) this.#full = Promise.withResolvers();
-    if (this.#waiting.length === 0 && !this.#stop.signal.aborted) this.#arrived = Promise.withResolvers();
+    const taken = this.#waiting.take(this.#limits.records);
+    if (this.#waiting.records < this.#limits.records) this.#full = Promise.withResolvers();
+    if (this.#waiting.isEmpty && !this.#stop.signal.aborted) this.#arrived = Promise.withResolvers();
     return taken;
   }
 
   /** Taken batches count until they are settled: a stalled database must be felt. */
-  #release(batches: readonly ReceivedBatch[]): void {
-    this.#bytes -= batches.reduce((sum, batch) => sum + batch.bytes, 0);
-    if (this.#bytes > this.#limits.bytes || this.#stop.signal.aborted) return;
+  #release(): void {
+    this.#waiting.settled();
+    if (!this.#hasRoom || this.#stop.signal.aborted) return;
     this.#room.resolve();
     this.#room = Promise.withResolvers();
   }
