@@ -93,6 +93,22 @@ describe('a comparison', () => {
   });
 });
 
+describe('a filter that is empty', () => {
+  it.each([
+    '?hardwareClass=',
+    '?by=device&hardwareClass=',
+    '/offenders?hardwareClass=',
+    '/export?hardwareClass=',
+    '/export?of=device-days&hardwareClass=',
+    `/changes?at=${encodeURIComponent('10m')}&hardwareClass=`,
+    '/compare?a=product-classifier@1.0.0&b=product-classifier@1.1.0&hardwareClass=',
+  ])('%s is one that no device meets', async (question) => {
+    const headers = { authorization: `Bearer ${cp.adminToken}` };
+    const response = await fetch(`${cp.url}/api/v1/telemetry${question}`, { headers });
+    expect([response.status, await response.text()]).toEqual([200, expect.not.stringContaining('classify')]);
+  });
+});
+
 describe('offenders', () => {
   it.each([
     ['errorRate', ['b', 'c', 'a']],

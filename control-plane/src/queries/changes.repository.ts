@@ -34,7 +34,8 @@ export class ChangesRepository {
 }
 
 function devicesMeant(filter: TelemetryFilter, bind: (value: unknown) => string): string {
-  if (!filter.device && !filter.group && !filter.selector && !filter.hardwareClass) return 'TRUE';
+  const { device, group, selector, hardwareClass } = filter;
+  if ([device, group, selector, hardwareClass].every((its) => its === undefined)) return 'TRUE';
   return `(event.device IS NULL OR EXISTS (SELECT 1 FROM device WHERE device.id = event.device AND ${devicesWhere(filter, bind)}))`;
 }
 

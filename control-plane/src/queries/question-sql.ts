@@ -16,7 +16,10 @@ const ofFleet = new Set(['release', 'variant', 'hardwareClass', 'slot', site]);
 
 /** The fleet's rollups answer what does not ask for single devices, groups, or labels other than the site. */
 export const rowsFor = ({ by, filter }: Question): Rows =>
-  by.every((dimension) => ofFleet.has(dimension)) && !filter.device && !filter.group && !filter.selector ? 'fleet' : 'device';
+  by.every((dimension) => ofFleet.has(dimension)) && !names(filter, 'device', 'group', 'selector') ? 'fleet' : 'device';
+
+/** An empty text is a filter too. */
+const names = (filter: TelemetryFilter, ...keys: (keyof TelemetryFilter)[]) => keys.some((key) => filter[key] !== undefined);
 
 /**
  * The rows that answer, each with its key and figures. What the rollups do not hold yet comes from the windows themselves:
@@ -82,10 +85,10 @@ export const sketchNames = ['queue', 'compute', 'total'] as const;
 /** Whatever became of a device since: what it measured counts on. */
 function joins(by: readonly string[], filter: TelemetryFilter, source: Source): string {
   const ofDevice =
-    by.some((each) => each === 'hardwareClass' || each.startsWith('label:')) || filter.hardwareClass || filter.selector;
+    by.some((each) => each === 'hardwareClass' || each.startsWith('label:')) || names(filter, 'hardwareClass', 'selector');
   return [
     ...(source.device && ofDevice ? ['LEFT JOIN device ON device.id = t.device'] : []),
-    ...(by.includes('release') || filter.model || filter.release ? ['LEFT JOIN release r ON r.digest = t.digest'] : []),
+    ...(by.includes('release') || names(filter, 'model', 'release') ? ['LEFT JOIN release r ON r.digest = t.digest'] : []),
     ...(by.includes('group') ? ['JOIN group_member m ON m.device = t.device'] : []),
   ].join(' ');
 }
