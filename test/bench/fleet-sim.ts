@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FleetProcess } from '../fleet-sim/fleet-process.js';
 import { ServerProcess } from '../fleet-sim/server-process.js';
 import { brokerOf } from './broker-flag.js';
-import type { Bench } from './main.js';
+import type { Bench } from './figure.js';
 
 const slot = 'inspection';
 const joinPerS = 150;

@@ -1,7 +1,7 @@
 import { DataSource } from 'typeorm';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
-import type { Bench, Figure } from './main.js';
+import type { Bench, Figure } from './figure.js';
 import { quantile } from './statistics.js';
 import { fill } from './telemetry-fill.js';
 

@@ -1,6 +1,6 @@
 import { brokerOf } from '../bench/broker-flag.js';
 import { Flags } from '../bench/flags.js';
-import type { Case, FaultSuite } from './main.js';
+import type { Case, FaultSuite } from './fault-suite.js';
 import { tried, type Fault } from './telemetry/case.js';
 import { backlogFault } from './telemetry/backlog.js';
 import { diskFaults } from './telemetry/disks.js';
