@@ -157,11 +157,14 @@ export class MqttLink {
   }
 }
 
-/** MQTT 3.1.1, nothing kept by broker or client, and no reconnect but our own (full jitter). */
+/**
+ * MQTT 3.1.1, nothing kept by broker or client, and no reconnect but our own (full jitter). A connection on which nothing comes is
+ * asked after `keepalive` seconds and given up after half as long again, which is how long a fleet may be unheard without notice.
+ */
 export const clientOptions: IClientOptions = {
   protocolVersion: 4,
   clean: true,
-  keepalive: 30,
+  keepalive: 10,
   reconnectPeriod: 0,
   connectTimeout: 10_000,
   queueQoSZero: false,
