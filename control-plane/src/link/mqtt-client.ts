@@ -38,6 +38,8 @@ export class MqttLink {
   readonly #pending = new Set<(error: Error) => void>();
   readonly #connects = new Set<() => void>();
   #onMessage: OnMessage = async () => {};
+  /** The same in each connect: a broker that has not noticed the end of the last one ends it then, and shares no more with it. */
+  readonly #clientId = `cp-${randomUUID()}`;
 
   constructor(private readonly options: MqttLinkOptions) {}
 
@@ -86,7 +88,7 @@ export class MqttLink {
 
   #open(): void {
     const { url, tls, credentials } = this.options;
-    const client = connect(url, { ...clientOptions, ...tls(), ...credentials, clientId: `cp-${randomUUID()}` });
+    const client = connect(url, { ...clientOptions, ...tls(), ...credentials, clientId: this.#clientId });
     this.#client = client;
     client.handleMessage = ({ topic, payload }, done) => this.#handle(client, { topic, payload: payload as Buffer }, done);
     client.on('connect', () => void this.#subscribe(client));
