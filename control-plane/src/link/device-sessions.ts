@@ -56,7 +56,17 @@ export class DeviceSessions {
   }
 
   /** A few statements, however many devices: a fleet of ten thousand beats 170 times a second. */
-  private hearAll(beats: readonly Beat[]): Promise<Heard[]> {
+  private async hearAll(beats: readonly Beat[]): Promise<Heard[]> {
+    const heard = await this.standingOfAll(beats);
+    const known = beats.filter((_, i) => heard[i] !== 'unknown');
+    await this.streams.resolveBelow(
+      this.db,
+      known.map(({ sender, heartbeat: { stream, base } }) => ({ ...sender, stream, base })),
+    );
+    return heard;
+  }
+
+  private standingOfAll(beats: readonly Beat[]): Promise<Heard[]> {
     return this.db.transaction(async (tx) => {
       const where = { id: In(beats.map(({ sender }) => sender.device)), status: 'active' as const };
       const rows = await tx.find(DeviceRow, { where, order: { id: 'ASC' }, lock: { mode: 'pessimistic_write' } });
