@@ -2,6 +2,7 @@ import type { DeviceId, InferenceWindow, SlotName, Vitals } from '@flotilla/prot
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Placement } from './device-time.js';
+import type { IdRun } from './just-stored.js';
 import { TelemetryWindowRow, VitalsRow } from './telemetry.entity.js';
 import { insertInto, type Column } from './unnest.js';
 
@@ -74,16 +75,20 @@ const vitalsColumns: readonly Column<StoredVitals>[] = [
   ['vitals', 'jsonb', (v) => v.vitals],
 ];
 
-const insertWindows = insertInto('telemetry_window', windowColumns);
+const insertWindows = insertInto('telemetry_window', windowColumns, {
+  sql: (insert) => `WITH stored AS (${insert} RETURNING id) SELECT min(id)::float8 first, max(id)::float8 last FROM stored`,
+});
 const insertVitals = insertInto('vitals', vitalsColumns);
 
 @Injectable()
 export class TelemetryRepository {
   constructor(@Inject(DataSource) private readonly db: DataSource) {}
 
-  async insert(tx: EntityManager, windows: readonly StoredWindow[], vitals: readonly StoredVitals[]): Promise<void> {
-    if (windows.length > 0) await insertWindows(tx, windows);
+  /** The first and the last id that windows were given; what lies in between may be somebody else's. */
+  async insert(tx: EntityManager, windows: readonly StoredWindow[], vitals: readonly StoredVitals[]): Promise<IdRun | undefined> {
+    const [run] = windows.length > 0 ? await insertWindows<IdRun>(tx, windows) : [];
     if (vitals.length > 0) await insertVitals(tx, vitals);
+    return run;
   }
 
   /** What windows with at least `least` inferences say of a release on each device since `since`. */
