@@ -7,7 +7,7 @@ import { Monitor } from '@flotilla/agent/runner/monitor/monitor';
 import { Outbox } from '@flotilla/agent/supervisor/outbox';
 import { BootId, type Baseline, type InferenceWindow, sha256, type Vitals } from '@flotilla/protocol';
 import { LoadClient, unfailing } from './load.js';
-import type { Bench } from './main.js';
+import type { Bench } from './figure.js';
 import { blazeface, blazefaceSteps, bytesOf } from './models.js';
 import { unmonitored } from './monitored-runner-main.js';
 import { outboxWrites } from './outbox-writes.js';

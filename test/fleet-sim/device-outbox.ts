@@ -1,5 +1,5 @@
 import type { Outbox } from '@flotilla/agent/supervisor/outbox';
-import type { NewRecord, OutboxAck, OutboxBatch, OutboxState, RecordClass } from '@flotilla/agent/supervisor/outbox-schema';
+import type { NewRecord, OutboxAck, OutboxBatch, OutboxState, RecordClass } from '@flotilla/agent/supervisor/outbox-contract';
 import type { EventRecord, TelemetryRecord } from '@flotilla/protocol';
 import type { RecordStore } from './memory-store.js';
 

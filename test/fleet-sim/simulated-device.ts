@@ -26,6 +26,7 @@ import { MemoryStore, type RecordStore } from './memory-store.js';
 import { seeded } from './random.js';
 import { Recorder } from './recorder.js';
 import type { SimulatedModel } from './simulated-model.js';
+import { connectSharing } from './shared-tls.js';
 import { SimulatedSlot, type Pace } from './simulated-slot.js';
 
 export interface DeviceParts {
@@ -73,6 +74,8 @@ export class SimulatedDevice {
   #aheadMs: number;
   #acknowledged: () => void = () => {};
   connects = 0;
+  /** Why its link fell, each time. */
+  readonly falls: string[] = [];
 
   constructor(parts: DeviceParts) {
     this.#parts = parts;
@@ -185,14 +188,16 @@ export class SimulatedDevice {
       url: fleet.mqttUrl,
       tenant: TenantId.parse(fleet.tenant),
       device,
-      tls: () => ({ key: identity.key, cert: identity.cert, ca: fleet.ca }),
+      tls: () => ({}),
+      connect: connectSharing(fleet.ca, identity),
       will: () => this.#session.will(),
       handlers: {
         up: () => {
           this.connects++;
           this.#session.linkUp();
         },
-        down: () => {
+        down: (reason) => {
+          this.falls.push(reason);
           this.#session.linkDown();
           onChange?.(this);
         },

@@ -5,6 +5,7 @@ import { openDatabase } from '@flotilla/control-plane/platform/database';
 import { Leader } from '@flotilla/control-plane/platform/leader';
 import { createLogger } from '@flotilla/control-plane/platform/logger';
 import { evidenceKeys, evidenceSums } from '@flotilla/control-plane/telemetry/evidence-sums';
+import { JustStored } from '@flotilla/control-plane/telemetry/just-stored';
 import { levels, rollupTables, type RollupTable } from '@flotilla/control-plane/telemetry/rollup-levels';
 import { RollupRepository } from '@flotilla/control-plane/telemetry/rollup.repository';
 import { Rollups } from '@flotilla/control-plane/telemetry/rollups';
@@ -41,7 +42,8 @@ async function replica(source = db) {
     if (fault.left-- > 0) throw new Error('killed');
     await move(tx, upTo);
   };
-  return { leader, fault, rollups: new Rollups(repository, leader, new Counters(), log) };
+  const justStored = new JustStored(leader);
+  return { leader, fault, justStored, rollups: new Rollups(repository, justStored, leader, new Counters(), log) };
 }
 
 function seeded(seed: number) {
@@ -75,6 +77,12 @@ function someWindow({ random, below }: ReturnType<typeof seeded>): StoredWindow 
 }
 
 const insert = (tx: EntityManager, windows: readonly StoredWindow[]) => telemetry.insert(tx, windows, []);
+
+/** As ingest stores them: that replica has them at hand when it rolls up. */
+async function stored({ justStored }: { justStored: JustStored }, windows: readonly StoredWindow[]): Promise<void> {
+  const run = await db.transaction((tx) => insert(tx, windows));
+  if (run) justStored.keep(run, windows);
+}
 
 /** The same question to windows as they came, and to one table of rollups. */
 async function asked(table: RollupTable, source: 'windows' | 'rollups'): Promise<unknown> {
@@ -123,7 +131,7 @@ describe('rollups', () => {
         await Promise.all(
           Array.from({ length: 1 + chance.below(3) }, () => {
             const windows = Array.from({ length: chance.below(20) }, () => someWindow(chance));
-            return db.transaction((tx) => insert(tx, windows));
+            return chance.below(2) === 0 ? stored(leading, windows) : db.transaction((tx) => insert(tx, windows));
           }),
         );
         if (chance.below(3) === 0) leading.fault.left = 1;
@@ -161,6 +169,24 @@ describe('rollups', () => {
     await slow.release();
     await looking;
     expect(await db.query(`SELECT sum(windows)::int n FROM rollup_device_hour`)).toEqual([{ n: 2 }]);
+    await expectExact();
+    await leader.stop();
+  });
+
+  it('are of windows that are there, and of each once, whatever the process has at hand', async () => {
+    const { leader, justStored, rollups } = await replica();
+    await leader.start();
+    const chance = seeded(11);
+    const some = (n: number) => Array.from({ length: n }, () => someWindow(chance));
+    await stored({ justStored }, some(10));
+    await insert(db.manager, some(3));
+    const deleted = some(10);
+    const run = await insert(db.manager, deleted);
+    justStored.keep(run!, deleted);
+    await db.query(`DELETE FROM telemetry_window WHERE id = $1`, [run!.last]);
+    await rollups.catchUp();
+    await expectExact();
+    await rollups.catchUp();
     await expectExact();
     await leader.stop();
   });

@@ -8,7 +8,7 @@ import type {
   OutboxLimits,
   OutboxState,
   RecordClass,
-} from './outbox-schema.js';
+} from './outbox-contract.js';
 import { OutboxStore } from './outbox-store.js';
 
 /** The outbox's thread: a write that waits for the disk never holds up the supervisor. */

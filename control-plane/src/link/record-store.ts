@@ -37,19 +37,21 @@ export class RecordStore {
     @Inject(DeviceReports) private readonly reports: DeviceReports,
   ) {}
 
-  store(batches: readonly ReceivedBatch[]): Promise<Stored> {
-    return this.db.transaction(async (tx) => {
+  async store(batches: readonly ReceivedBatch[]): Promise<Stored> {
+    const { work, run } = await this.db.transaction(async (tx) => {
       const claimed = await this.streams.lock(tx, batches.flatMap(claimsOf));
       const work = new StreamWork();
       for (const batch of batches) work.take(batch, claimed(claimOf(batch)));
       for (const end of work.ends) work.close(end, claimed(end));
       const { windows, vitals, events, deadLetters } = work.harvest;
-      await this.telemetry.store(tx, windows, vitals);
+      const run = await this.telemetry.store(tx, windows, vitals);
       await this.reports.record(tx, events, windows);
       await storeDeadLetters(tx, deadLetters);
       await this.saveCursors(tx, work);
-      return work.stored();
+      return { work, run };
     });
+    this.telemetry.committed(run, work.harvest.windows);
+    return work.stored();
   }
 
   private async saveCursors(tx: EntityManager, { cursors }: StreamWork): Promise<void> {

@@ -1,7 +1,7 @@
 import type { DeviceId, RolloutId } from '@flotilla/protocol';
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import type { Returns } from '../core/roll-back.js';
+import type { Returns } from '../core/rollout-state.js';
 import type { RolloutRow } from './rollout.entity.js';
 
 export type Held = { device: DeviceId; previousDigest: string | null };

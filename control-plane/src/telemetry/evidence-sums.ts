@@ -13,7 +13,7 @@ export const evidenceSums: Readonly<Record<EvidenceSum, Sum>> = {
   throttledOfMs: {
     column: 'throttled_of_ms',
     ofWindow: (w) =>
-      `CASE WHEN ${w}.throttled_ms IS NULL THEN 0 ELSE round(extract(epoch FROM ${w}.ended_at - ${w}.started_at) * 1000) END`,
+      `CASE WHEN ${w}.throttled_ms IS NULL THEN 0 ELSE round(date_part('epoch', ${w}.ended_at - ${w}.started_at) * 1000) END`,
   },
   energyMj: { column: 'energy_mj', ofWindow: (w) => `coalesce(${w}.energy_mj, 0)` },
   /** Inferences in windows that told their energy. */

@@ -12,6 +12,9 @@ export type RolledWindow = Readonly<{
   site: string;
   figures: Figures;
 }>;
+/** One window, or several that ended in one minute, before it is known where its device stands. */
+export type UnplacedWindow = Omit<RolledWindow, 'id' | 'hardwareClass' | 'site'>;
+export type Place = Readonly<Pick<RolledWindow, 'hardwareClass' | 'site'>>;
 /** Beginning of the bucket, then the other columns of the table's key in their order. */
 export type RollupKey = readonly [bucket: number, ...rest: string[]];
 
@@ -44,28 +47,45 @@ export class TableSums {
     entry.sum.add(figures);
   }
 
+  get size(): number {
+    return this.#sums.size;
+  }
+
   entries(): { key: RollupKey; sum: RollupSum }[] {
     return [...this.#sums.values()];
   }
 }
 
-/** Every table's part of these windows. */
-export function rolledUp(windows: readonly RolledWindow[]): Record<RollupTable, TableSums> {
-  const sums = Object.fromEntries(rollupTables.map((table) => [table, new TableSums()])) as Record<RollupTable, TableSums>;
-  for (const { endedAt, device, slot, digest, variant, hardwareClass, site, figures } of windows) {
-    sums.rollup_device_hour.add([bucketOf(endedAt, hour), device, slot, digest, variant], figures);
-    sums.rollup_fleet_minute.add([bucketOf(endedAt, minute), digest, variant, hardwareClass, site, slot], figures);
+/** Every table's part of windows that come in portions. */
+export class LevelSums {
+  readonly #sums = Object.fromEntries(rollupTables.map((table) => [table, new TableSums()])) as Record<RollupTable, TableSums>;
+
+  /** Rows that they would change, of the tables that windows go into themselves. */
+  get rows(): number {
+    return this.#sums.rollup_device_hour.size + this.#sums.rollup_fleet_minute.size;
   }
-  for (const table of rollupTables) {
-    const { of, span } = levels[table];
-    if (of === 'windows') continue;
-    for (const {
-      key: [bucket, ...rest],
-      sum,
-    } of sums[of].entries())
-      sums[table].add([bucketOf(bucket, span), ...rest], sum);
+
+  add(windows: readonly (UnplacedWindow & Place)[]): void {
+    const { rollup_device_hour: ofDevice, rollup_fleet_minute: ofFleet } = this.#sums;
+    for (const { endedAt, device, slot, digest, variant, hardwareClass, site, figures } of windows) {
+      ofDevice.add([bucketOf(endedAt, hour), device, slot, digest, variant], figures);
+      ofFleet.add([bucketOf(endedAt, minute), digest, variant, hardwareClass, site, slot], figures);
+    }
   }
-  return sums;
+
+  /** All of them, once nothing more comes. */
+  finish(): Record<RollupTable, TableSums> {
+    for (const table of rollupTables) {
+      const { of, span } = levels[table];
+      if (of === 'windows') continue;
+      for (const { key, sum } of this.#sums[of].entries()) {
+        const [bucket, ...rest] = key;
+        this.#sums[table].add([bucketOf(bucket, span), ...rest], sum);
+      }
+    }
+    return this.#sums;
+  }
 }
 
+export const minuteOf = (at: number) => bucketOf(at, minute);
 const bucketOf = (at: number, span: number) => Math.floor(at / span) * span;

@@ -66,7 +66,11 @@ class Bins implements Sketch {
 
   add({ first, counts }: Sketch): void {
     if (counts.length === 0) return;
-    if (this.counts.length === 0) this.first = first;
+    if (this.counts.length === 0) {
+      this.first = first;
+      this.counts = counts.slice();
+      return;
+    }
     if (first < this.first) {
       this.counts = [...zeros(this.first - first), ...this.counts];
       this.first = first;

@@ -1,9 +1,10 @@
 import type { Sketch } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { levels, type RolledWindow, type RollupKey, type RollupTable, type TableSums } from './rollup-levels.js';
+import { levels, type Place, type RolledWindow, type RollupKey, type RollupTable, type TableSums } from './rollup-levels.js';
 import type { Figures, RollupSum } from './rollup-sum.js';
 import { evidenceKeys, evidenceSums, type EvidenceSums } from './evidence-sums.js';
+import type { IdRun } from './telemetry.repository.js';
 import { insertInto, type Column } from './unnest.js';
 
 const source = 'telemetry_window';
@@ -15,9 +16,12 @@ type Flat = Omit<Figures, 'queue' | 'compute' | 'total' | 'evidence'> &
 const sketches = (row: string) =>
   ['queue', 'compute', 'total'].map((name) => `${row}.${name}_first "${name}First", ${row}.${name}::text`).join(', ');
 
+const place = `coalesce(d.hardware_class, '') "hardwareClass", coalesce(d.labels ->> 'site', '') site`;
+const nowhere: Place = { hardwareClass: '', site: '' };
+
 const windowsSql = `
-  SELECT w.id::float8 id, extract(epoch FROM w.ended_at)::float8 * 1000 "endedAt", w.device, w.slot, w.digest, w.variant,
-         coalesce(d.hardware_class, '') "hardwareClass", coalesce(d.labels ->> 'site', '') site,
+  SELECT w.id::float8 id, date_part('epoch', w.ended_at) * 1000 "endedAt", w.device, w.slot, w.digest, w.variant,
+         ${place},
          1 windows, w.ok, w.errors, w.sheds, coalesce(w.restarts, 0) restarts, w.compute_cpu_us::float8 "computeCpuUs",
          w.queue_depth_max "queueDepthMax", w.rss_bytes::float8 "rssBytesMax",
          w.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `(${evidenceSums[key].ofWindow('w')})::float8 "${key}"`).join(', ')},
@@ -70,6 +74,26 @@ export class RollupRepository {
     return rows.map((row) => ({ ...row, figures: figuresOf(row) }));
   }
 
+  /** First ids of the runs of which every row is there: what was deleted since it came must not be counted. */
+  async whole(tx: EntityManager, runs: readonly IdRun[]): Promise<ReadonlySet<number>> {
+    const rows = await tx.query<{ first: number }[]>(
+      `SELECT r.first::float8 first FROM unnest($1::int8[], $2::int8[]) r(first, last)
+       WHERE (SELECT count(*) FROM ${source} w WHERE w.id BETWEEN r.first AND r.last) = r.last - r.first + 1`,
+      [runs.map(({ first }) => first), runs.map(({ last }) => last)],
+    );
+    return new Set(rows.map(({ first }) => first));
+  }
+
+  /** As `windows` tells it of each window. */
+  async places(tx: EntityManager, devices: Iterable<string>): Promise<(device: string) => Place> {
+    const rows = await tx.query<(Place & { device: string })[]>(
+      `SELECT id device, ${place} FROM device d WHERE id = ANY($1::text[])`,
+      [[...devices]],
+    );
+    const found = new Map(rows.map(({ device, hardwareClass, site }) => [device, { hardwareClass, site }]));
+    return (device) => found.get(device) ?? nowhere;
+  }
+
   /** Adds what is there already, then writes the whole: whoever holds the watermark is alone with these tables. */
   async add(tx: EntityManager, table: RollupTable, sums: TableSums): Promise<void> {
     const found = await this.rows(
@@ -88,10 +112,10 @@ export class RollupRepository {
   ): Promise<{ key: RollupKey; figures: Figures }[]> {
     if (keys.length === 0) return [];
     const columns = ['bucket', ...levels[table].key];
-    const asked = columns.map((name, i) => (i === 0 ? `to_timestamp(k.bucket / 1000.0) bucket` : `k.${name}`)).join(', ');
+    const asked = columns.map((name, i) => (i === 0 ? `to_timestamp(k.bucket::float8 / 1000) bucket` : `k.${name}`)).join(', ');
     const arrays = columns.map((_, i) => `$${i + 1}::${i === 0 ? 'int8' : 'text'}[]`).join(', ');
     const rows = await tx.query<(Flat & { key: string[]; bucket: number })[]>(
-      `SELECT extract(epoch FROM r.bucket)::float8 * 1000 bucket, ARRAY[${levels[table].key.map((name) => `r.${name}`).join(', ')}] key,
+      `SELECT date_part('epoch', r.bucket) * 1000 bucket, ARRAY[${levels[table].key.map((name) => `r.${name}`).join(', ')}] key,
               r.windows::float8 windows, r.ok::float8 ok, r.errors::float8 errors, r.sheds::float8 sheds, r.restarts::float8 restarts,
               r.compute_cpu_us::float8 "computeCpuUs", r.queue_depth_max "queueDepthMax", r.rss_bytes_max::float8 "rssBytesMax",
               r.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `r.${evidenceSums[key].column}::float8 "${key}"`).join(', ')},
@@ -153,7 +177,9 @@ function writerOf(table: RollupTable): (tx: EntityManager, rows: readonly Entry[
   ];
   const names = keys.map(([name]) => name).join(', ');
   const set = figures.map(([name]) => `${name} = excluded.${name}`).join(', ');
-  return insertInto(table, [...keys, ...figures], `ON CONFLICT (${names}) DO UPDATE SET ${set}`);
+  return insertInto(table, [...keys, ...figures], {
+    onConflict: `ON CONFLICT (${names}) DO UPDATE SET ${set}`,
+  });
 }
 
 const writers = {

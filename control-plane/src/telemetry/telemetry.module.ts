@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { EventsModule } from '../events/events.module.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
+import { JustStored } from './just-stored.js';
 import { OldRows } from './old-rows.js';
 import { PartitionKeeper } from './partition-keeper.js';
 import { Partitions } from './partitions.js';
@@ -15,7 +16,17 @@ import { TelemetryService } from './telemetry.service.js';
 @Module({
   imports: [EventsModule, FleetModule, ModelsModule],
   controllers: [TelemetryController],
-  providers: [TelemetryRepository, TelemetryService, Partitions, PartitionKeeper, OldRows, Retention, RollupRepository, Rollups],
+  providers: [
+    TelemetryRepository,
+    TelemetryService,
+    Partitions,
+    PartitionKeeper,
+    OldRows,
+    Retention,
+    RollupRepository,
+    Rollups,
+    JustStored,
+  ],
   exports: [RollupRepository, TelemetryService],
 })
 export class TelemetryModule {}

@@ -5,6 +5,9 @@ import type { Placement } from './device-time.js';
 import { TelemetryWindowRow, VitalsRow } from './telemetry.entity.js';
 import { insertInto, type Column } from './unnest.js';
 
+/** Ids that one statement has drawn, with nobody else's in between. */
+export type IdRun = Readonly<{ first: number; last: number }>;
+
 export type StoredWindow = Readonly<{ device: DeviceId; window: InferenceWindow; at: Placement }>;
 export type StoredVitals = Readonly<{ device: DeviceId; vitals: Vitals; at: Placement }>;
 export type ReleaseTotals = {
@@ -74,16 +77,20 @@ const vitalsColumns: readonly Column<StoredVitals>[] = [
   ['vitals', 'jsonb', (v) => v.vitals],
 ];
 
-const insertWindows = insertInto('telemetry_window', windowColumns);
+const insertWindows = insertInto('telemetry_window', windowColumns, {
+  sql: (insert) => `WITH stored AS (${insert} RETURNING id) SELECT min(id)::float8 first, max(id)::float8 last FROM stored`,
+});
 const insertVitals = insertInto('vitals', vitalsColumns);
 
 @Injectable()
 export class TelemetryRepository {
   constructor(@Inject(DataSource) private readonly db: DataSource) {}
 
-  async insert(tx: EntityManager, windows: readonly StoredWindow[], vitals: readonly StoredVitals[]): Promise<void> {
-    if (windows.length > 0) await insertWindows(tx, windows);
+  /** The first and the last id that windows were given; what lies in between may be somebody else's. */
+  async insert(tx: EntityManager, windows: readonly StoredWindow[], vitals: readonly StoredVitals[]): Promise<IdRun | undefined> {
+    const [run] = windows.length > 0 ? await insertWindows<IdRun>(tx, windows) : [];
     if (vitals.length > 0) await insertVitals(tx, vitals);
+    return run;
   }
 
   /** What windows with at least `least` inferences say of a release on each device since `since`. */

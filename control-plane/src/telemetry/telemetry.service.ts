@@ -12,11 +12,13 @@ import { leastInferences } from '../core/sample.js';
 import { DevicesService } from '../fleet/devices.service.js';
 import { ReleasesService } from '../models/releases.service.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
+import { JustStored } from './just-stored.js';
 import { sketchOfBins } from './sketch-of-bins.js';
 import { releaseTelemetry, vitalsView, windowView } from './telemetry-view.js';
 import {
   TelemetryRepository,
   type BaselineFigures,
+  type IdRun,
   type OnDevice,
   type StoredVitals,
   type StoredWindow,
@@ -29,13 +31,19 @@ const hour = 3600 * 1000;
 export class TelemetryService {
   constructor(
     @Inject(TelemetryRepository) private readonly telemetry: TelemetryRepository,
+    @Inject(JustStored) private readonly justStored: JustStored,
     @Inject(DevicesService) private readonly devices: DevicesService,
     @Inject(ReleasesService) private readonly releases: ReleasesService,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  store(tx: EntityManager, windows: readonly StoredWindow[], vitals: readonly StoredVitals[]): Promise<void> {
+  store(tx: EntityManager, windows: readonly StoredWindow[], vitals: readonly StoredVitals[]): Promise<IdRun | undefined> {
     return this.telemetry.insert(tx, windows, vitals);
+  }
+
+  /** The transaction that stored them is committed. */
+  committed(run: IdRun | undefined, windows: readonly StoredWindow[]): void {
+    if (run) this.justStored.keep(run, windows);
   }
 
   /**

@@ -31,6 +31,8 @@ export interface RigOptions {
   readonly fleet?: MakeOptions;
   /** An external database and a second control plane on it. */
   readonly replicas?: boolean;
+  /** A relay between the control plane and this; a broker that is its own child has none. */
+  readonly between?: 'broker' | 'database';
   readonly settings?: Settings;
 }
 export interface Verdict {
@@ -53,6 +55,8 @@ export class TelemetryRig {
   server = new ServerProcess();
   fleet = new FleetProcess();
   relay!: Relay;
+  /** Between the control plane and what was asked for. */
+  inner: Relay | undefined;
   identity!: FleetIdentity;
   readonly #options: RigOptions;
   readonly #ownFolders: string[] = [];
@@ -90,10 +94,10 @@ export class TelemetryRig {
   }
 
   async #start(): Promise<void> {
-    const { broker, devices, settings, replicas } = this.#options;
+    const { broker, devices, settings, replicas, between } = this.#options;
     const mqtt = broker === 'aedes' ? { port: (await freePorts(1))[0]! } : await this.#startMosquitto();
     const told = { device: { windowS, uploadS: windowS, heartbeatS: 5 } };
-    const external = replicas && { databaseUrl: await this.#startDatabase() };
+    const external = (replicas || between === 'database') && { databaseUrl: await this.#startDatabase() };
     this.#settings = { ...told, ...settings, ...external, dataDir: this.dataDir, mqtt };
     const identity = await this.server.start('aedes', devices, this.#settings);
     this.relay = await Relay.before(identity.mqttUrl);
@@ -106,7 +110,9 @@ export class TelemetryRig {
 
   async #startDatabase(): Promise<string> {
     this.#database = await startEmbeddedPostgres({ dataDir: this.#ownFolder(), log: createLogger('silent') });
-    return this.#database.url;
+    if (this.#options.between !== 'database') return this.#database.url;
+    this.inner = await Relay.before(this.#database.url);
+    return this.inner.url;
   }
 
   /** Another control plane with the same keys, on the same database; with the same broker where that is not the first one's own. */
@@ -122,7 +128,9 @@ export class TelemetryRig {
   async #startMosquitto(): Promise<NonNullable<Settings['mqtt']>> {
     const { mosquitto, mqtt } = await mosquittoFor(this.dataDir, deviceNames('sim', this.#options.devices));
     this.#mosquitto = mosquitto;
-    return mqtt;
+    if (this.#options.between !== 'broker') return mqtt;
+    this.inner = await Relay.before(mqtt.url);
+    return { ...mqtt, url: this.inner.url };
   }
 
   /** The devices' process, in one life after another: each numbers its records anew. */
@@ -217,6 +225,7 @@ export class TelemetryRig {
     await this.fleet.end();
     await this.server.stop().catch(() => this.server.end());
     await this.second?.stop().catch(() => this.second?.end());
+    await this.inner?.close();
     await this.#database?.stop();
     await this.relay?.close();
     if (this.#mosquitto) await stopProcess(this.#mosquitto.respawned ?? this.#mosquitto.process);
