@@ -74,6 +74,18 @@ it.each(['telemetry_window', 'vitals', 'event'])('sees that a row of %s is there
   ).toEqual({ ...none, doubled: 1 });
 });
 
+it.each(['telemetry_window', 'vitals'])('sees that a row of %s is there twice, in the partitions of two days', async (table) => {
+  const copied = `SELECT * FROM ${table} WHERE id = (SELECT min(id) FROM ${table})`;
+  const found = await foundAfter(
+    `CREATE TEMP TABLE copied ON COMMIT DROP AS ${copied}`,
+    `UPDATE copied SET id = id + 1000000, received_at = received_at + interval '1 day'`,
+    `INSERT INTO ${table} SELECT * FROM copied`,
+    // Divides by zero where they do not lie apart.
+    `SELECT 1 / (count(DISTINCT tableoid) - 1) FROM ${table}`,
+  );
+  expect(found).toEqual({ ...none, doubled: 1 });
+});
+
 it('takes what may have arrived as it is found, once, and not twice', async () => {
   const { name, ledger } = fleet.devices[0]!;
   const [maybe, ...sure] = ledger.windows;
