@@ -57,12 +57,6 @@ const added = (one: FleetCounts, other: FleetCounts): FleetCounts => ({
   devices: one.devices + other.devices,
   welcomed: one.welcomed + other.welcomed,
   connects: one.connects + other.connects,
-  falls: Object.fromEntries(
-    [...new Set([...Object.keys(one.falls), ...Object.keys(other.falls)])].map((why) => [
-      why,
-      (one.falls[why] ?? 0) + (other.falls[why] ?? 0),
-    ]),
-  ),
   held: one.held + other.held,
   dropped: one.dropped + other.dropped,
   refused: one.refused + other.refused,
