@@ -60,4 +60,10 @@ const added = (one: FleetCounts, other: FleetCounts): FleetCounts => ({
   held: one.held + other.held,
   dropped: one.dropped + other.dropped,
   refused: one.refused + other.refused,
+  falls: addedFalls(one.falls, other.falls),
 });
+
+const addedFalls = (one: FleetCounts['falls'], other: FleetCounts['falls']): FleetCounts['falls'] =>
+  Object.fromEntries(
+    [...new Set([...Object.keys(one), ...Object.keys(other)])].map((why) => [why, (one[why] ?? 0) + (other[why] ?? 0)]),
+  );
