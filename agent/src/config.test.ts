@@ -214,3 +214,23 @@ describe('agent.yaml', () => {
     expect(() => loadConfig('/absent/agent.yaml', {})).toThrow(/^\/absent\/agent\.yaml: cannot be read \(ENOENT/);
   });
 });
+
+describe('a broker on the device', () => {
+  it('listens for this device only, unless it is said otherwise', () => {
+    expect(load('data: state\nbroker: {}\n').broker).toEqual({
+      listen: { host: '127.0.0.1', port: 1883 },
+      users: [],
+      maxClients: 32,
+    });
+  });
+  it('has users and files seen from the folder of agent.yaml', () => {
+    const broker = load(
+      'data: state\nbroker: { listen: "0.0.0.0:8883", tls: { certFile: c.pem, keyFile: k.pem }, users: [{ name: scada, passwordFile: p }] }\n',
+    ).broker!;
+    expect(broker.users).toEqual([{ name: 'scada', passwordFile: join(folder, 'p'), may: 'read' }]);
+    expect(broker.tls).toEqual({ certFile: join(folder, 'c.pem'), keyFile: join(folder, 'k.pem') });
+  });
+  it('lets in nobody unknown from the network', () => {
+    expect(complaints('data: state\nbroker: { listen: "0.0.0.0:1883" }\n').join()).toContain('lets everybody in: name users');
+  });
+});

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { describeIssues, DeviceId, ExecutionProvider, SlotName, SlotPipeline } from '@flotilla/protocol';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { brokerFile, brokerFrom } from './device-broker.js';
 import { Exposure, exposureComplaint, exposureFrom, gatewayComplaint } from './exposure.js';
 import { pipelineFrom } from './source-paths.js';
 
@@ -77,6 +78,8 @@ export const AgentFile = z.strictObject({
     .prefault({}),
   /** Of the process that owns sources and triggers. */
   gateway: z.strictObject({ listen: z.strictObject({ http: Address }), expose: Exposure.optional() }).optional(),
+  /** An MQTT broker on this device, a process of its own; none unless it is said. */
+  broker: brokerFile(Address).optional(),
   remoteConfiguration: RemoteConfiguration.prefault('accept'),
   engines: z
     .array(EngineFile)
@@ -123,9 +126,11 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): AgentConfig {
   const { folders, ...remote } = result.data.remoteConfiguration;
   const remoteConfiguration = { ...remote, folders: folders.map((each) => resolve(folder, each)) };
   const gateway = result.data.gateway && gatewayFrom(folder, result.data.gateway);
+  const broker = result.data.broker && brokerFrom(folder, result.data.broker);
   return deepFreeze({
     ...result.data,
     gateway,
+    broker,
     folder,
     data: resolve(folder, result.data.data),
     slots: resolved,

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { ControlPlaneConfig } from '@flotilla/control-plane/config';
 import { startBroker } from '@flotilla/control-plane/link/broker/start-broker';
 import { brokerLimits } from '@flotilla/control-plane/link/broker/embedded-broker';
-import { deviceLimits } from '@flotilla/control-plane/link/broker/limiter';
+import { deviceLimits } from '@flotilla/control-plane/link/broker/limits';
 import { MqttLink, type OnMessage } from '@flotilla/control-plane/link/mqtt-client';
 import type { MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';

@@ -23,6 +23,7 @@ import type { WrittenTryOptions } from '../try/command.js';
 
 const programOf = (name: string) => fileURLToPath(new URL(`../runner/${name}.js`, import.meta.url));
 const programs = { path: programOf('main'), stubPath: programOf('stub-main') };
+const brokerPath = fileURLToPath(new URL('../broker/main.js', import.meta.url));
 const gatewayPath = fileURLToPath(new URL('../gateway/main.js', import.meta.url));
 
 interface Options {
@@ -183,6 +184,7 @@ async function runCommand(options: Options, env: NodeJS.ProcessEnv): Promise<voi
     program,
     headStart,
     gateway: { path: gatewayPath, http },
+    brokerPath,
     key,
     identity,
     onFatal,

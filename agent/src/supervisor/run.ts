@@ -42,6 +42,7 @@ export interface Start {
   readonly program: RunnerProgram;
   readonly headStart: HeadStart;
   readonly gateway: { readonly path: string; readonly http?: ListeningSocket | undefined };
+  readonly brokerPath: string;
   readonly key: KeyObject;
   readonly identity: Identity;
   /** A bug that leaves nothing but to end and be started again. */
@@ -74,6 +75,7 @@ export async function run(start: Start): Promise<() => Promise<void>> {
   const board = new BoardLog(findSensors(hardware.profile), uptime);
   const held = { runnerRssBytes: () => slots.runnerRssBytes(), serving: () => slots.serving };
   const records: Records = new Records({ ...base, uptime, board, sampler: new VitalsSampler(board), ...held });
+  const broker = await beginBroker(base);
   const gateway = makeGateway(base);
   const statuses = new SlotStatuses((status) => gateway.tell(status));
   const slots: Slots = buildSlots(base, records, statuses, config.windowS);
@@ -100,7 +102,8 @@ export async function run(start: Start): Promise<() => Promise<void>> {
   return async () => {
     renewal.stop();
     records.stop();
-    await Promise.all([part(slots, session, link, logging), gateway.stop()]);
+    // What the gateway still says on its way out is heard.
+    await Promise.all([part(slots, session, link, logging), gateway.stop().then(() => broker?.stop())]);
     await outbox.close();
   };
 }
@@ -176,6 +179,21 @@ function makeGateway({ config, gateway: { path, http }, program, current, onAlar
     maxRssBytes: mostGatewayMb * megabyte,
     onAlarm: (name, message) => onAlarm({ name, message }),
   });
+}
+
+/** Where `agent.yaml` wants one on this device; what it needs is loaded only then. */
+async function beginBroker({ config, brokerPath, program, onAlarm }: Base): Promise<{ stop: () => Promise<void> } | undefined> {
+  if (!config.broker) return undefined;
+  const { BrokerProcess } = await import('./broker-process.js');
+  const broker = new BrokerProcess({
+    path: brokerPath,
+    settings: config.broker,
+    env: program.env,
+    log: program.log,
+    onAlarm: (name, message) => onAlarm({ name, message }),
+  });
+  broker.start();
+  return broker;
 }
 
 /** By `agent.yaml` and the desired state together. */

@@ -11,11 +11,10 @@ import {
   type PublishPacket,
   type Subscription,
 } from 'aedes';
+import { type ConnectionLimits, LimitedConnection, Router } from '@flotilla/protocol/mqtt-guard';
 import { refuseConnect, refusePublish, refuseSubscribe } from './access-rules.js';
 import { type Identity, identityOf, nameOf } from './identity.js';
-import { LimitedConnection } from './limited-connection.js';
-import { type ConnectionLimits, controlPlaneLimits, deviceLimits } from './limiter.js';
-import { Router } from './router.js';
+import { controlPlaneLimits, deviceLimits } from './limits.js';
 
 export interface ServerTls {
   key: string;
@@ -142,7 +141,8 @@ export class EmbeddedBroker {
 
 function createAedes(limits: BrokerLimits, broker: () => EmbeddedBroker): Promise<Aedes> {
   return Aedes.createBroker({
-    mq: new Router(),
+    // A publisher of up-topics is slowed by the control plane; nobody is slowed by one device that stopped reading.
+    mq: new Router((topic) => topic.includes('/up/')),
     connectTimeout: limits.connectTimeoutMs,
     keepaliveLimit: maxKeepaliveS,
     drainTimeout: 30_000,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ConnectionLimits, deviceLimits, Limiter } from './limiter.js';
+import { type ConnectionLimits, Limiter } from './limiter.js';
 
 const limits: ConnectionLimits = {
   maxPacketBytes: 1000,
@@ -15,7 +15,7 @@ const pings = (n: number) => Buffer.concat(Array.from({ length: n }, () => ping)
 describe('packet size', () => {
   test('a packet over the limit is refused at its fixed header, before its content came', () => {
     const header = Buffer.from([0x30, 0x80, 0x80, 0x80, 0x20]);
-    expect(new Limiter(deviceLimits, 0).admit(header, 0)).toEqual({ drop: 'oversize' });
+    expect(new Limiter(limits, 0).admit(header, 0)).toEqual({ drop: 'oversize' });
   });
 
   test('a packet of exactly the limit passes, one byte more does not', () => {

@@ -10,6 +10,9 @@ export class Router {
   /** Wildcard filters, taken apart once. */
   readonly #levels = new Map<string, Levels>();
 
+  /** `isAwaited`: whoever publishes on that topic goes on only when its subscribers have what was published. */
+  constructor(private readonly isAwaited: (topic: string) => boolean = () => false) {}
+
   on(filter: string, deliver: Deliver, done?: () => void): this {
     const table = this.#tableFor(filter);
     table.set(filter, (table.get(filter) ?? new Set()).add(deliver));
@@ -32,8 +35,7 @@ export class Router {
 
   emit(packet: { topic: string }, done: () => void = () => {}): this {
     const delivers = this.#subscribersOf(packet.topic);
-    // A publisher of up-topics is slowed by the control plane; nobody is slowed by one device that stopped reading.
-    const waitsFor = packet.topic.includes('/up/') ? delivers : [];
+    const waitsFor = this.isAwaited(packet.topic) ? delivers : [];
     let open = waitsFor.length;
     const one = () => --open === 0 && done();
     for (const deliver of delivers) deliver(packet, waitsFor.length > 0 ? one : ignore);

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LimitedConnection } from './limited-connection.js';
-import { type ConnectionLimits, deviceLimits } from './limiter.js';
+import type { ConnectionLimits } from './limiter.js';
 
 const server = createServer();
 let client: Socket;
@@ -19,10 +19,18 @@ afterEach(() => {
   server.close();
 });
 
+const generous: ConnectionLimits = {
+  maxPacketBytes: 1e6,
+  packetsPerS: 1e6,
+  packetBurst: 1e6,
+  bytesPerS: 1e9,
+  byteBurst: 1e9,
+  dropAfterMs: 30_000,
+};
 const ping = Buffer.from([0xc0, 0x00]);
 const limited = (limits: Partial<ConnectionLimits> = {}, gathers = false) => {
   const dropped: string[] = [];
-  const connection = new LimitedConnection(accepted, { ...deviceLimits, ...limits }, (reason) => dropped.push(reason), gathers);
+  const connection = new LimitedConnection(accepted, { ...generous, ...limits }, (reason) => dropped.push(reason), gathers);
   return { connection, dropped };
 };
 
