@@ -4,6 +4,10 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 export const maxPayloadBytes = 256 * 1024;
 const maxJsonBytes = 16 * maxPayloadBytes;
 const gzipAboveBytes = 1024;
+/** zlib makes its room in pieces of 16 KiB, where most messages are of one or two. */
+const roomFor = (bytes: number) => ({ chunkSize: Math.min(Math.max(bytes, 1024), 16 * 1024) });
+/** A window that holds all of it compresses as well as the largest one, which takes longer to set up. */
+const windowFor = (bytes: number) => ({ windowBits: Math.min(15, Math.max(9, Math.ceil(Math.log2(bytes)))) });
 
 export class PayloadError extends Error {
   override readonly name = 'PayloadError';
@@ -12,23 +16,27 @@ export class PayloadError extends Error {
 /** JSON, gzipped above 1 KiB (the first byte tells: 0x1f is gzip). Throws PayloadError when it does not fit. */
 export function encodePayload(message: unknown): Buffer {
   const json = Buffer.from(JSON.stringify(message));
-  const payload = json.length > gzipAboveBytes ? gzipSync(json, { windowBits: windowBitsFor(json.length) }) : json;
+  const payload = json.length > gzipAboveBytes ? gzipSync(json, { ...roomFor(json.length), ...windowFor(json.length) }) : json;
   if (payload.length > maxPayloadBytes)
     throw new PayloadError(`message of ${payload.length} bytes; at most ${maxPayloadBytes} fit`);
   return payload;
 }
-
-/** A window that holds all of it compresses as well as the largest one, which takes longer to set up. */
-const windowBitsFor = (bytes: number) => Math.min(15, Math.max(9, Math.ceil(Math.log2(bytes))));
 
 /** The parsed but unchecked value: the caller gives it to its schema. Throws PayloadError with what was wrong. */
 export function decodePayload(payload: Uint8Array): unknown {
   if (payload.length > maxPayloadBytes)
     throw new PayloadError(`message of ${payload.length} bytes; at most ${maxPayloadBytes} are read`);
   try {
-    const json = payload[0] === 0x1f ? gunzipSync(payload, { maxOutputLength: maxJsonBytes }) : payload;
-    return JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.length).toString('utf8'));
+    const { buffer, byteOffset, length } = payload[0] === 0x1f ? unzipped(payload) : payload;
+    return JSON.parse(Buffer.from(buffer, byteOffset, length).toString('utf8'));
   } catch (cause) {
     throw new PayloadError(`neither JSON nor gzipped JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
+}
+
+/** gzip ends with the length of what it holds (RFC 1952): a hint, and no more. */
+function unzipped(payload: Uint8Array): Uint8Array {
+  const told =
+    payload.length < 4 ? 0 : new DataView(payload.buffer, payload.byteOffset, payload.length).getUint32(payload.length - 4, true);
+  return gunzipSync(payload, { maxOutputLength: maxJsonBytes, ...roomFor(told) });
 }

@@ -22,7 +22,7 @@ export type IngestLimits = {
 export const ingestLimits: IngestLimits = {
   delayMs: 100,
   records: 1000,
-  bytes: 64 * 1024 ** 2,
+  bytes: 24 * 1024 ** 2,
   backlogBytes: 32 * 1024 ** 2,
   retryMs: { first: 100, most: 5000 },
 };

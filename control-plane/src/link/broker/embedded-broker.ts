@@ -1,5 +1,5 @@
 import { constants } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import {
@@ -12,6 +12,7 @@ import {
   type Subscription,
 } from 'aedes';
 import { type ConnectionLimits, LimitedConnection, Router } from '@flotilla/protocol/mqtt-guard';
+import { Admission } from './admission.js';
 import { refuseConnect, refusePublish, refuseSubscribe } from './access-rules.js';
 import { type Identity, identityOf, nameOf } from './identity.js';
 import { controlPlaneLimits, deviceLimits } from './limits.js';
@@ -34,6 +35,9 @@ export const brokerLimits: BrokerLimits = { device: deviceLimits, maxConnections
 // What may wait for one device that does not read: above it the connection is dropped.
 const maxUnreadBytes = 4 * 1024 * 1024;
 const maxKeepaliveS = 300;
+// Each takes some milliseconds of the processor; on a link across the world half a second, mostly waiting.
+const handshakesAtOnce = 256;
+const handshakeHoldMs = 1000;
 // One device holds its present connection and, for a moment, the one that takes over.
 const maxConnectionsPerDevice = 2;
 
@@ -45,6 +49,8 @@ export interface BrokerEvents {
 /** aedes behind mutual TLS, access rules and limits. It runs in a process of its own: see child.ts. */
 export class EmbeddedBroker {
   readonly #server: Server;
+  readonly #door: TcpServer;
+  readonly #admission: Admission<Socket>;
   readonly #identities = new WeakMap<object, Identity>();
   readonly #connections = new Map<string, Set<LimitedConnection>>();
 
@@ -60,9 +66,20 @@ export class EmbeddedBroker {
     private readonly events: BrokerEvents,
   ) {
     this.#server = createServer({ ...secureOptions(tls), handshakeTimeout: limits.connectTimeoutMs });
-    this.#server.maxConnections = limits.maxConnections;
-    this.#server.on('secureConnection', (socket) => this.#accept(socket));
+    const turns = { atOnce: handshakesAtOnce, holdMs: handshakeHoldMs, waitMs: limits.connectTimeoutMs };
+    this.#admission = new Admission(
+      turns,
+      (socket) => this.#server.emit('connection', socket),
+      () => events.count('not-admitted'),
+    );
+    this.#door = createTcpServer({ pauseOnConnect: true }, (socket) => this.#wait(socket));
+    this.#door.maxConnections = limits.maxConnections;
+    this.#server.on('secureConnection', (socket) => {
+      this.#admission.done();
+      this.#accept(socket);
+    });
     this.#server.on('tlsClientError', (_, socket) => {
+      this.#admission.done();
       events.count('handshake');
       socket.destroy();
     });
@@ -72,10 +89,10 @@ export class EmbeddedBroker {
 
   listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host, port }, () => {
-        this.#server.off('error', reject);
-        resolve((this.#server.address() as AddressInfo).port);
+      this.#door.once('error', reject);
+      this.#door.listen({ host, port }, () => {
+        this.#door.off('error', reject);
+        resolve((this.#door.address() as AddressInfo).port);
       });
     });
   }
@@ -90,9 +107,16 @@ export class EmbeddedBroker {
   }
 
   async stop(): Promise<void> {
-    this.#server.close();
+    this.#door.close();
+    this.#admission.stop();
     await new Promise<void>((resolve) => this.aedes.close(resolve));
     for (const connections of this.#connections.values()) for (const connection of connections) connection.destroy();
+  }
+
+  /** Nothing is read before its turn, so that one who leaves meanwhile is only noticed then. */
+  #wait(socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    this.#admission.enter(socket);
   }
 
   #accept(socket: TLSSocket): void {
