@@ -6,6 +6,7 @@ import {
   BackupView,
   BlockView,
   Calendar,
+  ClassesAnswer,
   ConfigurationChange,
   ConfigurationFile,
   ConfigurationRollback,
@@ -48,6 +49,7 @@ import {
   TokenCreate,
   TokenSummary,
   TokenView,
+  VitalsAnswer,
 } from '@flotilla/protocol';
 import type { z } from 'zod';
 import { ApiClient, at } from './client.js';
@@ -173,6 +175,11 @@ export class FlotillaClient extends ApiClient {
   readonly telemetry = {
     ofDevice: (id: string, query: { limit?: number | undefined } = {}): Promise<DeviceTelemetryView> => this.get(this.address(at`/api/v1/devices/${id}/telemetry`, query), DeviceTelemetryView),
     summary: (query: { by?: 'release' | undefined } = {}): Promise<TelemetrySummaryView> => this.get(this.address(at`/api/v1/telemetry/summary`, query), TelemetrySummaryView),
+  };
+
+  readonly telemetryContents = {
+    classes: (query: { since?: string | undefined; until?: string | undefined; slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; by?: string | undefined; class?: string | undefined; top?: number | undefined; limit?: number | undefined } = {}): Promise<ClassesAnswer> => this.get(this.address(at`/api/v1/telemetry/classes`, query), ClassesAnswer),
+    vitals: (query: { since?: string | undefined; until?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; hardwareClass?: string | undefined; by?: string | undefined; step?: 'minute' | 'hour' | 'day' | undefined; order?: 'temperature' | 'cpu' | 'memory' | 'throttled' | 'power' | 'gpu' | 'outbox' | 'drops' | undefined; limit?: number | undefined } = {}): Promise<VitalsAnswer> => this.get(this.address(at`/api/v1/telemetry/vitals`, query), VitalsAnswer),
   };
 
   readonly telemetryStreams = {

@@ -2,8 +2,8 @@ import type { Compared, TelemetryAnswer } from '@flotilla/protocol';
 import { table } from './output.js';
 
 /** The span as it was read, which may be longer than what was asked for. */
-export const spanText = ({ since, until, level }: Pick<TelemetryAnswer, 'since' | 'until' | 'level'>) =>
-  `from ${since} to ${until}, ${level === 'raw' ? 'from windows' : `from rollups by ${level}`}`;
+export const spanText = ({ since, until, level }: Pick<TelemetryAnswer, 'since' | 'until' | 'level'>, raw = 'windows') =>
+  `from ${since} to ${until}, ${level === 'raw' ? `from ${raw}` : `from rollups by ${level}`}`;
 
 const shown = (value: number | undefined, unit: Compared['unit']) => {
   if (value === undefined) return undefined;

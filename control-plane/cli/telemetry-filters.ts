@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { FlotillaClient } from './flotilla-client.js';
 
-type Queries = FlotillaClient['queries'];
+type Queries = FlotillaClient['queries'] & FlotillaClient['telemetryContents'];
 /** What a question can say; the command line's text is checked by who answers it. */
 export type Asked<Question extends keyof Queries> = NonNullable<Parameters<Queries[Question]>[0]>;
 

@@ -4,17 +4,21 @@ import { example, print, table } from './output.js';
 import { clientFor, wholeNumber } from './settings.js';
 import { spanText } from './span-text.js';
 import { changes } from './telemetry-changes.js';
+import { classes } from './telemetry-classes.js';
 import { compare } from './telemetry-compare.js';
 import { exportTable } from './telemetry-export.js';
 import { type Asked, filtered, spanned } from './telemetry-filters.js';
 import { offenders } from './telemetry-offenders.js';
 import { tail } from './telemetry-tail.js';
+import { vitals } from './telemetry-vitals.js';
 
 /** What devices measured; without a verb it is shown. */
 export const telemetry = (): Command =>
   new Command('telemetry')
     .description('What devices measured; "flotilla telemetry" alone is "flotilla telemetry show"')
     .addCommand(show(), { isDefault: true })
+    .addCommand(classes())
+    .addCommand(vitals())
     .addCommand(compare())
     .addCommand(offenders())
     .addCommand(changes())

@@ -50,5 +50,6 @@ export * from './configuration-api.js';
 export * from './kill.js';
 export * from './api.js';
 export * from './telemetry-api.js';
+export * from './telemetry-contents.js';
 export * from './telemetry-views.js';
 export * from './operator-api.js';

@@ -1,8 +1,10 @@
 import { ApiClient } from '@flotilla/control-plane/cli/client';
 import { followed, type Stream } from '@flotilla/control-plane/cli/event-stream';
+import { ExportRepository } from '@flotilla/control-plane/queries/export.repository';
 import { EventsService } from '@flotilla/control-plane/events/events.service';
 import { TelemetryService } from '@flotilla/control-plane/telemetry/telemetry.service';
 import {
+  ClassesAnswer,
   type InferenceWindow,
   Offenders,
   sketchOf,
@@ -10,16 +12,18 @@ import {
   TelemetryChanges,
   TelemetryComparison,
   type Vitals,
+  VitalsAnswer,
 } from '@flotilla/protocol';
 import { parse } from 'csv-parse/sync';
 import { parquetReadObjects } from 'hyparquet';
 import { DataSource } from 'typeorm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { aNewDevice, enrolled } from '../support/fleet.js';
 import { aWindow, someVitals } from '../support/records.js';
 import { digestOfRelease, pushed } from '../support/releases.js';
 import { boot, newer, old } from '../support/rollout-rig.js';
+import { until } from '../support/until.js';
 
 const minute = 60_000;
 const [before, after] = [digestOfRelease(old), digestOfRelease(newer)];
@@ -211,7 +215,111 @@ describe('the live tail', () => {
   });
 });
 
+describe('classes', () => {
+  it('are told by their share, with what a window may have left out', async () => {
+    const slot = { slot: 'cut' as never, digest: after };
+    await measured('a', 3, {
+      ...slot,
+      classes: { scratch: 60, dent: 7 },
+      otherClasses: 33,
+      scores: [0, 0, 0, 0, 0, 0, 0, 0, 0, 50],
+    });
+    await measured('b', 3, {
+      ...slot,
+      classes: { dent: 30, scratch: 3 },
+      otherClasses: 0,
+      scores: [50, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    });
+    const all = await get('classes?slot=cut&by=slot', ClassesAnswer);
+    expect(all.items).toEqual([
+      {
+        key: { slot: 'cut' },
+        classified: 133,
+        classes: [
+          { class: 'scratch', count: 63, share: 0.473684, shareAtMost: 0.481203 },
+          { class: 'dent', count: 37, share: 0.278195, shareAtMost: 0.285714 },
+        ],
+        distinct: 2,
+        otherShare: 0.24812,
+        scores: [50, 0, 0, 0, 0, 0, 0, 0, 0, 50],
+        meanScore: 0.5,
+      },
+    ]);
+    const dents = await get('classes?slot=cut&by=device&class=dent', ClassesAnswer);
+    expect(dents.items.map(({ key, classes }) => [key['device'], classes[0]!.count])).toEqual([
+      ['a', 7],
+      ['b', 30],
+    ]);
+    expect((await get('classes?slot=cut&group=rest', ClassesAnswer)).items).toEqual([]);
+  });
+});
+
+describe('vitals', () => {
+  it('are put together by device, group and label, the hottest first', async () => {
+    await measured(
+      'a',
+      2,
+      { slot: 'v' as never },
+      { temperatureC: 10, cpu: 0.8, powerW: 7, throttled: true, memoryUsedBytes: 4e9 },
+    );
+    const { items } = await get('vitals?since=8m', VitalsAnswer);
+    expect(items.map(({ key, temperatureMaxC }) => [key['device'], temperatureMaxC])).toEqual([
+      ['b', 71],
+      ['c', 55],
+      ['a', 10],
+    ]);
+    expect(items[2]).toMatchObject({
+      samples: 2,
+      cpuMean: 0.6,
+      cpuMax: 0.8,
+      temperatureMeanC: 2.75,
+      powerMeanW: 7,
+      throttledShare: 1,
+    });
+    expect(items[2]).toMatchObject({ memoryUsedMaxBytes: 4e9, memoryShareMax: 0.5, outboxRecordsMax: 3, outboxDroppedMax: 0 });
+    expect(items[0]).not.toHaveProperty('powerMeanW');
+    const sites = await get('vitals?since=8m&by=label:site&order=cpu', VitalsAnswer);
+    expect(sites.items.map(({ key, devices, samples }) => [key['label:site'], devices, samples])).toEqual([
+      ['lyon', 2, 3],
+      ['=turin', 1, 1],
+    ]);
+    const steps = await get('vitals?since=8m&by=group&group=lyon&step=minute', VitalsAnswer);
+    expect(steps.items.reduce((sum, { samples }) => sum + samples, 0)).toBe(3);
+  });
+
+  it('know no releases', async () => {
+    const { status, body } = await cp.api('GET', 'telemetry/vitals?by=release');
+    expect([status, body.detail]).toEqual([400, expect.stringMatching(/^by: vitals are of a device, not of a release/)]);
+  });
+});
+
 describe('an export', () => {
+  it('is made no faster than it is taken', async () => {
+    await db.query(
+      `INSERT INTO vitals (device, started_at, ended_at, received_at, vitals)
+       SELECT 'slow', $1, $1, $1, jsonb_build_object('pad', repeat('x', 1000)) FROM generate_series(1, 40000)`,
+      [new Date(start - 30 * 24 * 60 * minute)],
+    );
+    const repository = cp.app.get(ExportRepository);
+    const pages = repository.pages.bind(repository);
+    let made = 0;
+    const spy = vi.spyOn(repository, 'pages').mockImplementation(async function* (...asked) {
+      for await (const page of pages(...asked)) {
+        made += page.length;
+        yield page;
+      }
+    });
+    const query = `of=vitals&since=${new Date(start - 31 * 24 * 60 * minute).toISOString()}&until=29d`;
+    const [reader, before] = [(await bytes(query)).body!.getReader(), made];
+    // What fits into buffers on the way is made; then it waits, as often as one looks.
+    let [seen, still] = [before, 0];
+    await until(() => (still = made === seen ? still + 1 : 0) > 50 || (seen = made) < 0, 'no more is made');
+    expect(made).toBeLessThan(20_000);
+    for (let read = await reader.read(); !read.done; read = await reader.read()) continue;
+    expect(made).toBe(40_000);
+    spy.mockRestore();
+  });
+
   it('as CSV has a line for each window, and nothing that a spreadsheet computes', async () => {
     await measured('c', 3, { digest: after, variant: '=1+1', classes: { 'a "b", c': 2 } });
     const response = await bytes('slot=classify&since=18m');
@@ -257,7 +365,7 @@ describe('an export', () => {
     );
     const rows = await parquetReadObjects({ file: await (await bytes('of=vitals&since=2h&format=parquet')).arrayBuffer() });
     const used = new Set(rows.map((row) => row['memory_used_bytes']));
-    expect([rows.length, used.size]).toEqual([5003, 5001]);
+    expect([rows.length, used.size]).toEqual([5004, 5002]);
     const [first] = parse<Record<string, string>>(await (await bytes('of=vitals&since=2h&device=a')).text(), { columns: true });
     expect(first).toMatchObject({ temperature_c: '-0.5', cpu: '0.25', outbox_records: '' });
   });

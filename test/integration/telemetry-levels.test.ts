@@ -115,6 +115,26 @@ describe.each([0, 173, 351])('with %i of 351 windows in the rollups', (count) =>
   });
 });
 
+describe('bins', () => {
+  it.each(['day', undefined] as const)('are added by the database as they are here, by %s', async (step) => {
+    await rolledUpTo(173);
+    const rows = new QueryRepository(db);
+    const [from, to] = [Date.parse(span.since), Date.parse(span.until)];
+    const question = { by: ['release'], filter: {}, step, span: { from, to }, level: 'hour' } as const;
+    const [many, few] = await queries.reading(question, async (tx, read) => {
+      const groups = await rows.totals(tx, read, { order: 'inferences', limit: 5 });
+      const manyRows = groups.map((group) => ({ ...group, rows: 1e6 }));
+      return [await rows.sketches(tx, read, manyRows), await rows.sketches(tx, read, groups)];
+    });
+    const filled = ({ bins, counts }: (typeof few)[number]) =>
+      bins.flatMap((bin, i) => (counts[i]! > 0 ? [[bin, counts[i]!] as const] : [])).toSorted(([x], [y]) => x - y);
+    const counted = (sketches: typeof few) =>
+      sketches.map((its) => JSON.stringify([its.key, its.at, its.of, filled(its)])).toSorted();
+    expect(few.length).toBeGreaterThan(5);
+    expect(counted(many)).toEqual(counted(few));
+  });
+});
+
 describe('an answer', () => {
   it('says from what level it comes, and to where its buckets reach', async () => {
     await rolledUpTo(351);

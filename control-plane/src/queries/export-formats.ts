@@ -5,11 +5,17 @@ import type { Cell, ExportRow } from './export.repository.js';
 type Pages = AsyncIterable<ExportRow[]>;
 export type Format = (columns: readonly Column[], pages: Pages) => AsyncGenerator<Uint8Array | string>;
 
+/** Short texts are gone with the next small collection of garbage; a page's whole text would wait for a large one. */
+const linesAtOnce = 100;
+
 /** Lists and what a device sent are JSON in their cell. */
 export async function* csv(columns: readonly Column[], pages: Pages): AsyncGenerator<string> {
   const { stringify } = await import('csv-stringify/sync');
   yield stringify([columns.map(({ name }) => name)]);
-  for await (const page of pages) if (page.length > 0) yield stringify(page.map((row) => row.map(csvCell)));
+  for await (const page of pages) {
+    for (let from = 0; from < page.length; from += linesAtOnce)
+      yield stringify(page.slice(from, from + linesAtOnce).map((row) => row.map(csvCell)));
+  }
 }
 
 /** A spreadsheet would compute what devices and labels say, where it begins like a formula. */
@@ -34,13 +40,19 @@ export async function* parquet(columns: readonly Column[], pages: Pages): AsyncG
   };
   for await (const page of pages) {
     if (page.length === 0) continue;
-    const columnData = columns.map(({ name }, i) => ({ name, data: page.map((row) => row[i]), offsetIndex: false }));
+    const columnData = columns.map(({ name, kind }, i) => ({ name, data: page.map((row) => row[i]), ...keptOf(kind) }));
     await file.write({ columnData, rowGroupSize: page.length });
     yield taken();
   }
   await file.finish();
   yield taken();
 }
+
+/** What stays in memory to the end of the file is small: nobody looks for the least element of a list. */
+const keptOf = (kind: Column['kind']) => ({
+  offsetIndex: false,
+  ...(kind === 'ints' && { statistics: false, encoding: 'PLAIN' as const }),
+});
 
 const schemaOf = (columns: readonly Column[]): SchemaElement[] => [
   { name: 'telemetry', num_children: columns.length },

@@ -39,14 +39,13 @@ export class ExportRepository {
     const { values, bind } = binder();
     const { joins, conditions } = conditionsOn(table.of, filter, bind);
     const order = table.order.map(({ sql }) => sql).join(', ');
-    const begin = bind(from);
     const where = [
-      `${table.time} >= ${begin}`,
+      // A second lower bound on the index's first column would be where each page begins to look: at the very beginning.
+      after ? `(${order}) > (${after.map(bind).join(', ')})` : `${table.order[0]!.sql} >= ${bind(from)}`,
+      // Nothing is received before it has ended.
+      ...(table.id ? [`${table.time} >= ${bind(from)}`, `t.id <= ${bind(last)}`] : []),
       `${table.time} < ${bind(to)}`,
-      // Nothing is received before it has ended: that bound finds the index.
-      ...(table.id ? [`t.received_at >= ${begin}`, `t.id <= ${bind(last)}`] : []),
       ...conditions,
-      ...(after ? [`(${order}) > (${after.map(bind).join(', ')})`] : []),
     ];
     const columns = [
       ...table.columns.map(({ sql, kind }, i) => `${sql}${kind === 'ints' ? '::text' : ''} c${i}`),

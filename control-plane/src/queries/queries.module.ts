@@ -1,22 +1,29 @@
 import { Module } from '@nestjs/common';
 import { ChangesRepository } from './changes.repository.js';
 import { ChangesService } from './changes.service.js';
+import { ClassesRepository } from './classes.repository.js';
+import { ClassesService } from './classes.service.js';
 import { ComparisonsService } from './comparisons.service.js';
 import { ExportRepository } from './export.repository.js';
 import { ExportService } from './export.service.js';
 import { OffendersRepository } from './offenders.repository.js';
 import { OffendersService } from './offenders.service.js';
+import { TelemetryContentsController } from './contents.controller.js';
 import { QueriesController, TelemetryStreamsController } from './queries.controller.js';
 import { QueriesService } from './queries.service.js';
 import { QueryRepository } from './query.repository.js';
 import { TailRepository } from './tail.repository.js';
+import { VitalsRepository } from './vitals.repository.js';
+import { VitalsService } from './vitals.service.js';
 import { WindowStream } from './window-stream.js';
 
 @Module({
-  controllers: [QueriesController, TelemetryStreamsController],
+  controllers: [QueriesController, TelemetryContentsController, TelemetryStreamsController],
   providers: [
     ChangesRepository,
     ChangesService,
+    ClassesRepository,
+    ClassesService,
     ComparisonsService,
     ExportRepository,
     ExportService,
@@ -25,6 +32,8 @@ import { WindowStream } from './window-stream.js';
     QueriesService,
     QueryRepository,
     TailRepository,
+    VitalsRepository,
+    VitalsService,
     WindowStream,
   ],
   exports: [QueriesService],

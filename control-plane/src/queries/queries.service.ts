@@ -51,7 +51,7 @@ export class QueriesService {
       const keys = totals.map(({ key }) => key);
       if (asked.step) refuseTooMany(keys.length, (plan.to - plan.from) / lengthMs[asked.step]);
       const groups = asked.step && keys.length > 0 ? await this.rows.buckets(tx, read, keys) : totals;
-      const sketches = keys.length > 0 ? await this.rows.sketches(tx, read, keys) : [];
+      const sketches = keys.length > 0 ? await this.rows.sketches(tx, read, totals) : [];
       return { span: plan, level: plan.level, groups: withFigures(groups, sketches) };
     });
   }
@@ -77,7 +77,7 @@ export class QueriesService {
 export const readOf = ({ span, level }: Pick<Found, 'span' | 'level'>) => ({ since: iso(span.from), until: iso(span.to), level });
 const iso = (at: number) => new Date(at).toISOString();
 
-function refuseTooMany(groups: number, buckets: number): void {
+export function refuseTooMany(groups: number, buckets: number): void {
   if (groups * buckets > mostItems)
     throw new AppError(
       'INVALID_REQUEST',

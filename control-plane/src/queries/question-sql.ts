@@ -32,6 +32,21 @@ export function rowsSql(plan: Plan, question: Question, watermark: Watermark, bi
   return [...parts, partSql(young, question, bind)].join(' UNION ALL ');
 }
 
+/** Rows as they came, each with its key, of the plan's whole span. */
+export function rowsOf(
+  table: 'telemetry_window' | 'vitals',
+  { from, to }: Plan,
+  { by, filter, step }: Question,
+  columns: string,
+  bind: Bind,
+): string {
+  const source: Source = { ...windowsIn({ level: 'raw', from, to }, () => []), table };
+  const bucket = step ? `date_trunc('${step}', ${source.at}, 'UTC')` : 'NULL::timestamptz';
+  const key = by.map((dimension) => keyOf(dimension, source, bind)).join(', ');
+  return `SELECT ARRAY[${key}]::text[] key, ${bucket} at, t.device, ${columns} FROM ${table} t ${joins(by, filter, source)}
+    WHERE ${[...source.where(bind), ...filters(filter, source, bind)].join(' AND ')}`;
+}
+
 /** What else a statement about rows (as `t`, with their release as `r`) needs, to be about those that the filters mean. */
 export function conditionsOn(of: Rows | 'vitals', filter: TelemetryFilter, bind: Bind): { joins: string; conditions: string[] } {
   const source: Source = { table: '', at: '', device: of !== 'fleet', where: () => [] };

@@ -60,7 +60,7 @@ export class RollupSum implements Figures {
 }
 
 /** From the first bin that anybody named to the last. */
-class Bins implements Sketch {
+export class Bins implements Sketch {
   first = 0;
   counts: number[] = [];
 
