@@ -4,10 +4,15 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** Repeated keys are written once; what gzip then leaves is mostly the numbers. Records never hold null, so null means absent. */
 export function toColumns(records: readonly Row[]): Columns {
-  const keys = new Set(records.flatMap((record) => Object.keys(record)));
-  const columns: Record<string, unknown[]> = {};
-  for (const key of keys) columns[key] = records.map((record) => record[key] ?? null);
-  return { n: records.length, columns };
+  const columns = new Map<string, unknown[]>();
+  for (const [i, record] of records.entries()) {
+    for (const key of Object.keys(record)) {
+      let values = columns.get(key);
+      if (!values) columns.set(key, (values = Array.from({ length: records.length }, () => null)));
+      values[i] = record[key] ?? null;
+    }
+  }
+  return { n: records.length, columns: Object.fromEntries(columns) };
 }
 
 /** Rows as sent; each still has to be parsed, one bad row must not cost its neighbours. */

@@ -12,11 +12,14 @@ export class PayloadError extends Error {
 /** JSON, gzipped above 1 KiB (the first byte tells: 0x1f is gzip). Throws PayloadError when it does not fit. */
 export function encodePayload(message: unknown): Buffer {
   const json = Buffer.from(JSON.stringify(message));
-  const payload = json.length > gzipAboveBytes ? gzipSync(json) : json;
+  const payload = json.length > gzipAboveBytes ? gzipSync(json, { windowBits: windowBitsFor(json.length) }) : json;
   if (payload.length > maxPayloadBytes)
     throw new PayloadError(`message of ${payload.length} bytes; at most ${maxPayloadBytes} fit`);
   return payload;
 }
+
+/** A window that holds all of it compresses as well as the largest one, which takes longer to set up. */
+const windowBitsFor = (bytes: number) => Math.min(15, Math.max(9, Math.ceil(Math.log2(bytes))));
 
 /** The parsed but unchecked value: the caller gives it to its schema. Throws PayloadError with what was wrong. */
 export function decodePayload(payload: Uint8Array): unknown {
@@ -24,7 +27,7 @@ export function decodePayload(payload: Uint8Array): unknown {
     throw new PayloadError(`message of ${payload.length} bytes; at most ${maxPayloadBytes} are read`);
   try {
     const json = payload[0] === 0x1f ? gunzipSync(payload, { maxOutputLength: maxJsonBytes }) : payload;
-    return JSON.parse(Buffer.from(json).toString('utf8'));
+    return JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.length).toString('utf8'));
   } catch (cause) {
     throw new PayloadError(`neither JSON nor gzipped JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }

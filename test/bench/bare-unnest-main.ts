@@ -5,18 +5,23 @@ import pg from 'pg';
 import { Recorder } from '../fleet-sim/recorder.js';
 import { seeded } from '../fleet-sim/random.js';
 import { SimulatedModel, usualBehaviour } from '../fleet-sim/simulated-model.js';
+import { cursorsOf, rollupsOf, type Statement } from './bare-rest.js';
 import { answerParent } from './child.js';
 
-export type BareUnnestQuestion = { open: string; devices: readonly string[] } | { runForMs: number };
+/** `rollUpEvery`: cursors of streams too, with each transaction, and the rows of rollups each so many windows. */
+export type BareUnnestQuestion = { open: string; devices: readonly string[] } | { runForMs: number; rollUpEvery?: number };
 export type BareUnnestRun = { windowsPerS: number; recordsPerS: number };
 
 const perTransaction = 1000;
+const windowsEach = perTransaction / 2;
 const prepared = 16;
 const windowS = 10;
 
 type Insert = { name: string; text: string; values: unknown[][] };
 let client: pg.Client | undefined;
-let batches: [Insert, Insert][] = [];
+type Transaction = { rows: [Insert, Insert]; cursors: Statement[] };
+let batches: Transaction[] = [];
+let rollups: Statement[] = [];
 
 /** Rows as ingest writes them into the same tables with the same indexes; what goes into a statement lies ready. */
 async function open(url: string, devices: readonly string[]): Promise<void> {
@@ -30,24 +35,38 @@ async function open(url: string, devices: readonly string[]): Promise<void> {
   await db.destroy();
   client = new pg.Client({ connectionString: own.href });
   await client.connect();
-  batches = Array.from({ length: prepared }, (_, i) => batchOf(devices, i));
+  const cursors = await cursorsOf(devices);
+  await client.query(cursors.rows);
+  const windows: { device: string; record: InferenceWindow }[] = [];
+  for (let i = 0; i < prepared; i++) {
+    const batch = batchOf(devices, i);
+    windows.push(...batch.windows);
+    batches.push({ rows: batch.rows, cursors: await cursors.move([...new Set(batch.windows.map(({ device }) => device))]) });
+  }
+  rollups = await rollupsOf(windows);
 }
 
-async function run(ms: number): Promise<BareUnnestRun> {
+async function run(ms: number, rollUpEvery = 0): Promise<BareUnnestRun> {
   const begun = performance.now();
-  let transactions = 0;
+  let [transactions, rolledUp] = [0, 0];
   while (performance.now() - begun < ms) {
-    const [windows, vitals] = batches[transactions++ % prepared]!;
-    await client!.query('BEGIN');
-    await client!.query(windows);
-    await client!.query(vitals);
-    await client!.query('COMMIT');
+    const { rows, cursors } = batches[transactions++ % prepared]!;
+    const derived = rollUpEvery > 0 && Math.floor((transactions * windowsEach) / rollUpEvery) > rolledUp;
+    if (derived) rolledUp++;
+    await transaction([...rows, ...(rollUpEvery > 0 ? cursors : [])]);
+    if (derived) await transaction(rollups);
   }
   const perS = (1000 * transactions * perTransaction) / (performance.now() - begun);
   return { windowsPerS: perS / 2, recordsPerS: perS };
 }
 
-function batchOf(devices: readonly string[], seed: number): [Insert, Insert] {
+async function transaction(statements: readonly (Insert | Statement)[]): Promise<void> {
+  await client!.query('BEGIN');
+  for (const statement of statements) await client!.query(statement);
+  await client!.query('COMMIT');
+}
+
+function batchOf(devices: readonly string[], seed: number) {
   const random = seeded(seed);
   const windows: { device: string; record: InferenceWindow }[] = [];
   const vitals: { device: string; record: Vitals }[] = [];
@@ -60,7 +79,11 @@ function batchOf(devices: readonly string[], seed: number): [Insert, Insert] {
     // As one upload of an agent: six windows, and vitals with each.
     recorder.record(6, windowS);
   }
-  return [insertOf('telemetry_window', windowColumns, windows), insertOf('vitals', vitalsColumns, vitals)];
+  const rows: [Insert, Insert] = [
+    insertOf('telemetry_window', windowColumns, windows),
+    insertOf('vitals', vitalsColumns, vitals),
+  ];
+  return { rows, windows };
 }
 
 const model = new SimulatedModel(usualBehaviour, windowS, 1);
@@ -139,5 +162,5 @@ function insertOf<T>(table: string, columns: readonly Column<T>[], rows: readonl
 }
 
 answerParent<BareUnnestQuestion>((question) =>
-  'open' in question ? open(question.open, question.devices) : run(question.runForMs),
+  'open' in question ? open(question.open, question.devices) : run(question.runForMs, question.rollUpEvery),
 );

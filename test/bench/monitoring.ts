@@ -103,6 +103,7 @@ function anOutbox(folder: string, log: (line: string) => void): Outbox {
     file: join(folder, 'outbox.db'),
     thumbprint: 'bench',
     limits: { maxBytes: 64 * 2 ** 20, maxAgeS: 1e6 },
+    unwrittenS: 30,
     onAlarm: ({ message }) => log(message),
     onDeath: (error) => log(error.message),
   });

@@ -29,3 +29,27 @@ export async function childrenOf(pid: number): Promise<number[]> {
   const children = await Promise.all(tasks.map((task) => readFile(`/proc/${pid}/task/${task}/children`, 'utf8')));
   return children.join(' ').split(/\s+/).filter(Boolean).map(Number);
 }
+
+const ticksPerS = 100;
+
+/** Seconds of a processor that the processes below one have spent so far, by the names of their programs. */
+export async function cpuSBelow(pid: number): Promise<ReadonlyMap<string, number>> {
+  const spent = new Map<string, number>();
+  for (const child of await childrenOf(pid).catch(() => [])) {
+    const { program, cpuS } = await cpuOf(child);
+    spent.set(program, (spent.get(program) ?? 0) + cpuS);
+    for (const [name, more] of await cpuSBelow(child)) spent.set(name, (spent.get(name) ?? 0) + more);
+  }
+  return spent;
+}
+
+/** One that has just ended has spent nothing. */
+export async function cpuOf(pid: number): Promise<{ program: string; cpuS: number }> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const nameEnd = stat.lastIndexOf(')');
+  const fields = stat.slice(nameEnd + 2).split(' ');
+  return {
+    program: stat.slice(stat.indexOf('(') + 1, nameEnd),
+    cpuS: (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / ticksPerS,
+  };
+}

@@ -26,7 +26,6 @@ import { MemoryStore, type RecordStore } from './memory-store.js';
 import { seeded } from './random.js';
 import { Recorder } from './recorder.js';
 import type { SimulatedModel } from './simulated-model.js';
-import { connectSharing } from './shared-tls.js';
 import { SimulatedSlot, type Pace } from './simulated-slot.js';
 
 export interface DeviceParts {
@@ -188,8 +187,7 @@ export class SimulatedDevice {
       url: fleet.mqttUrl,
       tenant: TenantId.parse(fleet.tenant),
       device,
-      tls: () => ({}),
-      connect: connectSharing(fleet.ca, identity),
+      tls: () => ({ key: identity.key, cert: identity.cert, ca: fleet.ca }),
       will: () => this.#session.will(),
       handlers: {
         up: () => {

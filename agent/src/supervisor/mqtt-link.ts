@@ -21,8 +21,6 @@ export interface LinkOptions {
   readonly backoff?: { readonly baseMs: number; readonly capMs: number };
   /** A link on which nothing came for so long is given up, whatever TCP believes. */
   readonly silenceMs?: number;
-  /** MQTT.js's own, but where thousands of links in one process share what they can. */
-  readonly connect?: typeof connect;
 }
 
 const maxInFlight = 16;
@@ -46,7 +44,7 @@ export class MqttLink {
   #watchdog: NodeJS.Timeout | undefined;
 
   constructor(options: LinkOptions) {
-    this.#options = { backoff: { baseMs: 1000, capMs: 60_000 }, silenceMs: 60_000, connect, ...options };
+    this.#options = { backoff: { baseMs: 1000, capMs: 60_000 }, silenceMs: 60_000, ...options };
   }
 
   get isUp(): boolean {
@@ -60,7 +58,7 @@ export class MqttLink {
   start(): void {
     if (this.#stopped || this.#client) return;
     const { url, device, tenant, tls, will, silenceMs } = this.#options;
-    const client = this.#options.connect(url, {
+    const client = connect(url, {
       ...tls(),
       clientId: device,
       protocolVersion: 4,

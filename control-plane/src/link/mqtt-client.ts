@@ -49,7 +49,8 @@ export class MqttLink {
 
   /**
    * Connects, and keeps reconnecting. While `maxOutstanding` messages are being handled no further one is read, so that
-   * TCP holds the broker back. PUBACK may precede the commit: a device keeps each record until `dn/ack`.
+   * TCP holds the broker back. PUBACK may precede the commit: a device keeps each record until `dn/ack`. So the embedded broker, which
+   * waits for its reader and drops nothing, need not be told of each message; what others would drop they keep until it is acknowledged.
    */
   start(onMessage: OnMessage): void {
     this.#onMessage = onMessage;
@@ -99,7 +100,7 @@ export class MqttLink {
   async #subscribe(client: MqttClient): Promise<void> {
     const filter = this.options.kind === 'external' ? sharedUp() : allUp;
     try {
-      const granted = await client.subscribeAsync(filter, { qos: 1 });
+      const granted = await client.subscribeAsync(filter, { qos: this.options.kind === 'external' ? 1 : 0 });
       if (granted.some(({ qos }) => qos === 128)) throw new Error(`the broker refused the subscription ${filter}`);
       this.#attempts = 0;
       this.#connected = true;

@@ -54,7 +54,8 @@ const dataSource = (url: string, known: Migrations, log?: Logger) =>
     poolSize: 10,
     connectTimeoutMS: 10_000,
     // A process that is stopped in mid-transaction must not keep its row locks for as long.
-    extra: { idle_in_transaction_session_timeout: 30_000 },
+    // A connection is used again for as long as there is now and then something to do: to log in costs both sides milliseconds.
+    extra: { idle_in_transaction_session_timeout: 30_000, idleTimeoutMillis: 60_000 },
     // A connection that breaks while idle is replaced at its next use.
     poolErrorHandler: (error: unknown) => log?.warn({ err: error }, 'a database connection was lost'),
     logging: false,

@@ -102,7 +102,7 @@ export class RollupRepository {
       sums.entries().map(({ key }) => key),
     );
     for (const { key, figures } of found) sums.add(key, figures);
-    if (sums.entries().length > 0) await writers[table](tx, sums.entries());
+    if (sums.entries().length > 0) await writeRollup[table](tx, sums.entries());
   }
 
   private async rows(
@@ -182,7 +182,7 @@ function writerOf(table: RollupTable): (tx: EntityManager, rows: readonly Entry[
   });
 }
 
-const writers = {
+export const writeRollup = {
   rollup_device_hour: writerOf('rollup_device_hour'),
   rollup_device_day: writerOf('rollup_device_day'),
   rollup_fleet_minute: writerOf('rollup_fleet_minute'),

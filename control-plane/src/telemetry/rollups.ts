@@ -93,6 +93,7 @@ export class Rollups implements OnApplicationBootstrap, OnApplicationShutdown {
       return read;
     });
     this.counters.count('rollup.windows', windows);
+    this.counters.count('rollup.steps');
     this.counters.count('rollup.ms', Math.round(performance.now() - begun));
     return last < upTo;
   }

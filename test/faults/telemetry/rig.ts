@@ -8,7 +8,7 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from '@flotilla/control-
 import { deviceNames } from '../../fleet-sim/bulk-enrolment.js';
 import { check, total } from '../../fleet-sim/checker.js';
 import type { MakeOptions } from '../../fleet-sim/fleet-main.js';
-import { FleetProcess } from '../../fleet-sim/fleet-process.js';
+import { FleetProcesses } from '../../fleet-sim/fleet-processes.js';
 import type { FleetIdentity } from '../../fleet-sim/identities.js';
 import { readLedger } from '../../fleet-sim/ledger-file.js';
 import { Relay } from '../../fleet-sim/relay.js';
@@ -29,6 +29,8 @@ export interface RigOptions {
   /** All outboxes are of one key, so that only the control plane can tell whose they are. */
   readonly oneKey?: boolean;
   readonly fleet?: MakeOptions;
+  /** Among which the devices are spread. */
+  readonly processes?: number;
   /** An external database and a second control plane on it. */
   readonly replicas?: boolean;
   /** A relay between the control plane and this; a broker that is its own child has none. */
@@ -53,7 +55,7 @@ export class TelemetryRig {
   readonly dataDir: string;
   readonly #ledger: string;
   server = new ServerProcess();
-  fleet = new FleetProcess();
+  fleet: FleetProcesses;
   relay!: Relay;
   /** Between the control plane and what was asked for. */
   inner: Relay | undefined;
@@ -68,6 +70,7 @@ export class TelemetryRig {
 
   private constructor(options: RigOptions) {
     this.#options = options;
+    this.fleet = new FleetProcesses(options.processes);
     this.dataDir = options.dataDir ?? this.#ownFolder();
     this.outboxes = options.outboxes ?? this.#ownFolder();
     this.#ledger = join(this.#ownFolder(), 'ledger');
@@ -153,7 +156,7 @@ export class TelemetryRig {
   /** What nobody else starts again is started, as systemd would. */
   async mend(part: Part): Promise<void> {
     if (part === 'agents') {
-      this.fleet = new FleetProcess();
+      this.fleet = new FleetProcesses(this.#options.processes);
       await this.#bear();
     } else if (part === 'control plane') await this.resume();
     else if (part === 'broker' && this.#mosquitto) {

@@ -104,7 +104,12 @@ export class EmbeddedBroker {
       return;
     }
     const limits = identity.kind === 'device' ? this.limits.device : controlPlaneLimits;
-    const connection = new LimitedConnection(socket, limits, (reason) => this.events.count(reason));
+    const connection = new LimitedConnection(
+      socket,
+      limits,
+      (reason) => this.events.count(reason),
+      identity.kind === 'control-plane',
+    );
     this.#identities.set(connection, identity);
     this.#remember(nameOf(identity), connection, identity.kind === 'device');
     // aedes wants a Duplex; its types ask for one field more, which is its own.

@@ -20,9 +20,9 @@ afterEach(() => {
 });
 
 const ping = Buffer.from([0xc0, 0x00]);
-const limited = (limits: Partial<ConnectionLimits> = {}) => {
+const limited = (limits: Partial<ConnectionLimits> = {}, gathers = false) => {
   const dropped: string[] = [];
-  const connection = new LimitedConnection(accepted, { ...deviceLimits, ...limits }, (reason) => dropped.push(reason));
+  const connection = new LimitedConnection(accepted, { ...deviceLimits, ...limits }, (reason) => dropped.push(reason), gathers);
   return { connection, dropped };
 };
 
@@ -70,4 +70,27 @@ test('over its rate, the next bytes are read only after the wait', async () => {
   client.write(ping);
   await once(connection, 'data');
   expect(performance.now() - from).toBeGreaterThan(150);
+});
+
+test('what one turn of the loop has for who hears everybody leaves in one write, and what comes later in the next', async () => {
+  const { connection } = limited({}, true);
+  const writes: string[] = [];
+  const write = accepted.write.bind(accepted) as (chunk: Buffer, done: () => void) => boolean;
+  accepted.write = ((chunk: Buffer, done: () => void) => {
+    writes.push(chunk.toString());
+    return write(chunk, done);
+  }) as typeof accepted.write;
+  // As mqtt-packet writes each packet.
+  for (const packet of ['on', 'ce']) {
+    connection.cork();
+    connection.write(packet);
+    connection.uncork();
+  }
+  expect(writes).toEqual([]);
+  await once(client, 'data');
+  connection.cork();
+  connection.write('more');
+  connection.uncork();
+  await once(client, 'data');
+  expect(writes).toEqual(['once', 'more']);
 });

@@ -11,11 +11,14 @@ export class LimitedConnection extends Duplex {
   #wanted = false;
   #paused: NodeJS.Timeout | undefined;
   #undelivered = 0;
+  #gathering = false;
 
+  /** `gathers`: what one turn of the loop has for this connection leaves in one write; for who hears everybody. */
   constructor(
     private readonly socket: Socket,
     limits: ConnectionLimits,
     private readonly dropped: (reason: DropReason) => void,
+    private readonly gathers = false,
   ) {
     super({ allowHalfOpen: false });
     this.#limiter = new Limiter(limits, performance.now());
@@ -61,6 +64,17 @@ export class LimitedConnection extends Duplex {
   #drop(reason: DropReason): void {
     this.dropped(reason);
     this.destroy();
+  }
+
+  override cork(): void {
+    super.cork();
+    if (!this.gathers || this.#gathering) return;
+    this.#gathering = true;
+    super.cork();
+    setImmediate(() => {
+      this.#gathering = false;
+      this.uncork();
+    });
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {

@@ -7,10 +7,13 @@ type Deliver = (packet: { topic: string }, done: () => void) => void;
 export class Router {
   readonly #literal = new Map<string, Set<Deliver>>();
   readonly #wildcard = new Map<string, Set<Deliver>>();
+  /** Wildcard filters, taken apart once. */
+  readonly #levels = new Map<string, Levels>();
 
   on(filter: string, deliver: Deliver, done?: () => void): this {
     const table = this.#tableFor(filter);
     table.set(filter, (table.get(filter) ?? new Set()).add(deliver));
+    if (table === this.#wildcard) this.#levels.set(filter, levelsOf(filter));
     if (done) setImmediate(done);
     return this;
   }
@@ -19,7 +22,10 @@ export class Router {
     const table = this.#tableFor(filter);
     const delivers = table.get(filter);
     delivers?.delete(deliver);
-    if (delivers?.size === 0) table.delete(filter);
+    if (delivers?.size === 0) {
+      table.delete(filter);
+      this.#levels.delete(filter);
+    }
     if (done) setImmediate(done);
     return this;
   }
@@ -41,8 +47,10 @@ export class Router {
   }
 
   #subscribersOf(topic: string): Deliver[] {
-    const matching = [...this.#wildcard].filter(([filter]) => matches(filter, topic)).flatMap(([, delivers]) => [...delivers]);
-    return [...(this.#literal.get(topic) ?? []), ...matching];
+    const found = [...(this.#literal.get(topic) ?? [])];
+    const levels = topic.split('/');
+    for (const [filter, wanted] of this.#levels) if (fits(wanted, levels)) found.push(...this.#wildcard.get(filter)!);
+    return found;
   }
 
   #tableFor(filter: string) {
@@ -53,11 +61,17 @@ export class Router {
 function ignore(): void {}
 
 /** MQTT 3.1.1 section 4.7, for filters with `+` and a closing `#`. */
-export function matches(filter: string, topic: string): boolean {
+export const matches = (filter: string, topic: string): boolean => fits(levelsOf(filter), topic.split('/'));
+
+type Levels = Readonly<{ wanted: readonly string[]; open: boolean }>;
+
+function levelsOf(filter: string): Levels {
   const wanted = filter.split('/');
-  const levels = topic.split('/');
   const open = wanted.at(-1) === '#';
-  if (open) wanted.pop();
+  return { wanted: open ? wanted.slice(0, -1) : wanted, open };
+}
+
+function fits({ wanted, open }: Levels, levels: readonly string[]): boolean {
   if (open ? levels.length < wanted.length : levels.length !== wanted.length) return false;
   return wanted.every((level, i) => level === '+' || level === levels[i]);
 }
