@@ -57,7 +57,7 @@ const RemoteConfiguration = z.union([z.enum(['accept', 'refuse']), RemotelyOpen]
 const megabytes = (min: number, fallback: number) => z.number().min(min).max(1_000_000).default(fallback);
 
 /** `agent.yaml` as people write it: an unknown key is an error. */
-export const AgentFile = z.strictObject({
+const AgentFile = z.strictObject({
   /** https://host:port of the control plane's device API; the claim token and the enrolment name it too. */
   server: z.url({ protocol: /^https$/, error: 'must be an https URL such as https://flotilla.example:8443' }).optional(),
   data: z.string().min(1),

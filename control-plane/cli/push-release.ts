@@ -23,7 +23,7 @@ export class ReleaseFolderError extends Error {
 }
 
 /** Reads a release folder into its manifest: release.yaml checked, every file that it names hashed. */
-export async function manifestOf(folder: string): Promise<Manifest> {
+async function manifestOf(folder: string): Promise<Manifest> {
   const release = await readReleaseFile(folder);
   const { apiVersion: _, kind: __, ...described } = release;
   const files = await Promise.all((await filesOf(folder, release)).map((path) => describeFile(folder, path)));

@@ -39,7 +39,7 @@ export async function enrolInBulk(controlPlane: TestControlPlane, prefix: string
 }
 
 /** Rows of the device table, spread over sites. */
-export async function insertDevices(
+async function insertDevices(
   db: Pick<DataSource, 'query'>,
   devices: readonly Pick<DeviceIdentity, 'device' | 'keyThumbprint'>[],
 ): Promise<void> {

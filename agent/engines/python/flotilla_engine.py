@@ -3,6 +3,7 @@
 Needs Python 3.8, numpy and an onnxruntime (onnxruntime, or the build with CUDA and TensorRT of your board's vendor). Nothing else.
 """
 import base64
+import ctypes
 import json
 import os
 import select
@@ -171,7 +172,6 @@ class Memory:
         self.before = self.free()
 
     def free(self):
-        import ctypes
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         if self.runtime is None or self.runtime.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(total)) != 0:
             return 0
@@ -182,7 +182,6 @@ class Memory:
 
 
 def cuda_runtime():
-    import ctypes
     for name in ("libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0"):
         try:
             return ctypes.CDLL(name)
@@ -194,12 +193,9 @@ def cuda_runtime():
 def kilobytes(key):
     try:
         with open("/proc/self/status") as status:
-            for line in status:
-                if line.startswith(key + ":"):
-                    return int(line.split()[1]) * 1024
+            return next((int(line.split()[1]) * 1024 for line in status if line.startswith(key + ":")), 0)
     except OSError:
-        pass
-    return 0
+        return 0
 
 
 class Engine:
@@ -289,10 +285,8 @@ class Engine:
             raise Refused("run-failed", str(error))
 
     def stats(self, _order, _payload):
-        return {
-            "type": "stats", "rssBytes": kilobytes("VmRSS"), "peakRssBytes": kilobytes("VmHWM"),
-            "deviceBytes": self.memory.held(),
-        }
+        rss, peak = kilobytes("VmRSS"), kilobytes("VmHWM")
+        return {"type": "stats", "rssBytes": rss, "peakRssBytes": peak, "deviceBytes": self.memory.held()}
 
 
 def works(name):

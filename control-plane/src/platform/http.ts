@@ -17,7 +17,7 @@ class SayingPipe extends StandardSchemaValidationPipe {
 type Validate = StandardSchemaValidationPipe['validate'];
 
 /** Global: what a controller receives through `@Body({ schema })`, `@Param`, `@Query` has been parsed, or was refused by path. */
-export const validation = new SayingPipe({
+const validation = new SayingPipe({
   exceptionFactory: (issues) =>
     new AppError('INVALID_REQUEST', issues.map(({ path, message }) => [...at(path), message].join(': ')).join('; ')),
 });

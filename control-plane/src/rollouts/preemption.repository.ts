@@ -34,4 +34,4 @@ export class PreemptionRepository {
   }
 }
 
-export const priorityOf = (table: string) => `coalesce((${table}.plan ->> 'priority')::int, 0)`;
+const priorityOf = (table: string) => `coalesce((${table}.plan ->> 'priority')::int, 0)`;

@@ -52,6 +52,3 @@ export async function runChecks<Context>(
   }
   return outcomes;
 }
-
-export const skipAll = <Context>(checks: readonly Check<Context>[], why: string): Outcome[] =>
-  checks.map(({ id, level, clause }) => ({ id, level, clause, result: 'skip', why }));

@@ -16,7 +16,7 @@ const SourceView = z.object({
   reason: z.string().optional().describe('A sentence: what is missing.'),
 });
 
-export const HandshakeState = z.enum(['ready', 'busy', 'done', 'error']);
+const HandshakeState = z.enum(['ready', 'busy', 'done', 'error']);
 const TriggerView = z.object({
   state: HandshakeState,
   sequence: count.describe('Counts the commands that were taken.'),

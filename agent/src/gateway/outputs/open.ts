@@ -13,7 +13,7 @@ type Kind<K extends OutputKind> = {
 };
 
 /** What only one output needs is loaded with it. */
-export const outputKinds: { [K in OutputKind]?: Kind<K> } = {
+export const outputKinds: { [K in OutputKind]: Kind<K> } = {
   mqtt: {
     apart: true,
     slotKeys: [],
@@ -47,11 +47,10 @@ export const outputKinds: { [K in OutputKind]?: Kind<K> } = {
 };
 
 export async function openOutput<K extends OutputKind>(kind: K, parts: OutputParts<K>): Promise<Output> {
-  const known = outputKinds[kind];
-  if (!known) throw new Error(`this agent does not know the output "${kind}"`);
-  return (await known.load())(parts);
+  const open = await outputKinds[kind].load();
+  return open(parts);
 }
 
 /** Undefined where the whole description names it. */
 export const keptAs = <K extends OutputKind>(kind: K, settings: SettingsOf<K>): string | undefined =>
-  outputKinds[kind]?.keptAs?.(settings);
+  outputKinds[kind].keptAs?.(settings);

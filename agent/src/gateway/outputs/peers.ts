@@ -32,14 +32,14 @@ export function peersOf(slots: readonly Configured[]): Peer[] {
   return [...peers.values()];
 }
 
-const isApart = (kind: OutputKind) => outputKinds[kind]?.apart ?? false;
+const isApart = (kind: OutputKind) => outputKinds[kind].apart ?? false;
 
 const describes = (kind: OutputKind, settings: object) => {
-  const own: readonly string[] = outputKinds[kind]?.slotKeys ?? [];
+  const own: readonly string[] = outputKinds[kind].slotKeys;
   return Object.fromEntries(Object.entries(settings).filter(([key]) => !own.includes(key)));
 };
 
-const exclusiveOf = <K extends OutputKind>(kind: K, settings: SettingsOf<K>) => outputKinds[kind]?.exclusive(settings);
+const exclusiveOf = <K extends OutputKind>(kind: K, settings: SettingsOf<K>) => outputKinds[kind].exclusive(settings);
 
 function conflict(kind: OutputKind, settings: SettingsOf<OutputKind>, slot: string, taken: ReadonlyMap<string, Peer>) {
   const exclusive = exclusiveOf(kind, settings);

@@ -104,7 +104,7 @@ const atItsEnd = (what: string, end: ReadingEnd) =>
   end.well ? `${what} is through, and is not read again (then: stop)` : `${what} ended before its end: ${end.reason}`;
 
 /** The password stands in a file of its own, never in the configuration. */
-export async function withCredentials({ video, username, passwordFile }: VideoSource): Promise<string> {
+async function withCredentials({ video, username, passwordFile }: VideoSource): Promise<string> {
   if (username === undefined || !isUrl(video)) return video;
   const url = new URL(video);
   url.username = encodeURIComponent(username);

@@ -166,7 +166,7 @@ const tooSlow = (ms: number) => new CallError(codes.deadlineExceeded, `the messa
 const units: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 
 /** `grpc-timeout`: at most eight digits and a unit. What is none of it is passed over, as by other servers. */
-export function timeoutIn(header: string | undefined): number | undefined {
+function timeoutIn(header: string | undefined): number | undefined {
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(header ?? '') ?? [];
   return unit === undefined ? undefined : Number(digits) * units[unit]!;
 }

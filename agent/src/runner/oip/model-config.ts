@@ -14,7 +14,7 @@ export type Configured = {
 export type ModelConfig = ReturnType<typeof modelConfig>;
 
 /** A free leading dimension on every input and output is the batch dimension. */
-export function hasBatchDimension({ inputs, outputs }: Signatures): boolean {
+function hasBatchDimension({ inputs, outputs }: Signatures): boolean {
   return [...inputs, ...outputs].every(({ shape }) => shape[0] === -1);
 }
 

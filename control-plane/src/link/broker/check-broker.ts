@@ -8,7 +8,7 @@ import { grantedFor, shortSession } from './short-session.js';
 const tenant = TenantId.parse('default');
 
 /** Filters that no broker may grant to a device: each would let it read what others send. */
-export const forbiddenFilters = ['$share/probe/fl/v1/+/+/up/#', '#', 'fl/v1/+/+/up/#', 'fl/v1/default/another-device/dn/desired'];
+const forbiddenFilters = ['$share/probe/fl/v1/+/+/up/#', '#', 'fl/v1/+/+/up/#', 'fl/v1/default/another-device/dn/desired'];
 
 /** Proves by trying, as a device made for it, that the broker keeps devices apart; throws a sentence when it does not. */
 export async function checkBroker(broker: Broker, trust: TrustService): Promise<void> {

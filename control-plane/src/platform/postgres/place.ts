@@ -8,8 +8,8 @@ import { PostgresError } from './postgres-error.js';
 import { canEnter, type ServerUser } from './server-user.js';
 
 /** Names, in the data folder, the cluster's folder where that is elsewhere. */
-export const locationFile = 'postgres.location';
-export const clusterFolder = 'postgres';
+const locationFile = 'postgres.location';
+const clusterFolder = 'postgres';
 /** Names, beside such a cluster, the data folder that it belongs to. */
 const ownerFile = 'data-folder';
 

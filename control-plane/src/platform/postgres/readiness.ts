@@ -4,7 +4,7 @@ import { superuser } from './cluster.js';
 import { PostgresError } from './postgres-error.js';
 import { port } from './socket-folder.js';
 
-export const databaseName = 'flotilla';
+const databaseName = 'flotilla';
 
 interface Address {
   socketDir: string;

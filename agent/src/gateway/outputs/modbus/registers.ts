@@ -22,7 +22,7 @@ export type Shown = {
 const qualities: Record<ReadingQuality, number> = { good: 1, uncertain: 2, stale: 3, drifting: 4, 'safe-mode': 5 };
 const statuses = { empty: 0, serving: 1, 'safe-mode': 2 };
 const drifts = { unknown: 0, none: 1, drifting: 2 };
-export const triggerStates = { ready: 1, busy: 2, done: 3, error: 4 };
+const triggerStates = { ready: 1, busy: 2, done: 3, error: 4 };
 const unknownAge = 0xff_ff_ff_ff;
 
 /** Encodes blocks of one slot; each is of one moment, whatever part of it is read. */

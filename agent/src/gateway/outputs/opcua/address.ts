@@ -50,7 +50,7 @@ export function addressIn(space: AddressSpace, { device, startedAt }: Gateway): 
   return address;
 }
 
-export const eventFields = [
+const eventFields = [
   ['Class', 'String'],
   ['PreviousClass', 'String'],
   ['Confidence', 'Double'],

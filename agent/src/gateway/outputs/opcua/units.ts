@@ -62,7 +62,7 @@ const spellings: Record<string, string> = {
   kWh: 'kW.h',
 };
 
-export const unitNamespace = 'http://www.opcfoundation.org/UA/units/un/cefact';
+const unitNamespace = 'http://www.opcfoundation.org/UA/units/un/cefact';
 export type EngineeringUnits = { namespaceUri: string; unitId: number; displayName: string; description: string };
 
 /** Undefined where there is no code for it. */

@@ -21,7 +21,7 @@ export const findingsOutput = { name: 'findings', type: 'BYTES' as const, shape:
 
 export const findingsTensor = (findings: Findings): Tensor => ({ ...findingsOutput, data: [JSON.stringify(findings)] });
 
-export function pictureTensor(data: Uint8Array, { width, height }: { width: number; height: number }): Tensor {
+function pictureTensor(data: Uint8Array, { width, height }: { width: number; height: number }): Tensor {
   // sharp's own buffer may be part of a larger one, which can't be given away.
   const own = data.byteLength === data.buffer.byteLength ? (data as Uint8Array<ArrayBuffer>) : Uint8Array.from(data);
   return { name: pictureInput.name, type: 'UINT8', shape: [height, width, 3], data: own };

@@ -7,7 +7,7 @@ import { z } from 'zod';
  */
 const magic = Buffer.from('FLS1');
 const fixedBytes = 12;
-export const mostBlobBytes = 1024 * 1024;
+const mostBlobBytes = 1024 * 1024;
 
 /** `value`: as JSON; `data`: numbers that JSON would make large. */
 export type Held = { value?: unknown; data?: Uint8Array | undefined };

@@ -10,7 +10,7 @@ export const openNms =
   };
 
 /** Places of the boxes that stay: each is held against the better ones of its class only. */
-export function survivors({ corners, classes, count }: Candidates, { iou, maxBoxes }: Nms): number[] {
+function survivors({ corners, classes, count }: Candidates, { iou, maxBoxes }: Nms): number[] {
   const kept: number[] = [];
   for (let i = 0; i < count && kept.length < maxBoxes; i++) {
     if (!kept.some((k) => classes[k] === classes[i] && overlap(corners, k * 4, i * 4) > iou)) kept.push(i);
