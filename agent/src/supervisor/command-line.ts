@@ -38,7 +38,8 @@ export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEn
   const program = new Command('flotilla-agent')
     .description('Runs the models that the control plane asks for on this device')
     .version(versions().agent)
-    .addHelpText('after', '\nExample:\n  flotilla-agent run --config /etc/flotilla/agent.yaml');
+    .addHelpText('after', '\nExample:\n  flotilla-agent run --config /etc/flotilla/agent.yaml')
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.usage));
   const withToken = (command: Command) =>
     command
       .option('--config <file>', 'configuration', 'agent.yaml')

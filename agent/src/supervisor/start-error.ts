@@ -1,5 +1,5 @@
-/** Exit codes by sysexits.h; the service unit does not restart on `config`. */
-export const exitCodes = { unavailable: 69, software: 70, dataFolder: 73, refused: 77, config: 78 } as const;
+/** Exit codes by sysexits.h; the service unit does not restart on `usage` and `config`. */
+export const exitCodes = { usage: 64, unavailable: 69, software: 70, dataFolder: 73, refused: 77, config: 78 } as const;
 
 /** The agent cannot start: one sentence for the operator, and the code to exit with. */
 export class StartError extends Error {
