@@ -1,4 +1,14 @@
-import { setFlagsFromString } from 'node:v8';
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 // A machine with much memory would else be taken for one that has it to spare: garbage of a busy minute stays for hours.
-for (const flag of ['--max-semi-space-size=8', '--heap-growing-percent=40']) setFlagsFromString(flag);
+setFlagsFromString('--heap-growing-percent=40');
+
+/** Of the space for new objects, which would grow to 128 MB and stay so. */
+const nurseryBytes = 16 * 1024 * 1024;
+
+/** V8 reads the limit of that space only when it starts, but each time that it grows how far it may. */
+setInterval(() => {
+  const nursery = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
+  const factor = nursery && nursery.space_size >= nurseryBytes ? 1 : 2;
+  setFlagsFromString(`--semi-space-growth-factor=${factor}`);
+}, 200).unref();
