@@ -1,3 +1,5 @@
+import '@flotilla/protocol/sure-exit';
+
 if (Number(process.versions.node.split('.')[0]) < 24) {
   console.error(`flotilla needs Node 24 or newer, this is ${process.version}; in a checkout, run it with npx.`);
   process.exit(78);
@@ -10,5 +12,3 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Loaded only now: an older Node cannot even load what follows, and would say so less clearly.
 const { run } = await import('./program.js');
 process.exitCode = await run(process.argv.slice(2));
-
-export {};

@@ -16,7 +16,7 @@ export const classes = (): Command =>
       .action(async (options: Asked<'classes'>, command: Command) => {
         print(command, await clientFor(command).telemetryContents.classes(options), textOf);
       }),
-    'flotilla telemetry classes --by label:site --class scratch --since 6h',
+    'flotilla telemetry classes --by label:site --top 3 --since 6h',
   );
 
 function textOf({ items, ...read }: ClassesAnswer): string {

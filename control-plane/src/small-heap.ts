@@ -1,4 +1,5 @@
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import '@flotilla/protocol/sure-exit';
 
 // A machine with much memory would else be taken for one that has it to spare: garbage of a busy minute stays for hours.
 setFlagsFromString('--heap-growing-percent=40');

@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import '@flotilla/protocol/sure-exit';
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
   console.error(`the gateway needs Node 24 or newer, this is ${process.version}`);
