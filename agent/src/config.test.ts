@@ -51,7 +51,7 @@ describe('agent.yaml', () => {
           source: { directory: join(folder, 'pictures'), perSecond: 8, then: 'repeat' },
         },
       },
-      limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50, predictionsMb: 50, maxRunS: 30 },
+      limits: { downloadKbps: 2000, storeMb: 500, outboxMb: 50, predictionsMb: 50, unwrittenS: 30, maxRunS: 30 },
       logLevel: 'info',
       engines: [],
       remoteConfiguration: { accept: true, folders: [], outputs: { listen: [], to: [] } },
@@ -109,9 +109,15 @@ describe('agent.yaml', () => {
       FLOTILLA_DATA: '/var/lib/x',
       FLOTILLA_LOG_LEVEL: 'debug',
       FLOTILLA_OUTBOX_MB: '7',
+      FLOTILLA_UNWRITTEN_S: '0',
       FLOTILLA_NAME: 'a',
     });
-    expect(config).toMatchObject({ data: '/var/lib/x', logLevel: 'debug', name: 'a', limits: { outboxMb: 7, storeMb: 500 } });
+    expect(config).toMatchObject({
+      data: '/var/lib/x',
+      logLevel: 'debug',
+      name: 'a',
+      limits: { outboxMb: 7, unwrittenS: 0, storeMb: 500 },
+    });
   });
 
   it.each<[string, string, string[]]>([

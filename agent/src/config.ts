@@ -69,6 +69,8 @@ export const AgentFile = z.strictObject({
       storeMb: megabytes(10, 500),
       outboxMb: megabytes(1, 50),
       predictionsMb: megabytes(1, 50),
+      /** Seconds of windows and vitals that wait for one write to the disk: what a power cut may cost. */
+      unwrittenS: z.number().min(0).max(600).default(30),
       /** Seconds of one inference; one that takes longer hangs, and its runner is ended. */
       maxRunS: z.number().min(0.5).max(3600).default(30),
     })
@@ -103,6 +105,7 @@ const numericOverrides: Record<string, string> = {
   FLOTILLA_STORE_MB: 'storeMb',
   FLOTILLA_OUTBOX_MB: 'outboxMb',
   FLOTILLA_PREDICTIONS_MB: 'predictionsMb',
+  FLOTILLA_UNWRITTEN_S: 'unwrittenS',
   FLOTILLA_MAX_RUN_S: 'maxRunS',
 };
 

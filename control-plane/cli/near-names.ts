@@ -15,9 +15,12 @@ type Known = { code: string; names: () => Promise<readonly string[]> };
 
 /** "there are lyon-1, lyon-2", nearest first. */
 export function thereAre(name: string, known: readonly string[]): string {
-  const near = [...new Set(known)].toSorted((a, b) => likeness(name, b) - likeness(name, a)).slice(0, shown);
+  const near = nearestFirst(name, known).slice(0, shown);
   return near.length === 0 ? 'there is none' : `there ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}`;
 }
+
+export const nearestFirst = (name: string, known: readonly string[]): string[] =>
+  [...new Set(known)].toSorted((a, b) => likeness(name, b) - likeness(name, a));
 
 /** Share of pairs of neighbouring letters that both have (Dice). */
 function likeness(a: string, b: string): number {

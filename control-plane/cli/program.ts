@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ApiError } from './client.js';
+import { nearestFirst } from './near-names.js';
 import { blocks } from './blocks.js';
 import { configurations } from './configurations.js';
 import { devices } from './devices.js';
@@ -71,10 +72,21 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** Commands that were made apart have their own settings until they are given those of the root. */
 function inherit(command: Command): void {
+  command.hook('preSubcommand', refuseUnknown);
   for (const child of command.commands) {
     child.copyInheritedSettings(command);
     inherit(child);
   }
+}
+
+/** A command that has a default one would give it what it does not know as one argument too many. */
+function refuseUnknown(command: Command, next: Command): void {
+  const [asked = ''] = command.args;
+  const known = command.commands.flatMap((each) => [each.name(), ...each.aliases()]);
+  if (asked === '' || asked.startsWith('-') || asked === 'help' || known.includes(asked) || next.registeredArguments.length > 0)
+    return;
+  const message = `error: unknown command '${asked}' (Did you mean ${nearestFirst(asked, known)[0]}?)`;
+  command.error(message, { code: 'commander.unknownCommand' });
 }
 
 /** Commander's "error: unknown command 'device'", with its "Did you mean" on a second line. */

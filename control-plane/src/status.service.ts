@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { StatusView } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
@@ -17,9 +18,14 @@ export interface Surroundings {
 }
 export const SURROUNDINGS = Symbol('SURROUNDINGS');
 
+/** For one small question. */
+const answersWithinMs = 2000;
+
 /** Totals of every feature, counted in one place. */
 @Injectable()
 export class FleetTotals {
+  #asking: Promise<boolean> | undefined;
+
   constructor(
     @Inject(DataSource) private readonly db: DataSource,
     @Inject(DevicesService) private readonly devices: DevicesService,
@@ -33,11 +39,16 @@ export class FleetTotals {
     return { devices, releases, blocks, rollouts: { running: phases.get('running') ?? 0, paused: phases.get('paused') ?? 0 } };
   }
 
-  async answers(): Promise<boolean> {
-    return this.db.query('SELECT 1').then(
-      () => true,
-      () => false,
-    );
+  /** One that does not answer in time is not asked again meanwhile: that would take connections from who needs them. */
+  answers(): Promise<boolean> {
+    this.#asking ??= this.db
+      .query('SELECT 1')
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => (this.#asking = undefined));
+    return Promise.race([this.#asking, delay(answersWithinMs, false, { ref: false })]);
   }
 
   private async phases(): Promise<Map<string, number>> {

@@ -42,6 +42,7 @@ export * from './gate.js';
 export * from './presets.js';
 export * from './plan-check.js';
 export * from './plan.js';
+export * from './plan-file.js';
 export * from './rollout-summary.js';
 export * from './written.js';
 export * from './configuration.js';

@@ -5,7 +5,6 @@ import { Probation } from './desired.js';
 import { Duration } from './duration.js';
 import { PlanGate } from './gate.js';
 import { PlanChecks } from './plan-check.js';
-import { presets } from './presets.js';
 import { GroupName, ReleaseName, SlotName } from './ids.js';
 
 const fraction = z.number().min(0).max(1);
@@ -148,21 +147,3 @@ export const RolloutPlan = z
 export type RolloutPlan = z.infer<typeof RolloutPlan>;
 /** The same before defaults and durations are filled in. */
 export type RolloutPlanInput = z.input<typeof RolloutPlan>;
-
-/** A plan as people write it (YAML or JSON): with a preset, what that says may be left out. */
-export const RolloutPlanFile = z
-  .strictObject({
-    ...shape,
-    stages: shape.stages.optional(),
-    gates: shape.gates.optional(),
-    evidence: PlanEvidence.optional(),
-    success: PlanSuccess.optional(),
-    pace: PlanPace.optional(),
-    onBreach: shape.onBreach.unwrap().optional(),
-  })
-  .transform((written) => {
-    const said = Object.fromEntries(Object.entries(written).filter(([, value]) => value !== undefined));
-    return { ...(written.preset ? presets[written.preset] : {}), ...said };
-  })
-  .pipe(RolloutPlan)
-  .meta({ id: 'RolloutPlanFile' });

@@ -1,6 +1,5 @@
 import { answerParent } from './child.js';
-import type { LoadResult } from './load.js';
-import { closedLoop, type OpenLoop, openLoop } from './loops.js';
+import { closedLoop, type LoadResult, type OpenLoop, openLoop } from './loops.js';
 import { frames } from './transports/frames.js';
 import { grpc } from './transports/grpc.js';
 import { grpcBare } from './transports/grpc-bare.js';

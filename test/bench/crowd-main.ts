@@ -85,7 +85,7 @@ const steps = ({ slot, deployment, manifestDigest: digest }: DesiredSlot) =>
     }),
   );
 
-const windowIn = ({ slot, deployment, manifestDigest: digest }: DesiredSlot) =>
-  aWindow(boot, { slot, deployment, digest, variant: 'model.int8.onnx' });
+const made = aWindow(boot, { variant: 'model.int8.onnx' });
+const windowIn = ({ slot, deployment, manifestDigest: digest }: DesiredSlot) => ({ ...made, slot, deployment, digest });
 
 answerParent<CrowdQuestion>((question) => ('report' in question ? ({ told } satisfies CrowdReport) : connect(question)));

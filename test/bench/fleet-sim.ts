@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FleetProcess } from '../fleet-sim/fleet-process.js';
 import { ServerProcess } from '../fleet-sim/server-process.js';
 import { brokerOf } from './broker-flag.js';
-import type { Bench } from './main.js';
+import type { Bench } from './figure.js';
 
 const slot = 'inspection';
 const joinPerS = 150;
@@ -27,7 +27,8 @@ export const fleetSim: Bench = {
       const before = await fleet.use();
       await delay(1000 * seconds);
       const after = await fleet.use();
-      const { welcomed, connects } = await fleet.counts();
+      const { welcomed, connects, falls } = await fleet.counts();
+      for (const [why, times] of Object.entries(falls)) log(`  ${times} links fell or were not made: ${why}`);
       return {
         devices: { value: welcomed, unit: 'count', reach: '10000' },
         rss_mb: { value: after.rssMb, unit: 'MB', reach: '<= 1800' },

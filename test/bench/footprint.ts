@@ -11,7 +11,7 @@ import { localDevices, slot } from '../local-fleet/devices.js';
 import { agentProgram, Fleet, models } from '../local-fleet/fleet.js';
 import { freePorts } from '../support/ports.js';
 import { childrenOf, rssMb } from './process-use.js';
-import type { Bench } from './main.js';
+import type { Bench } from './figure.js';
 
 const rounds = 5;
 

@@ -8,7 +8,7 @@ import { SlotPipeline } from '@flotilla/protocol';
 import { z } from 'zod';
 import { agentFile } from '../support/agent-files.js';
 import { makeClip } from '../support/clips.js';
-import type { Figure } from './main.js';
+import type { Figure } from './figure.js';
 import { rssMb } from './process-use.js';
 import { quantile } from './statistics.js';
 

@@ -8,7 +8,7 @@ import type { BareUnnestQuestion, BareUnnestRun } from './bare-unnest-main.js';
 import { brokerOf } from './broker-flag.js';
 import { Child } from './child.js';
 import type { Flags } from './flags.js';
-import type { Bench, Figure } from './main.js';
+import type { Bench, Figure } from './figure.js';
 import { cpuOf, cpuSBelow } from './process-use.js';
 import { quantile } from './statistics.js';
 

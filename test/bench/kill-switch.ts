@@ -1,7 +1,7 @@
 import { FleetProcess } from '../fleet-sim/fleet-process.js';
 import { ServerProcess } from '../fleet-sim/server-process.js';
 import { brokerOf } from './broker-flag.js';
-import type { Bench, Figure } from './main.js';
+import type { Bench, Figure } from './figure.js';
 import { quantile } from './statistics.js';
 
 const slot = 'inspection';

@@ -1,19 +1,8 @@
 import { Child } from './child.js';
 import type { ClientQuestion } from './client-main.js';
-import type { OpenLoop } from './loops.js';
+import type { LoadResult, OpenLoop } from './loops.js';
 import { quantile } from './statistics.js';
 import type { Call, Target, TransportName } from './transports/transport.js';
-
-export type LoadResult = {
-  seconds: number;
-  /** Of the inferences that were answered. */
-  timesMs: Float64Array;
-  shed: number;
-  moved: number;
-  /** Left out, for no connection was free. */
-  unsent: number;
-  failures: { reason: string; count: number }[];
-};
 
 /** Load from a process of its own. */
 export class LoadClient {

@@ -1,6 +1,16 @@
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
-import type { LoadResult } from './load.js';
 import type { Connection, Outcome } from './transports/transport.js';
+
+export type LoadResult = {
+  seconds: number;
+  /** Of the inferences that were answered. */
+  timesMs: Float64Array;
+  shed: number;
+  moved: number;
+  /** Left out, for no connection was free. */
+  unsent: number;
+  failures: { reason: string; count: number }[];
+};
 
 /** Each connection asks again as soon as it is answered. */
 export async function closedLoop(connections: readonly Connection[], ms: number): Promise<LoadResult> {

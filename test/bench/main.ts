@@ -1,4 +1,5 @@
 import { cpus, totalmem } from 'node:os';
+import type { Bench, Figure, Measured } from './figure.js';
 import { Flags } from './flags.js';
 import { fleetSim } from './fleet-sim.js';
 import { footprint } from './footprint.js';
@@ -11,13 +12,6 @@ import { predict } from './predict.js';
 import { rollout } from './rollout.js';
 import { swap } from './swap.js';
 import { telemetryQueries } from './telemetry-queries.js';
-
-/** `reach`: the number to reach, where the design names one; `interval`: where the true median lies in 95 of 100 cases. */
-export type Measured = { value: number; unit: string; reach?: string; interval?: [number, number] };
-/** Not measured, and why. */
-export type Skipped = { skipped: string };
-export type Figure = Measured | Skipped;
-export type Bench = { about: string; run: (log: (line: string) => void, flags: Flags) => Promise<Record<string, Figure>> };
 
 const benches: Record<string, Bench> = {
   'fleet-sim': fleetSim,

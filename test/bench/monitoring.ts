@@ -7,7 +7,7 @@ import { Monitor } from '@flotilla/agent/runner/monitor/monitor';
 import { Outbox } from '@flotilla/agent/supervisor/outbox';
 import { BootId, type Baseline, type InferenceWindow, sha256, type Vitals } from '@flotilla/protocol';
 import { LoadClient, unfailing } from './load.js';
-import type { Bench } from './main.js';
+import type { Bench } from './figure.js';
 import { blazeface, blazefaceSteps, bytesOf } from './models.js';
 import { unmonitored } from './monitored-runner-main.js';
 import { outboxWrites } from './outbox-writes.js';
@@ -103,6 +103,7 @@ function anOutbox(folder: string, log: (line: string) => void): Outbox {
     file: join(folder, 'outbox.db'),
     thumbprint: 'bench',
     limits: { maxBytes: 64 * 2 ** 20, maxAgeS: 1e6 },
+    unwrittenS: 30,
     onAlarm: ({ message }) => log(message),
     onDeath: (error) => log(error.message),
   });

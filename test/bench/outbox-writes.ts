@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OutboxStore } from '@flotilla/agent/supervisor/outbox-store';
-import type { NewRecord } from '@flotilla/agent/supervisor/outbox-schema';
-import type { Figure } from './main.js';
+import type { NewRecord } from '@flotilla/agent/supervisor/outbox-contract';
+import type { Figure } from './figure.js';
 
 /** Seconds, as a device has them by default: a window, a group of them on its way to the disk, an upload. */
 const usual = { window: 10, commit: 30, upload: 60, hour: 3600 };

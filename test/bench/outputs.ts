@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '@flotilla/agent/supervisor/fixtures/fleet-of-one';
 import { type PeerKind, peerKinds } from '../support/factory-kinds.js';
 import { FactoryRig } from '../support/factory-rig.js';
-import type { Bench, Figure } from './main.js';
+import type { Bench, Figure } from './figure.js';
 import { rssMb, threadCpuUs } from './process-use.js';
 import { quantile } from './statistics.js';
 

@@ -8,7 +8,7 @@ import { Child } from './child.js';
 import type { DecodeQuestion } from './decode-main.js';
 import { gatewayMemory } from './gateway-memory.js';
 import { LoadClient, unfailing } from './load.js';
-import type { Bench, Figure } from './main.js';
+import type { Bench, Figure } from './figure.js';
 import { blazeface, blazefaceSteps, file } from './models.js';
 import { rssMb, spentBetween, threadCpuUs } from './process-use.js';
 import { benchSlot, type ServedModel, serveModel } from './served-model.js';

@@ -1,4 +1,4 @@
-import type { Figure } from './main.js';
+import type { Figure } from './figure.js';
 import { LoadClient, unfailing } from './load.js';
 import { bytesOf, wideMlp } from './models.js';
 import type { PartOptions } from './predict-part.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { BareLoop } from './bare.js';
 import { LoadClient, unfailing } from './load.js';
-import type { Figure } from './main.js';
+import type { Figure } from './figure.js';
 import { blazeface, bytesOf, file } from './models.js';
 import type { PartOptions } from './predict-part.js';
 import { benchSlot } from './served-model.js';

@@ -1,6 +1,6 @@
 import { rssMb } from './process-use.js';
 import { LoadClient, unfailing } from './load.js';
-import type { Figure } from './main.js';
+import type { Figure } from './figure.js';
 import { bytesOf, deepMlp } from './models.js';
 import type { PartOptions } from './predict-part.js';
 import { benchSlot, serveModel } from './served-model.js';

@@ -3,7 +3,7 @@ import { Child } from './child.js';
 import { spentBetween, threadCpuUs } from './process-use.js';
 import type { EchoQuestion } from './echo-main.js';
 import { LoadClient, unfailing } from './load.js';
-import type { Figure } from './main.js';
+import type { Figure } from './figure.js';
 import { blazeface, bytesOf, type ModelUnderTest, smallMlp } from './models.js';
 import { join } from 'node:path';
 import type { PartOptions } from './predict-part.js';

@@ -1,4 +1,4 @@
-import type { Bench, Figure } from './main.js';
+import type { Bench, Figure } from './figure.js';
 import { batching } from './predict-batching.js';
 import { fastapi } from './predict-fastapi.js';
 import { overload } from './predict-overload.js';

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ServerProcess } from '../fleet-sim/server-process.js';
 import { Child } from './child.js';
 import type { CrowdQuestion, CrowdReport } from './crowd-main.js';
-import type { Bench, Figure } from './main.js';
+import type { Bench, Figure } from './figure.js';
 import { quantile } from './statistics.js';
 
 const slot = 'inspection';

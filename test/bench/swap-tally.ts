@@ -1,4 +1,4 @@
-import type { LoadResult } from './load.js';
+import type { LoadResult } from './loops.js';
 import { quantile } from './statistics.js';
 
 type Window = ReadonlyMap<string, LoadResult>;

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Child } from './child.js';
-import { LoadClient, type LoadResult, unfailing } from './load.js';
-import type { Bench, Figure } from './main.js';
+import { LoadClient, unfailing } from './load.js';
+import type { LoadResult } from './loops.js';
+import type { Bench, Figure } from './figure.js';
 import { blazeface, bytesOf } from './models.js';
 import { childrenOf, rssMb } from './process-use.js';
 import type { StreamReport } from './prediction-tally.js';

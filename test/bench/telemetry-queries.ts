@@ -1,7 +1,9 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
-import type { Bench, Figure } from './main.js';
+import type { Bench, Figure } from './figure.js';
 import { quantile } from './statistics.js';
 import { fill } from './telemetry-fill.js';
 
@@ -37,15 +39,16 @@ const questions: Readonly<Record<'rollup' | 'label', Readonly<Record<string, str
 
 /** Answers over HTTP, from a database with a month of a whole fleet. */
 export const telemetryQueries: Bench = {
-  about: 'answers from rollups of 10,000 devices and 30 days, and a table taken away (--devices, --days, --rounds)',
+  about:
+    'answers from rollups of 10,000 devices and 30 days, tables taken away (--devices, --days, --rounds; --data DIR keeps them)',
   async run(log, flags) {
     const [devices, days, rounds] = [flags.count('devices', 10_000), flags.count('days', 30), flags.count('rounds', 20)];
-    const cp = await aControlPlane({ logLevel: 'warn' });
+    const kept = flags.value('data');
+    const cp = await aControlPlane({ logLevel: 'warn', ...(kept && { dataDir: kept }) });
+    const ended = endedBy(cp);
     try {
-      for (const release of [old, newer]) await pushed(cp, release);
       log(`rollups of ${devices} devices and ${days} days:`);
-      const digests = [digestOfRelease(old), digestOfRelease(newer)] as const;
-      await fill(cp.app.get(DataSource), { devices, days, digests }, log);
+      await filledOnce(cp, { devices, days }, log);
       return {
         devices: { value: devices, unit: 'count' },
         days: { value: days, unit: 'count' },
@@ -54,10 +57,30 @@ export const telemetryQueries: Bench = {
         ...(await takenAway(cp, log)),
       } satisfies Record<string, Figure>;
     } finally {
-      await cp.stop();
+      ended[Symbol.dispose]();
+      await (kept ? cp.halt() : cp.stop());
     }
   },
 };
+
+/** A folder that is kept is filled once a day: what is asked for reaches back from now. */
+async function filledOnce(cp: TestControlPlane, size: Readonly<Record<'devices' | 'days', number>>, log: (line: string) => void) {
+  const note = join(cp.dataDir, 'filled.json');
+  const meant = JSON.stringify({ ...size, on: midnight(0) });
+  const found = await readFile(note, 'utf8').catch(() => undefined);
+  if (found === meant) return log('  are there from before');
+  if (found) throw new Error(`${cp.dataDir} was filled with ${found}, not ${meant}: delete it, or leave --data out`);
+  for (const release of [old, newer]) await pushed(cp, release);
+  await fill(cp.app.get(DataSource), { ...size, digests: [digestOfRelease(old), digestOfRelease(newer)] }, log);
+  await writeFile(note, meant);
+}
+
+/** Its tables are not logged: a database that is not stopped in order loses them. */
+function endedBy(cp: TestControlPlane): Disposable {
+  const end = () => void cp.halt().finally(() => process.exit(1));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end);
+  return { [Symbol.dispose]: () => ['SIGINT', 'SIGTERM'].forEach((signal) => process.off(signal, end)) };
+}
 
 /** The p95 of the slowest question of its kind. */
 async function worst(

@@ -56,6 +56,15 @@ describe('a layer rule', () => {
     ['protocol/src/x.ts', importing('node:net'), 'the contract needs zod only'],
   ])('refuses in %s: %s', (file, code, why) => expect(lint(file, code)).toMatch(new RegExp(why)));
 
+  it('refuses files that import each other, be it for a type', () => {
+    const other = join(folder, 'agent/src/core/other.ts');
+    mkdirSync(dirname(other), { recursive: true });
+    writeFileSync(other, "import type { X } from './x.js';\nexport type Y = X;\n");
+    const code = "import type { Y } from './other.js';\nexport type X = 'x' | Y;\n";
+    expect(lint('agent/src/core/x.ts', code)).toMatch('import(no-cycle)');
+    rmSync(other);
+  });
+
   it.each([
     ['control-plane/src/core/x.ts', importing('@flotilla/protocol')],
     ['agent/src/runner/engine/x.ts', importing('onnxruntime-node')],

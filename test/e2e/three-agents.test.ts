@@ -1,12 +1,14 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { appendFile, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { pushRelease } from '@flotilla/control-plane/cli/push-release';
-import { DeviceView, EventView, type RolloutPlanInput, RolloutView } from '@flotilla/protocol';
+import { Baseline, BaselineCounts, DeviceView, EventView, type RolloutPlanInput, RolloutView } from '@flotilla/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { localDevices, slot, type LocalDevice } from '../local-fleet/devices.js';
-import { Fleet, models } from '../local-fleet/fleet.js';
+import { agentProgram, Fleet, models } from '../local-fleet/fleet.js';
 import { freePorts } from '../support/ports.js';
 import { until } from '../support/until.js';
 
@@ -41,6 +43,19 @@ describe('three agents', { timeout: 240_000 }, () => {
     return Math.min(...(await Promise.all(seen)).map(({ windows }) => windows.filter(({ ok }) => ok >= 5).length));
   };
   const push = (version: string) => pushRelease(fleet.client, join(models, 'releases', version));
+  /** A baseline of the pictures that the devices see, made and named as an operator would. */
+  const pushWithBaseline = async (version: string) => {
+    const folder = join(dataDir, '..', version);
+    await cp(join(models, 'releases', version), folder, { recursive: true });
+    await promisify(execFile)(process.execPath, [agentProgram, 'baseline', folder, join(models, 'photographs')]);
+    await appendFile(join(folder, 'release.yaml'), '\nbaseline: baseline.json\n');
+    const baseline = Baseline.parse(JSON.parse(await readFile(join(folder, 'baseline.json'), 'utf8')));
+    return { ...(await pushRelease(fleet.client, folder)), baseline };
+  };
+  const countsOf = async (device: string, digest: string): Promise<BaselineCounts | undefined> => {
+    const { windows } = await fleet.client.get(`/api/v1/devices/${device}/telemetry?limit=100`, Windows);
+    return windows.find((window) => window.digest === digest && window.ok >= 5)?.baseline;
+  };
   const committed = async (digest: string) => {
     const all = await fleet.client.list('/api/v1/devices', DeviceView);
     return all.filter((device) => device.slots.some((s) => s.reported?.committed === digest && s.reported.digest === digest))
@@ -111,16 +126,30 @@ describe('three agents', { timeout: 240_000 }, () => {
       90_000,
     );
     await until(async () => (await slowestBaseline()) >= 8, 'each device has shown what its incumbent needs', 60_000);
-    const better = await push('1.2.0');
+    const better = await pushWithBaseline('1.2.0');
     const rollout = await roll('1.2.0');
     expect(rollout.phase).toBe('completed');
     expect(rollout.stages[0]!.gates.find((gate) => gate.metric === 'compute.mean')).toMatchObject({ verdict: 'pass' });
     expect(await committed(better.digest)).toBe(3);
+
+    await until(async () => (await countsOf('lyon-1', better.digest)) !== undefined, 'a window tells of its baseline', 30_000);
+    const counts = (await countsOf('lyon-1', better.digest))!;
+    const { inputs, score } = better.baseline;
+    expect(counts.inputs.map((bins) => bins.length)).toEqual(inputs.map(({ edges }) => edges.length + 1));
+    // The same pictures: what is seen lies within what the baseline has seen, and not beyond its outer edges.
+    expect(counts.inputs.every((bins) => sum(bins.slice(1, -1)) > 0)).toBe(true);
+    expect(counts.inputs.every((bins) => bins[0] === 0 && bins.at(-1) === 0)).toBe(true);
+    expect(counts.score).toHaveLength(score!.edges.length + 1);
+    expect(sum(counts.score!)).toBeGreaterThanOrEqual(5);
   });
 });
 
+const sum = (bins: readonly number[]) => bins.reduce((all, count) => all + count, 0);
+
 /** What is read of a device's telemetry here. */
-const Windows = z.object({ windows: z.array(z.object({ ok: z.int() })) });
+const Windows = z.object({
+  windows: z.array(z.object({ ok: z.int(), digest: z.string(), baseline: BaselineCounts.optional() })),
+});
 
 const plan = (version: string): RolloutPlanInput => ({
   name: version,

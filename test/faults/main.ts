@@ -1,18 +1,11 @@
 import { Flags } from '../bench/flags.js';
+import type { FaultSuite } from './fault-suite.js';
 import { runner } from './runner.js';
 import { story } from './story.js';
 import { outputs } from './outputs.js';
 import { pipeline } from './pipeline.js';
 import { parentKilled } from './parent-killed.js';
 import { telemetry } from './telemetry.js';
-
-/** One fault tried: what was done and whether the system bore it. */
-export type Case = { name: string; ok: boolean; detail: string };
-/** `wanted`: by its name, where only some were asked for. */
-export type FaultSuite = {
-  about: string;
-  run: (log: (line: string) => void, wanted: (name: string) => boolean) => Promise<Case[]>;
-};
 
 const suites: Record<string, FaultSuite> = { story, 'parent-killed': parentKilled, runner, pipeline, outputs, telemetry };
 

@@ -9,7 +9,7 @@ import type { PeerQuestion } from '../support/factory-peer-main.js';
 import type { Tally } from '../support/factory-seen.js';
 import { PlainMosquitto } from '../support/plain-mosquitto.js';
 import { freePorts } from '../support/ports.js';
-import type { Case } from './main.js';
+import type { Case } from './fault-suite.js';
 import { camera, WatchedLine } from './watched-line.js';
 
 const swapCount = 5;

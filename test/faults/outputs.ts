@@ -3,7 +3,7 @@ import { until } from '@flotilla/agent/supervisor/fixtures/fleet-of-one';
 import { rssMb } from '../bench/process-use.js';
 import { type PeerKind, peerKinds } from '../support/factory-kinds.js';
 import { FactoryRig } from '../support/factory-rig.js';
-import type { Case, FaultSuite } from './main.js';
+import type { Case, FaultSuite } from './fault-suite.js';
 import { releaseSwapped } from './outputs-release.js';
 
 const perSecond = 200;

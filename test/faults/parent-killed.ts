@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LocalStory } from './local-story.js';
-import type { Case, FaultSuite } from './main.js';
+import type { Case, FaultSuite } from './fault-suite.js';
 import { processesBelow } from './process-tree.js';
 
 /** After SIGKILL of the parent nothing is left after three seconds, and the data folder still starts. */

@@ -1,6 +1,6 @@
 import { follow } from '@flotilla/agent/fixtures/event-stream';
 import { until } from '@flotilla/agent/supervisor/fixtures/fleet-of-one';
-import type { Case, FaultSuite } from './main.js';
+import type { Case, FaultSuite } from './fault-suite.js';
 import { camera, type Colour, colours, WatchedLine } from './watched-line.js';
 
 const swaps = 50;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '@flotilla/agent/supervisor/fixtures/fleet-of-one';
-import type { Case, FaultSuite } from './main.js';
+import type { Case, FaultSuite } from './fault-suite.js';
 import { healthy, sick, TwoSlots } from './two-slots.js';
 
 type Fault = { name: string; model: string; strike: (slots: TwoSlots, runner: number) => void };

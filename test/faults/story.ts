@@ -1,5 +1,5 @@
 import { LocalStory } from './local-story.js';
-import type { Case, FaultSuite } from './main.js';
+import type { Case, FaultSuite } from './fault-suite.js';
 import { kinds, processesBelow, type Kind } from './process-tree.js';
 
 /** When in the story each kind is killed: the lines that `npm start` prints. */

@@ -1,6 +1,6 @@
 import { brokerOf } from '../bench/broker-flag.js';
 import { Flags } from '../bench/flags.js';
-import type { Case, FaultSuite } from './main.js';
+import type { Case, FaultSuite } from './fault-suite.js';
 import { tried, type Fault } from './telemetry/case.js';
 import { backlogFault } from './telemetry/backlog.js';
 import { diskFaults } from './telemetry/disks.js';
@@ -10,9 +10,18 @@ import { outboxFaults } from './telemetry/outbox-files.js';
 import { replicaFault } from './telemetry/replicas.js';
 import { restoreFault } from './telemetry/restore.js';
 import type { RigOptions } from './telemetry/rig.js';
+import { silenceFaults } from './telemetry/silence.js';
 
 const devices = 30;
-const faults: readonly Fault[] = [...outboxFaults, ...networkFaults, ...diskFaults(), restoreFault, replicaFault, backlogFault()];
+const faults: readonly Fault[] = [
+  ...outboxFaults,
+  ...networkFaults,
+  ...silenceFaults,
+  ...diskFaults(),
+  restoreFault,
+  replicaFault,
+  backlogFault(),
+];
 
 /** What a device has measured arrives once, whatever dies on the way. */
 export const telemetry: FaultSuite = {

@@ -1,5 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Outbox } from '@flotilla/agent/supervisor/outbox';
-import type { NewRecord, OutboxAck, OutboxBatch, OutboxState, RecordClass } from '@flotilla/agent/supervisor/outbox-schema';
+import type { NewRecord, OutboxAck, OutboxBatch, OutboxState, RecordClass } from '@flotilla/agent/supervisor/outbox-contract';
 import type { EventRecord, TelemetryRecord } from '@flotilla/protocol';
 import type { RecordStore } from './memory-store.js';
 
@@ -42,7 +43,10 @@ export class DeviceOutbox implements AsOutbox {
   }
 
   async nextBatch(recordClass: RecordClass): Promise<OutboxBatch | undefined> {
-    return this.#store.nextBatch(recordClass, limits);
+    const batch = this.#store.nextBatch(recordClass, limits);
+    // From a thread an answer takes a turn: meanwhile other devices have theirs.
+    if (batch) await turn();
+    return batch;
   }
 
   async ack(ack: OutboxAck): Promise<void> {

@@ -1,3 +1,4 @@
+import '@flotilla/control-plane/small-heap';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { answerParent } from '../bench/child.js';
 import type { Air } from './faulty-air.js';

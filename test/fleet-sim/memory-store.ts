@@ -1,13 +1,13 @@
 import type { OutboxStore } from '@flotilla/agent/supervisor/outbox-store';
-import {
-  newStreamId,
-  type BatchLimits,
-  type NewRecord,
-  type OutboxAck,
-  type OutboxBatch,
-  type OutboxState,
-  type RecordClass,
-} from '@flotilla/agent/supervisor/outbox-schema';
+import type {
+  BatchLimits,
+  NewRecord,
+  OutboxAck,
+  OutboxBatch,
+  OutboxState,
+  RecordClass,
+} from '@flotilla/agent/supervisor/outbox-contract';
+import { newStreamId } from '@flotilla/agent/supervisor/outbox-schema';
 import { liveShare, maxUnacknowledged } from '@flotilla/agent/supervisor/live-first';
 import { SentSpans } from '@flotilla/agent/supervisor/sent-spans';
 

@@ -5,7 +5,7 @@ import type {
   OutboxBatch,
   OutboxState,
   RecordClass,
-} from '@flotilla/agent/supervisor/outbox-schema';
+} from '@flotilla/agent/supervisor/outbox-contract';
 import type { EventRecord, TelemetryRecord } from '@flotilla/protocol';
 import type { RecordStore } from './memory-store.js';
 

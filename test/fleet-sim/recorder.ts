@@ -1,5 +1,5 @@
 import type { Committed, Report } from '@flotilla/agent/core/slot-state';
-import type { OutboxState } from '@flotilla/agent/supervisor/outbox-schema';
+import type { OutboxState } from '@flotilla/agent/supervisor/outbox-contract';
 import type {
   AlarmEvent,
   BootId,

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
 
 export interface Line {
   /** One way, milliseconds. */
@@ -7,7 +8,7 @@ export interface Line {
   readonly bytesPerS: number;
 }
 
-/** The network between devices and broker: it can be slow, cut for some, or gone. What it carries stays as it is. */
+/** A network on the way to a broker or a database: it can be slow, cut for some, stand still, or be gone. What it carries stays as it is. */
 export class Relay {
   readonly #server: Server;
   #target: URL;
@@ -16,6 +17,8 @@ export class Relay {
   readonly #dead = new WeakSet<Socket>();
   #line: Line | undefined;
   #down = false;
+  #still = false;
+  readonly #ends = new Set<Socket>();
 
   private constructor(target: URL) {
     this.#target = target;
@@ -29,8 +32,13 @@ export class Relay {
     return relay;
   }
 
+  /** The target's, by way of this. */
   get url(): string {
-    return `mqtts://localhost:${(this.#server.address() as AddressInfo).port}`;
+    const url = new URL(this.#target);
+    url.hostname = 'localhost';
+    url.port = String((this.#server.address() as AddressInfo).port);
+    url.search = '';
+    return url.href;
   }
 
   slow(line: Line): void {
@@ -47,6 +55,15 @@ export class Relay {
     const chosen = [...this.#lines].filter((socket) => !this.#dead.has(socket) && random() < share);
     for (const socket of chosen) this.#dead.add(socket);
     return chosen.length;
+  }
+
+  /** Nothing is carried, of new connections neither, until it is again: what was sent meanwhile comes then. */
+  setStill(still: boolean): void {
+    this.#still = still;
+    for (const socket of this.#ends) {
+      if (still) socket.pause();
+      else socket.resume();
+    }
   }
 
   /** Where what comes from now on goes to: the other replica, say. */
@@ -66,14 +83,16 @@ export class Relay {
 
   #carry(device: Socket): void {
     if (this.#down) return void device.destroy();
-    const broker = connect(Number(this.#target.port), this.#target.hostname);
+    const broker = dial(this.#target);
     this.#lines.add(device);
     for (const [from, to] of [
       [device, broker],
       [broker, device],
     ] as const) {
+      this.#ends.add(from);
       from.on('error', () => undefined);
       from.on('close', () => {
+        this.#ends.delete(from);
         if (!this.#dead.has(device)) to.destroy();
         this.#lines.delete(device);
       });
@@ -91,5 +110,12 @@ export class Relay {
       setTimeout(() => to.write(chunk), freeAt - now + this.#line.delayMs);
     });
     from.on('end', () => void (this.#dead.has(device) || to.end()));
+    if (this.#still) from.pause();
   }
+}
+
+/** A database's URL may name a folder: its socket lies there. */
+function dial({ hostname, port, searchParams }: URL): Socket {
+  const folder = searchParams.get('host');
+  return folder === null ? connect(Number(port), hostname) : connect(join(folder, `.s.PGSQL.${port}`));
 }

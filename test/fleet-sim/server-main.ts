@@ -20,11 +20,12 @@ export type ServerQuestion =
   | { release: string }
   | { api: { method: string; path: string; body?: unknown } }
   | { sql: string; values?: unknown[] }
-  | { look: 'use' | 'database' }
+  | { look: 'use' | 'database' | 'readiness' }
   /** Looks at one rollout so often, with nobody else doing it. */
   | { tick: string; times: number }
   | { crowd: true }
   | { stop: true };
+export type Readiness = { ok: boolean; database: boolean; broker: boolean };
 export type ServerUse = {
   pid: number;
   brokerPid: number | undefined;
@@ -49,6 +50,7 @@ answerParent<ServerQuestion>(async (question) => {
   if ('crowd' in question) return server!.crowd;
   if ('tick' in question) return tick(controlPlane, question);
   if ('sql' in question) return db.query(question.sql, question.values);
+  if (question.look === 'readiness') return (await fetch(`${controlPlane.url}/readyz`)).json();
   return question.look === 'use' ? use(brokerPid) : (db.options as { url: string }).url;
 });
 

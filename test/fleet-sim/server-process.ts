@@ -1,7 +1,7 @@
 import { Child } from '../bench/child.js';
 import type { Answer, Settings } from '../support/control-plane.js';
 import type { FleetIdentity } from './identities.js';
-import type { ServerQuestion, ServerUse } from './server-main.js';
+import type { Readiness, ServerQuestion, ServerUse } from './server-main.js';
 import type { BrokerKind, CrowdLogin } from './simulation-server.js';
 
 /** A control plane in a process of its own, so that what it takes is told apart from what the devices take. */
@@ -31,6 +31,7 @@ export class ServerProcess {
   api = (method: string, path: string, body?: unknown): Promise<Answer> => this.#ask({ api: { method, path, body } });
   query = (sql: string, values?: unknown[]): Promise<unknown> => this.#ask({ sql, ...(values && { values }) });
   use = (): Promise<ServerUse> => this.#ask({ look: 'use' });
+  readiness = (): Promise<Readiness> => this.#ask({ look: 'readiness' });
   tick = (rollout: string, times: number): Promise<number[]> => this.#ask({ tick: rollout, times });
   /** Who may speak for every device at Mosquitto. */
   crowd = (): Promise<CrowdLogin> => this.#ask({ crowd: true });

@@ -73,6 +73,8 @@ export class SimulatedDevice {
   #aheadMs: number;
   #acknowledged: () => void = () => {};
   connects = 0;
+  /** Why its link fell, each time. */
+  readonly falls: string[] = [];
 
   constructor(parts: DeviceParts) {
     this.#parts = parts;
@@ -192,7 +194,8 @@ export class SimulatedDevice {
           this.connects++;
           this.#session.linkUp();
         },
-        down: () => {
+        down: (reason) => {
+          this.falls.push(reason);
           this.#session.linkDown();
           onChange?.(this);
         },

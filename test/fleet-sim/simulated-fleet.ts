@@ -31,6 +31,8 @@ export interface FleetCounts {
   readonly devices: number;
   readonly welcomed: number;
   readonly connects: number;
+  /** How often links fell, and were not made, for which reason. */
+  readonly falls: Readonly<Record<string, number>>;
   readonly held: number;
   readonly dropped: number;
   readonly refused: number;
@@ -81,11 +83,13 @@ export class SimulatedFleet {
 
   counts(): FleetCounts {
     const states = this.devices.map(({ outbox }) => outbox.state);
+    const falls = this.devices.flatMap((device) => device.falls);
     const sum = (values: readonly number[]) => values.reduce((all, value) => all + value, 0);
     return {
       devices: this.devices.length,
       welcomed: this.devices.filter((device) => device.isWelcomed).length,
       connects: sum(this.devices.map((device) => device.connects)),
+      falls: Object.fromEntries([...Map.groupBy(falls, (why) => why)].map(([why, all]) => [why, all.length])),
       held: sum(states.map((state) => state.records)),
       dropped: sum(states.map((state) => state.dropped)),
       refused: sum(this.devices.map((device) => device.refused)),

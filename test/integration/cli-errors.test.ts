@@ -74,6 +74,7 @@ describe('a command line', () => {
   it.each([
     ['devcies list', "unknown command 'devcies' (Did you mean devices?)"],
     ['devices lst', "unknown command 'lst' (Did you mean list?)"],
+    ['telemetry cmpare --since 1d', "unknown command 'cmpare' (Did you mean compare?)"],
     ['devices show', "missing required argument 'device'"],
     ['devices list --jsn', "unknown option '--jsn' (Did you mean --json?)"],
     ['rollouts create', "required option '-f, --file <file>' not specified"],

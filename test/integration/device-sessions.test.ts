@@ -208,6 +208,35 @@ describe('desired state', () => {
   });
 });
 
+describe('what a device gave up', () => {
+  it('is known to be lost with its next heartbeat, and counted once', async () => {
+    const device = await rig.join('forgetful');
+    const cursor = async () =>
+      (await db.query<object[]>('SELECT up_to, lost FROM device_stream WHERE stream = $1', [device.stream]))[0];
+    device.keep('telemetry', aWindow(device.boot), aWindow(device.boot), aWindow(device.boot));
+    await device.sendBatch(1, 1);
+    await device.until(() => !device.held.has(1), 'the second is acknowledged');
+    device.drop(0);
+    for (let beats = 1; beats <= 2; beats++) {
+      await device.heartbeat();
+      await rig.untilCounted('link.heartbeats', beats);
+      expect(await cursor()).toEqual({ up_to: '2', lost: '1' });
+    }
+    await device.send();
+    await device.untilAcknowledged();
+    expect(await cursor()).toEqual({ up_to: '3', lost: '1' });
+  });
+
+  it("of another device's stream changes nothing", async () => {
+    const [owner, copy] = [await rig.join('owner'), await rig.join('copy')];
+    copy.stream = owner.stream;
+    copy.next = 5;
+    await copy.heartbeat();
+    await rig.untilCounted('link.heartbeats', 1);
+    expect(await db.query('SELECT lost FROM device_stream WHERE stream = $1', [owner.stream])).toEqual([{ lost: '0' }]);
+  });
+});
+
 describe('presence', () => {
   it('ends with a goodbye', async () => {
     const device = await rig.join('polite');

@@ -5,7 +5,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { ControlPlaneConfig } from '@flotilla/control-plane/config';
-import { startBroker } from '@flotilla/control-plane/link/broker/broker';
+import { startBroker } from '@flotilla/control-plane/link/broker/start-broker';
 import { brokerLimits } from '@flotilla/control-plane/link/broker/embedded-broker';
 import { deviceLimits } from '@flotilla/control-plane/link/broker/limiter';
 import { MqttLink, type OnMessage } from '@flotilla/control-plane/link/mqtt-client';

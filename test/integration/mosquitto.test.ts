@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ControlPlaneConfig } from '@flotilla/control-plane/config';
-import { type Broker, startBroker } from '@flotilla/control-plane/link/broker/broker';
+import type { Broker } from '@flotilla/control-plane/link/broker/broker';
+import { startBroker } from '@flotilla/control-plane/link/broker/start-broker';
 import { checkBroker } from '@flotilla/control-plane/link/broker/check-broker';
 import { MqttLink } from '@flotilla/control-plane/link/mqtt-client';
 import { DeviceId } from '@flotilla/protocol';

@@ -134,3 +134,44 @@ describe('a rollout after another', () => {
     );
   });
 });
+
+describe('a roll back of many without a pace', () => {
+  it('Given more than go at once, When it is asked for, Then the next look tells the others', async () => {
+    const { name, devices } = await rig.aFleet(1);
+    const { id } = await rig.started(rig.plan(name, { stages: all }));
+    await look(id);
+    await rig.obey(devices[0]!, 12, 4);
+    // As many more as one transaction takes, which hold the release by it.
+    const more = `SELECT '${name}-more-' || lpad(n::text, 4, '0') device, gen_random_uuid() deployment FROM generate_series(1, 1000) n`;
+    await rig.db.query(`CREATE TABLE more AS ${more}`);
+    await rig.db.query(
+      `INSERT INTO device (id, tenant, status, profile, hardware_class, labels, notes, key_thumbprint, certificate_serial, certificate_expires_at, enrolled_at)
+       SELECT m.device, tenant, status, profile, hardware_class, '{}', notes, m.device, m.device, certificate_expires_at, enrolled_at
+       FROM more m, device d WHERE d.id = $1`,
+      [devices[0]],
+    );
+    await rig.db.query(
+      `INSERT INTO assignment (device, slot, deployment, digest, owner, priority, probation, assigned_at)
+       SELECT m.device, slot, m.deployment, digest, owner, priority, probation, assigned_at FROM more m, assignment a WHERE a.device = $1`,
+      [devices[0]],
+    );
+    await rig.db.query(
+      `INSERT INTO rollout_target (rollout, device, stage, state, deployment, hardware_class, previous_digest)
+       SELECT rollout, m.device, stage, 'committed', m.deployment, hardware_class, previous_digest FROM more m, rollout_target t
+       WHERE t.device = $1 AND t.rollout = $2`,
+      [devices[0], id],
+    );
+    const told = async () => {
+      const [row] = await rig.db.query<[{ n: number }]>(
+        `SELECT count(*)::int n FROM rollout_target WHERE rollout = $1 AND state = 'rolling-back'`,
+        [id],
+      );
+      return row.n;
+    };
+    await cp.api('POST', `rollouts/${id}/commands`, { type: 'roll-back' });
+    expect(await told()).toBe(1000);
+    await look(id);
+    expect(await told()).toBe(1001);
+    await rig.db.query(`DROP TABLE more`);
+  });
+});

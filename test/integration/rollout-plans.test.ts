@@ -106,6 +106,24 @@ describe('a plan', () => {
     ]);
   });
 
+  it('meets every site in its first stage, and always picks the same devices of each', async () => {
+    const { name, devices } = await rig.aFleet(9, 0);
+    const siteOf = (device: string) => `site-${devices.indexOf(device as (typeof devices)[number]) % 3}`;
+    for (const device of devices)
+      await cp.api('PUT', `devices/${device}/labels`, { labels: { fleet: name, site: siteOf(device) } });
+    const stages = [
+      { name: 'first', count: 3 },
+      { name: 'chosen', devices: `fleet=${name},site=site-1` },
+      { name: 'rest', percent: 100 },
+    ];
+    const placed = async () => (await cp.api('POST', 'rollouts/preview', rig.plan(name, { stages }))).body.stages;
+    const [first, chosen, rest] = await placed();
+    expect(new Set(first.first.map(siteOf)).size).toBe(3);
+    expect(chosen.first.map(siteOf)).toEqual(['site-1', 'site-1']);
+    expect(rest).toMatchObject({ devices: 4, hardwareClasses: { [(await rig.show(devices[0]!)).hardwareClass]: 4 } });
+    expect(await placed()).toEqual([first, chosen, rest]);
+  });
+
   it('with a preset need not say its stages and gates', async () => {
     const { name } = await rig.aFleet(20, 0);
     const { stages: _, gates: __, evidence: ___, ...rest } = rig.plan(name);

@@ -1,6 +1,6 @@
 // A control plane in little: starts the embedded broker, says where, and waits to be killed.
 import { ControlPlaneConfig } from '@flotilla/control-plane/config';
-import { startBroker } from '@flotilla/control-plane/link/broker/broker';
+import { startBroker } from '@flotilla/control-plane/link/broker/start-broker';
 import { aTrust } from './credentials.js';
 
 const { trust, dir } = await aTrust();

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { commandOf, decode } from '@flotilla/agent/gateway/outputs/sparkplug/fixtures/decode';
 import { connectAsync, type MqttClient } from 'mqtt';
-import type { OpenPeer } from './factory-peer-main.js';
+import type { OpenPeer } from './factory-kinds.js';
 import type { Seen } from './factory-seen.js';
 
 type Reading = { sequence: number; gateway: string; quality: string; historical: boolean };

@@ -1,13 +1,10 @@
 import { answerParent } from '../bench/child.js';
 import { modbusPeer, opcUaPeer } from './factory-pollers.js';
 import { mqttPeer, sparkplugPeer, webhookPeer } from './factory-listeners.js';
-import type { PeerKind } from './factory-kinds.js';
+import type { Flood, OpenPeer, PeerKind } from './factory-kinds.js';
 import { Seen } from './factory-seen.js';
 
 export type PeerQuestion = { kind: PeerKind; port: number; slot: string } | { tally: true } | { flood: number };
-/** Sends as much as it can for so long. */
-export type Flood = (ms: number) => Promise<void>;
-export type OpenPeer = (port: number, seen: Seen, slot: string) => Promise<Flood | undefined>;
 
 const open: Record<PeerKind, OpenPeer> = {
   mqtt: mqttPeer,

@@ -8,7 +8,7 @@ import {
   SecurityPolicy,
   TimestampsToReturn,
 } from 'node-opcua';
-import type { OpenPeer } from './factory-peer-main.js';
+import type { OpenPeer } from './factory-kinds.js';
 import type { Seen } from './factory-seen.js';
 
 const pollMs = 50;

@@ -1,10 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe } from 'vitest';
 
 /** `FLOTILLA_PYTHON` names another one, such as a virtual environment's. */
 export const pythonProgram = process.env['FLOTILLA_PYTHON'] ?? 'python3';
+
+/** Where `npm install node-opcua-samples@2.14.0` put it: the newest whose dependencies were all published. */
+export const nodeOpcUaModules = process.env['FLOTILLA_NODE_OPCUA'] ?? '/usr/lib/node_modules';
 
 const rtspServer = fileURLToPath(new URL('./rtsp-server.py', import.meta.url));
 
@@ -24,6 +28,7 @@ const probes = {
   python: () => spawnSync(pythonProgram, ['-c', 'import numpy, onnxruntime']).status === 0,
   /** A GPU of NVIDIA's, and a Python whose ONNX Runtime was built for it. */
   cuda: () => spawnSync('nvidia-smi').status === 0 && spawnSync(pythonProgram, ['-c', listsCuda]).status === 0,
+  'node-opcua': () => existsSync(join(nodeOpcUaModules, 'node-opcua-samples', 'bin', 'interactive_client.js')),
   /** Python with the clients of test/peers/requirements.txt. */
   peers: () =>
     spawnSync(pythonProgram, ['-c', 'import pymodbus, asyncua, paho.mqtt, google.protobuf, standardwebhooks, pysparkplug'])

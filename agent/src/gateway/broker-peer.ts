@@ -7,6 +7,8 @@ import { InboundPace } from './inbound-pace.js';
 /** How a broker is reached; files are read anew for each connection, since certificates and passwords are renewed. */
 export type BrokerAddress = {
   url: string;
+  /** Tried in their order, and then from the first again, each time that one is lost or left. */
+  otherUrls?: readonly string[] | undefined;
   username?: string | undefined;
   passwordFile?: string | undefined;
   caFile?: string | undefined;
@@ -46,6 +48,9 @@ export class BrokerPeer {
   #client: MqttClient | undefined;
   #again: NodeJS.Timeout | undefined;
   #attempts = 0;
+  #place = 0;
+  /** Left in a row for another, with nothing said there. */
+  #moves = 0;
   #closed = false;
 
   constructor(private readonly options: BrokerPeerOptions) {}
@@ -55,8 +60,29 @@ export class BrokerPeer {
     return this.#client?.connected ? this.#client : undefined;
   }
 
+  /** Where it is, or is going. */
+  get url(): string {
+    const urls = this.#urls;
+    return urls[this.#place % urls.length]!;
+  }
+
+  get hasOthers(): boolean {
+    return this.#urls.length > 1;
+  }
+
   start(): void {
     void this.#connect();
+  }
+
+  /** This broker is the right one: whoever leaves it looks for another without a pause. */
+  settle(): void {
+    this.#moves = 0;
+  }
+
+  /** Leaves for the next one, with growing pauses while none is the right one. */
+  move(goodbye: Goodbye): Promise<void> {
+    this.#moves += 1;
+    return this.#part(goodbye);
   }
 
   /** Ends the connection and reaches the broker anew, as after any end. */
@@ -82,7 +108,7 @@ export class BrokerPeer {
     try {
       const options = { ...usual, ...(await credentialsOf(this.options.address)), ...this.options.session() };
       if (this.#closed) return;
-      client = connect(this.options.address.url, options);
+      client = connect(this.url, options);
     } catch (error) {
       return this.#lost(messageOf(error), true);
     }
@@ -113,11 +139,15 @@ export class BrokerPeer {
   #lost(reason: string, isRefused: boolean): void {
     if (this.#closed) return;
     this.options.onDown(reason, isRefused);
+    this.#place += 1;
     clearTimeout(this.#again);
-    this.#again = setTimeout(
-      () => void this.#connect(),
-      backoffMs(++this.#attempts, restarts, (this.options.random ?? Math.random)()),
-    );
+    const attempts = Math.max(++this.#attempts, this.#moves);
+    this.#again = setTimeout(() => void this.#connect(), backoffMs(attempts, restarts, (this.options.random ?? Math.random)()));
+  }
+
+  get #urls(): readonly string[] {
+    const { url, otherUrls = [] } = this.options.address;
+    return [url, ...otherUrls];
   }
 }
 

@@ -4,10 +4,10 @@ import type { MqttClient } from 'mqtt';
 import type { Handshake } from '../core/inspection.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
-import { inspectionView } from './api/views.js';
 import { BrokerPeer } from './broker-peer.js';
 import { type Inspection, InspectionRefused, type Inspections } from './inspections.js';
 import { InspectionId } from './inspection-id.js';
+import { handshakeView, inspectionView } from './inspection-view.js';
 
 type Mqtt = NonNullable<TriggerConfig['mqtt']>;
 type Parts = { config: Mqtt; inspections: Inspections; log: Logger; slot: string };
@@ -53,7 +53,7 @@ export class MqttTrigger {
     const { config, inspections, log, slot } = this.parts;
     try {
       await client.subscribeAsync([config.topic, `${config.topic}/acknowledge`], { qos: 1 });
-      this.#publish('state', stateView(inspections.handshake), true);
+      this.#publish('state', handshakeView(inspections.handshake), true);
     } catch (error) {
       log.error({ slot, topic: config.topic, reason: messageOf(error) }, 'the broker refuses the trigger its topics');
     }
@@ -85,7 +85,7 @@ export class MqttTrigger {
 
   /** That a capture was taken is no change of what is shown. */
   #tell(handshake: Handshake, inspection: Inspection | undefined): void {
-    if (handshake.state !== 'busy' || handshake.capturing) this.#publish('state', stateView(handshake), true);
+    if (handshake.state !== 'busy' || handshake.capturing) this.#publish('state', handshakeView(handshake), true);
     if (inspection && (handshake.state === 'done' || handshake.state === 'error'))
       this.#publish('result', inspectionView(inspection), false);
   }
@@ -100,13 +100,6 @@ export class MqttTrigger {
     });
   }
 }
-
-const stateView = (handshake: Handshake) => ({
-  state: handshake.state,
-  sequence: handshake.sequence,
-  ...(handshake.state === 'ready' ? {} : { id: handshake.id }),
-  ...(handshake.state === 'error' ? { reason: handshake.reason } : {}),
-});
 
 /** Empty for a command without one; undefined for what is none. */
 function idIn(payload: Buffer): string | undefined {

@@ -11,8 +11,8 @@ import type { Reading, ReadingQuality } from './outputs/reading.js';
 import type { Cause } from './outputs/slot-port.js';
 import { type Result, Results } from './results.js';
 import { RunnerClient } from './runner-client.js';
-import type { Sink, Source, SourceState } from './source.js';
-import { openSource, type SourceContext } from './sources/open.js';
+import type { Sink, Source, SourceContext, SourceState } from './source.js';
+import { openSource } from './sources/open.js';
 import type { Recorder } from './sources/recorder.js';
 
 export type SlotPipelineParts = {

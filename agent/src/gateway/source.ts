@@ -42,3 +42,10 @@ export type Source = {
   /** Resolves when it lets go of its device, file or connection, within two seconds. */
   stop: () => Promise<void>;
 };
+
+/** Where a source works. */
+export type SourceContext = {
+  slot: string;
+  /** For what this slot's source keeps over restarts (certificates, its name at a broker): it makes it, 0700, when it needs it. */
+  folder: string;
+};

@@ -12,6 +12,7 @@ import { type Probed, areGuessed, probesOf } from './probe.js';
 import type { Tensor } from './tensor.js';
 
 export type LoadOrder = Extract<ToRunner, { type: 'preflight' | 'measure' | 'serve' }>;
+export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
 export type LoadedRelease = {
   manifest: Manifest;
   name: string;

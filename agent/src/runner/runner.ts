@@ -1,13 +1,13 @@
 import type { FromRunner, ToRunner } from '../runner-protocol.js';
 import type { Engine } from './engine/engine.js';
 import { ReleaseFault } from './fault.js';
-import { type LoadOrder, type LoadedRelease, loadRelease } from './loading.js';
+import { type LoadOrder, type LoadedRelease, type ServeOrder, loadRelease } from './loading.js';
 import type { Logger } from '../log.js';
 import { heldBytes, peakBytes } from './memory.js';
 import { openSecurity } from '../http/open-security.js';
 import { preflight, prove } from './preflight.js';
 import type { Security } from '../http/security.js';
-import { type ServeOrder, Serving } from './serving.js';
+import { Serving } from './serving.js';
 import { inherited } from './http/slot-listeners.js';
 
 type Surroundings = {

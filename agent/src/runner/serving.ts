@@ -11,7 +11,7 @@ import { Inferences } from './inferences.js';
 import { Feedback } from './slot-api/feedback.js';
 import { JsonLines } from './slot-api/json-lines.js';
 import { LatestPrediction } from './slot-api/latest-prediction.js';
-import type { LoadOrder, LoadedRelease } from './loading.js';
+import type { LoadedRelease, ServeOrder } from './loading.js';
 import type { Logger } from '../log.js';
 import { heldBytes } from './memory.js';
 import { metricsRoute } from './metrics.js';
@@ -40,7 +40,6 @@ type Settings = {
   staleAfterMs?: number | undefined;
   slow?: Readonly<Record<string, number>> | undefined;
 };
-export type ServeOrder = Extract<LoadOrder, { type: 'serve' }>;
 type Surroundings = {
   engine: Engine;
   send: (message: FromRunner) => void;

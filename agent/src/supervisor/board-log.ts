@@ -1,6 +1,5 @@
 import { boardBetween, type BoardFeeling, type BoardSpan, feelingBetween, type Stretch } from '../core/board.js';
-import type { Sensors } from './sensors.js';
-import { sensed } from './vitals.js';
+import { sensed, type Sensors } from './sensors.js';
 
 /** Readings that are remembered: of more than the longest window, at the interval that goes with it. */
 const remembered = 1024;

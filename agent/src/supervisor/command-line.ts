@@ -91,11 +91,20 @@ export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEn
     .option('--out <file>', 'where to write it; else into the release folder')
     .addHelpText('after', '\nExample:\n  flotilla-agent baseline ./releases/2.4.0 ./training-pictures')
     .action((release: string, examples: string, options: BaselineOptions) => baselineAction([release, examples], options, env));
+  program.hook('preSubcommand', refuseUnknown);
   try {
     await program.parseAsync(argv);
   } catch (error) {
     process.exit(explain(error));
   }
+}
+
+/** What is no command would be one argument too many of the default one. */
+function refuseUnknown(program: Command): void {
+  const [asked = ''] = program.args;
+  const known = program.commands.map((each) => each.name());
+  if (asked === '' || asked.startsWith('-') || known.includes(asked)) return;
+  program.error(`unknown command '${asked}': there are ${known.join(', ')}`);
 }
 
 function explain(error: unknown): number {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { coarsen } from './outbox-coarsen.js';
-import type { NewRecord, OutboxLimits } from './outbox-schema.js';
+import type { NewRecord, OutboxLimits } from './outbox-contract.js';
 import { sealOf } from './outbox-seal.js';
 
 /** Statements on the outbox's tables; the caller holds the transaction. What is removed is told in bytes. */

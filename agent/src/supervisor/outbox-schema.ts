@@ -1,54 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import type { HeldRecords } from './outbox-contract.js';
 import { findBrokenSeal, sealMeta, sealOf, survey, type Row } from './outbox-seal.js';
 
-export type RecordClass = 'event' | 'window';
-export interface NewRecord {
-  readonly class: RecordClass;
-  /** The record as JSON: kept as it is until it is acknowledged. */
-  readonly body: string;
-}
-/** Record i has sequence number seq0 + i. */
-export interface OutboxBatch {
-  readonly class: RecordClass;
-  readonly seq0: number;
-  readonly bodies: readonly string[];
-}
-export interface BatchLimits {
-  readonly maxBytes: number;
-  readonly maxRecords: number;
-}
-export interface OutboxAck {
-  readonly upTo: number;
-  readonly ranges: readonly (readonly [from: number, to: number])[];
-  readonly refused: readonly number[];
-}
-export interface OutboxState {
-  readonly stream: string;
-  /** Next sequence number, and the lowest that is still held (or `next`). */
-  readonly next: number;
-  readonly base: number;
-  readonly records: number;
-  readonly bytes: number;
-  readonly dropped: number;
-  readonly unsent: Readonly<Record<RecordClass, number>>;
-  readonly durable: boolean;
-}
-/** What could be read of an outbox that is no longer used; without a name where even that could not. */
-export interface HeldRecords {
-  /** Records with a number, which may have arrived, and those without one. */
-  readonly sent: number;
-  readonly unsent: number;
-  readonly stream?: string;
-  readonly next?: number;
-  readonly dropped?: number;
-}
-export interface OutboxLimits {
-  readonly maxBytes: number;
-  /** In seconds that the agent ran: the wall clock of a device may jump by decades. */
-  readonly maxAgeS: number;
-}
 /** A record has no seq until its first send; from then on seq and body never change. `added` is in the outbox's own seconds. */
 const tables = `
   CREATE TABLE meta (

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
-import type { HeldRecords, RecordClass } from './outbox-schema.js';
+import type { HeldRecords, RecordClass } from './outbox-contract.js';
 
 /**
  * SQLite keeps no checksums of its tables: a bit that flips in a record's text or in the next number goes unnoticed, and would

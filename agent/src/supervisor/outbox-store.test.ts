@@ -6,7 +6,7 @@ import { InferenceWindow } from '@flotilla/protocol';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { anInferenceWindow } from '../fixtures/telemetry.js';
-import type { NewRecord, OutboxBatch, RecordClass } from './outbox-schema.js';
+import type { NewRecord, OutboxBatch, RecordClass } from './outbox-contract.js';
 import { OutboxStore, type StoreOptions } from './outbox-store.js';
 
 let folder: string;

@@ -2,21 +2,17 @@ import type { DatabaseSync } from 'node:sqlite';
 import { fewWindows, liveShare, maxUnacknowledged } from './live-first.js';
 import { dropRecords, insertRecords, keepBounds, readMeta, removeRecords, single, sumOfBytes } from './outbox-records.js';
 import { isWhole, sealMeta, sealOf, type Row } from './outbox-seal.js';
-import {
-  newStreamId,
-  openFile,
-  openMemory,
-  sqliteCode,
-  type BatchLimits,
-  type HeldRecords,
-  type NewRecord,
-  type Opened,
-  type OutboxAck,
-  type OutboxBatch,
-  type OutboxLimits,
-  type OutboxState,
-  type RecordClass,
-} from './outbox-schema.js';
+import type {
+  BatchLimits,
+  HeldRecords,
+  NewRecord,
+  OutboxAck,
+  OutboxBatch,
+  OutboxLimits,
+  OutboxState,
+  RecordClass,
+} from './outbox-contract.js';
+import { newStreamId, openFile, openMemory, sqliteCode, type Opened } from './outbox-schema.js';
 import { SentSpans } from './sent-spans.js';
 
 export interface StoreOptions {

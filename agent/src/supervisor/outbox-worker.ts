@@ -8,7 +8,7 @@ import type {
   OutboxLimits,
   OutboxState,
   RecordClass,
-} from './outbox-schema.js';
+} from './outbox-contract.js';
 import { OutboxStore } from './outbox-store.js';
 
 /** The outbox's thread: a write that waits for the disk never holds up the supervisor. */
@@ -16,6 +16,8 @@ export interface OutboxWorkerData {
   readonly file: string;
   readonly thumbprint: string;
   readonly limits: OutboxLimits;
+  /** Windows wait so long for others, unless they are to be sent. */
+  readonly unwrittenS: number;
 }
 export type OutboxOrder =
   | { do: 'flush' | 'send-again' | 'start-new-stream' | 'close' }
@@ -28,14 +30,16 @@ export type FromOutbox =
   | { type: 'alarm'; name: string; message: string; closes?: HeldRecords | undefined };
 
 /** Records that come within this time share one write to the disk: each write wears a memory card by a good 25 kB, however little it is. */
-const groupCommitMs = { event: 50, window: 30_000 } as const;
+const eventWaitsMs = 50;
 /** So many don't wait. */
 const mostWaiting = 200;
 
 const port = parentPort!;
 const post = (message: FromOutbox) => port.postMessage(message);
+const { unwrittenS, ...kept } = workerData as OutboxWorkerData;
+const waitsMs = { event: eventWaitsMs, window: Math.max(eventWaitsMs, unwrittenS * 1000) };
 const store = new OutboxStore({
-  ...(workerData as OutboxWorkerData),
+  ...kept,
   now: () => performance.now() / 1000,
   random: Math.random,
   onAlarm: (name, message, closes) => post({ type: 'alarm', name, message, closes }),
@@ -91,7 +95,7 @@ function obey(order: OutboxOrder): OutboxBatch | undefined {
 port.on('message', (message: ToOutbox) => {
   if (message.type === 'append') {
     pending.push(message.record);
-    return commitWithin(groupCommitMs[pending.length < mostWaiting ? message.record.class : 'event']);
+    return commitWithin(waitsMs[pending.length < mostWaiting ? message.record.class : 'event']);
   }
   if (needsCommit(message.order)) commit();
   const batch = obey(message.order);

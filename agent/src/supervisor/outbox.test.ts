@@ -10,13 +10,14 @@ import { Outbox } from './outbox.js';
 
 let folder: string;
 let outbox: Outbox;
-const open = async () => {
+const open = async (unwrittenS = 30) => {
   const limits = { maxBytes: 1e6, maxAgeS: 1e6 };
   const onDeath = (error: Error) => {
     throw error;
   };
   const file = join(folder, 'outbox.db');
-  const opened = new Outbox({ file, thumbprint: 'x', limits, onAlarm: () => {}, onDeath, execArgv: ['--import', sourceHook] });
+  const more = { unwrittenS, onAlarm: () => {}, onDeath, execArgv: ['--import', sourceHook] };
+  const opened = new Outbox({ file, thumbprint: 'x', limits, ...more });
   await opened.opened;
   return opened;
 };
@@ -49,6 +50,13 @@ test('an event is written at once, with what waited', async () => {
 test('many windows do not wait', async () => {
   for (let i = 0; i < 200; i++) outbox.append(window);
   await eventually(() => outbox.state.records === 200);
+});
+
+test('windows wait no longer than they may', async () => {
+  await outbox.close();
+  outbox = await open(0);
+  outbox.append(window);
+  await eventually(() => outbox.state.records === 1);
 });
 
 test('what waits is there after a proper end', async () => {

@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { EventRecord, TelemetryRecord } from '@flotilla/protocol';
-import type { BatchLimits, HeldRecords, OutboxAck, OutboxBatch, OutboxState, RecordClass } from './outbox-schema.js';
+import type { BatchLimits, HeldRecords, OutboxAck, OutboxBatch, OutboxState, RecordClass } from './outbox-contract.js';
 import type { FromOutbox, OutboxOrder, OutboxWorkerData, ToOutbox } from './outbox-worker.js';
 
 export interface OutboxOptions extends OutboxWorkerData {
@@ -31,8 +31,8 @@ export class Outbox {
   /** Records may be appended at once; the thread takes them when it has opened the file. */
   constructor(options: OutboxOptions) {
     this.#options = options;
-    const { file, thumbprint, limits, execArgv } = options;
-    const workerData: OutboxWorkerData = { file, thumbprint, limits };
+    const { file, thumbprint, limits, unwrittenS, execArgv } = options;
+    const workerData: OutboxWorkerData = { file, thumbprint, limits, unwrittenS };
     // Little memory is enough, and a thread that asks for more has a bug that must not take the device with it.
     const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 1 };
     this.#worker = new Worker(workerUrl, { workerData, resourceLimits, ...(execArgv && { execArgv: [...execArgv] }) });
@@ -57,7 +57,7 @@ export class Outbox {
     this.#onChange = listener;
   }
 
-  /** An event is on disk within a tenth of a second, a window within half a minute, or before it is sent. */
+  /** An event is on disk within a tenth of a second, a window within `unwrittenS`, or before it is sent. */
   append(record: EventRecord | TelemetryRecord): void {
     this.#post({ type: 'append', record: { class: classOf(record), body: JSON.stringify(record) } });
   }

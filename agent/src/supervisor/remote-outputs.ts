@@ -23,9 +23,11 @@ function wishesOf(outputs: OutputsConfig): Wish[] {
   return Object.entries(outputs).flatMap(([kind, settings]): Wish[] => {
     if (!settings) return [];
     if (!('url' in settings)) return [{ kind, how: 'listen', address: settings, onDevice: isLoopback(settings.host) }];
-    const address = addressOf(settings.url);
+    const urls = [settings.url, ...('otherUrls' in settings ? (settings.otherUrls ?? []) : [])];
     // A broker takes what it is sent for a value; what answers HTTP on this device may take it for an order.
-    return [{ kind, how: 'to', address, onDevice: kind !== 'webhook' && isLoopback(address.host) }];
+    return urls
+      .map(addressOf)
+      .map((address) => ({ kind, how: 'to', address, onDevice: kind !== 'webhook' && isLoopback(address.host) }));
   });
 }
 

@@ -93,6 +93,11 @@ describe('the control plane may have outputs', () => {
   it.each<[string, object, string]>([
     ['send to another broker', { mqtt: { url: 'mqtts://evil.example' } }, `mqtt send to evil.example:8883, which is not open`],
     ['call what listens on this device', { webhook }, 'webhook send to 127.0.0.1:9000'],
+    [
+      'send to a further broker',
+      { sparkplug: { url: 'mqtt://localhost', otherUrls: ['mqtt://evil.example'], group: 'g' } },
+      'sparkplug send to evil.example:1883',
+    ],
     ['send to another port of an open peer', { sparkplug: { url: 'mqtt://broker.line3:1884', group: 'g' } }, 'broker.line3:1884'],
     ['listen for the network', { modbus: { host: '0.0.0.0' } }, 'modbus listen on 0.0.0.0:502, which is not open'],
     ['listen on IPv6', { opcua: { host: '::', anonymous: 'read' } }, 'opcua listen on [::]:4840'],

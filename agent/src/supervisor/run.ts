@@ -115,8 +115,10 @@ async function open(start: Start): Promise<{ base: Base; restored: Awaited<Retur
   const thumbprint = await keyThumbprint(key);
   const anchor = { directorKey: identity.directorKey, device: identity.device, keyThumbprint: thumbprint };
   const trust = new Trust({ anchor, file: join(config.data, 'desired.jws'), clock, onAlarm });
-  const limits = { maxBytes: config.limits.outboxMb * megabyte, maxAgeS: outboxAgeS };
-  const outbox = new Outbox({ file: join(config.data, 'outbox.db'), thumbprint, limits, onAlarm, onDeath: onFatal });
+  const { outboxMb, unwrittenS } = config.limits;
+  const limits = { maxBytes: outboxMb * megabyte, maxAgeS: outboxAgeS };
+  const file = join(config.data, 'outbox.db');
+  const outbox = new Outbox({ file, thumbprint, limits, unwrittenS, onAlarm, onDeath: onFatal });
   const restored = await trust.restore();
   alarms.deliverTo((event) => outbox.append(event));
   return { base: { ...start, boot, current, clock, trust, outbox, onAlarm }, restored };

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GpuSource, PowerSource, Profile, TemperatureSource } from '@flotilla/firmware-profiles';
+import type { Reading } from '../core/board.js';
 
 /** A reading, or undefined while the sensor gives none. */
 export type Reader = () => number | undefined;
@@ -36,6 +37,22 @@ export function findSensors({ thermal, power, gpu }: Sensed, root = '/'): Sensor
     ...(throttleC !== undefined && { throttleC }),
     ...(heldBack && { throttled: heldBack }),
     ...gpuReaders(gpu.read, root),
+  };
+}
+
+/** Throttled: so hot that the hardware slows itself down, or too weakly supplied. Absent without a sensor that could tell. */
+export function sensed({ temperatureC, powerW, undervoltage, throttleC, throttled, gpu, gpuMHz }: Sensors): Reading {
+  const celsius = temperatureC?.();
+  const weak = undervoltage?.();
+  const hot = celsius === undefined || throttleC === undefined ? undefined : celsius >= throttleC;
+  const told = [throttled?.(), hot === undefined ? undefined : Number(hot), weak === undefined ? undefined : Number(weak > 0)];
+  const shares = told.filter((share) => share !== undefined);
+  return {
+    temperatureC: celsius,
+    powerW: powerW?.(),
+    throttled: shares.length > 0 ? Math.max(...shares) : undefined,
+    gpu: gpu?.(),
+    gpuMHz: gpuMHz?.(),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { RecordClass } from './outbox-schema.js';
+import type { RecordClass } from './outbox-contract.js';
 
 /** Sequence numbers that were sent together and are not yet known to be acknowledged. */
 export interface Span {

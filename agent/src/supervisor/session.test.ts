@@ -151,7 +151,15 @@ async function aDevice() {
   };
   const limits = { maxBytes: 1e6, maxAgeS: 1e6 };
   const file = join(folder, 'outbox.db');
-  const outbox = new Outbox({ file, thumbprint, limits, onAlarm: () => {}, onDeath, execArgv: ['--import', sourceHook] });
+  const outbox = new Outbox({
+    file,
+    thumbprint,
+    limits,
+    unwrittenS: 30,
+    onAlarm: () => {},
+    onDeath,
+    execArgv: ['--import', sourceHook],
+  });
   await outbox.opened;
   const link: MqttLink = new MqttLink({
     url: `mqtt://127.0.0.1:${port}`,

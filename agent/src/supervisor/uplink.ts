@@ -2,7 +2,7 @@ import { encodePayload, toColumns, type Batch, type BootId, type StreamId } from
 import type { Logger } from './logger.js';
 import type { MqttLink } from './mqtt-link.js';
 import type { Outbox } from './outbox.js';
-import type { OutboxBatch, RecordClass } from './outbox-schema.js';
+import type { OutboxBatch, RecordClass } from './outbox-contract.js';
 
 export interface UplinkOptions {
   readonly link: Pick<MqttLink, 'publish' | 'room'>;

@@ -1,8 +1,6 @@
 import { cpus, freemem, totalmem } from 'node:os';
 import type { Vitals } from '@flotilla/protocol';
-import type { Reading } from '../core/board.js';
 import type { BoardLog } from './board-log.js';
-import type { Sensors } from './sensors.js';
 
 /** What this machine felt like since the last sample; the caller knows when and where that belongs. */
 export type VitalsSample = Pick<
@@ -48,22 +46,6 @@ export class VitalsSampler {
 export function busyShare(before: CpuTimes, after: CpuTimes): number {
   const all = after.all - before.all;
   return all <= 0 ? 0 : Math.min(1, Math.max(0, (after.busy - before.busy) / all));
-}
-
-/** Throttled: so hot that the hardware slows itself down, or too weakly supplied. Absent without a sensor that could tell. */
-export function sensed({ temperatureC, powerW, undervoltage, throttleC, throttled, gpu, gpuMHz }: Sensors): Reading {
-  const celsius = temperatureC?.();
-  const weak = undervoltage?.();
-  const hot = celsius === undefined || throttleC === undefined ? undefined : celsius >= throttleC;
-  const told = [throttled?.(), hot === undefined ? undefined : Number(hot), weak === undefined ? undefined : Number(weak > 0)];
-  const shares = told.filter((share) => share !== undefined);
-  return {
-    temperatureC: celsius,
-    powerW: powerW?.(),
-    throttled: shares.length > 0 ? Math.max(...shares) : undefined,
-    gpu: gpu?.(),
-    gpuMHz: gpuMHz?.(),
-  };
 }
 
 function cpuTimes(): CpuTimes {

@@ -1,6 +1,6 @@
 import { RolloutPlan, type RolloutPlanInput } from '@flotilla/protocol';
 import { describe, expect, it } from 'vitest';
-import type { Answer } from './check.js';
+import type { Answer } from './rollout-state.js';
 import { at, done, good, look, phase, play, resume, start, written } from './rollout-play.js';
 
 const check = { type: 'webhook', name: 'qa', url: 'http://qa.test/' } as const;

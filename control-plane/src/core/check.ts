@@ -1,15 +1,6 @@
 import type { PlanCheck, RolloutPlan } from '@flotilla/protocol';
-import type { Observation, StageProgress, Time } from './rollout-state.js';
+import type { Answer, Observation, StageProgress } from './rollout-state.js';
 
-/** What a check outside said last of a stage; `times`: how often in a row. `at`: when it was asked. */
-export type Answer = Readonly<{
-  stage: number;
-  name: string;
-  verdict: 'pass' | 'fail' | 'wait' | 'error';
-  detail: string;
-  times: number;
-  at: Time;
-}>;
 type Said = Readonly<{ key: string; evidence: string }>;
 
 /** Where the name of a gate stands in what somebody accepted. */

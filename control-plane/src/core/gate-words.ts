@@ -104,9 +104,9 @@ export function evidenceInWords(
   const said = figures === '' ? '' : `${figures}; `;
   switch (verdict) {
     case 'breach':
-      return `${said}evidence against it ${capital(breach.capital)} of ${capital(breach.needed)} needed`;
+      return `${said}evidence against it ${ofNeeded(breach)}`;
     case 'pass':
-      return `${said}evidence ${capital(pass.capital)} of ${capital(pass.needed)} needed`;
+      return `${said}evidence ${ofNeeded(pass)}`;
     case 'not-applicable':
       return gate.metric === 'feedback.rejected'
         ? 'no baseline: too few verdicts on an incumbent to compare with'
@@ -117,15 +117,16 @@ export function evidenceInWords(
       const unit = gate.metric === 'feedback.rejected' ? 'verdicts' : 'inferences';
       const owed = inferences < gate.minInferences ? `${inferences} of ${gate.minInferences} ${unit} needed, ` : '';
       const against = breach.capital >= 2 ? `, against it ${capital(breach.capital)} of ${capital(breach.needed)}` : '';
-      return `${said}${silence}${owed}evidence ${capital(pass.capital)} of ${capital(pass.needed)} needed${against}`;
+      return `${said}${silence}${owed}evidence ${ofNeeded(pass)}${against}`;
     }
   }
 }
 
 const isFuture = ({ metric }: PlanGate) => metric.startsWith('drift.') || metric.startsWith('shadow.');
 // Rounded down: what is shown as enough is enough.
-const capital = (value: number) =>
-  value >= 1e6 ? 'over a million' : String(value >= 10 ? Math.floor(value) : Math.floor(value * 10) / 10);
+const capital = (value: number) => String(value >= 10 ? Math.floor(value) : Math.floor(value * 10) / 10);
+const ofNeeded = ({ capital: has, needed }: { capital: number; needed: number }) =>
+  has >= 1e6 ? `over a million, ${capital(needed)} needed` : `${capital(has)} of ${capital(needed)} needed`;
 const ms = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
 const celsius = (value: number) => `${Number(value.toFixed(1))} °C`;
 const minutes = (ms: number) => (ms < 90_000 ? `${(ms / 1000).toFixed(0)} s` : `${(ms / 60_000).toFixed(0)} min`);

@@ -1,10 +1,9 @@
 import { RolloutPlan } from '@flotilla/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Returns } from './roll-back.js';
 import { at, done, look, play, start, written } from './rollout-play.js';
 import { reduceRollout, type RolloutEvent } from './rollout.js';
-import type { StateOf } from './rollout-state.js';
+import type { Returns, StateOf } from './rollout-state.js';
 
 const planWith = (rollBack: object) => RolloutPlan.parse({ ...written, rollBack });
 const asked: RolloutEvent = { type: 'roll-back', at: at(10), detail: 'asked' };

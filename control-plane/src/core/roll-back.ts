@@ -1,13 +1,16 @@
 import type { RolloutPlan } from '@flotilla/protocol';
 import { shareBy } from './pace.js';
-import { submittedOf, to, type Observation, type RolloutState, type StateOf, type Step, type Time } from './rollout-state.js';
+import {
+  submittedOf,
+  to,
+  type Observation,
+  type Returns,
+  type RolloutState,
+  type StateOf,
+  type Step,
+  type Time,
+} from './rollout-state.js';
 
-/**
- * Devices of a rollout that is taken back: those that still hold its release and were not told, and of those that were told, the
- * ones that may still be under way (not the ones that are silent for too long, or no slow device could be passed), and the ones
- * that failed on what they go back to. `told`: all of these and those that are back.
- */
-export type Returns = Readonly<{ held: number; inFlight: number; failed: number; told: number }>;
 const none: Returns = { held: 0, inFlight: 0, failed: 0, told: 0 };
 
 /** Without a pace every device is told at once; else the first ones at the next look, which knows how many there are. */

@@ -1,9 +1,7 @@
 import type { PauseReason } from '@flotilla/protocol';
-import type { Answer } from './check.js';
 import type { Counts } from './counts.js';
 import type { Strata } from './gate.js';
 import type { Budgets, PaceFrom } from './pace.js';
-import type { Returns } from './roll-back.js';
 
 /** Milliseconds since 1970; time comes in events, the reducer has no clock. */
 export type Time = number;
@@ -51,6 +49,21 @@ export type RolloutState = Readonly<{ submitted?: Submitted }> &
 
 /** Counts of one stage, and for each of its gates, in their order, the evidence by hardware class. */
 export type StageObservation = Readonly<{ counts: Counts; gates: readonly Strata[] }>;
+/** What a check outside said last of a stage; `times`: how often in a row. `at`: when it was asked. */
+export type Answer = Readonly<{
+  stage: number;
+  name: string;
+  verdict: 'pass' | 'fail' | 'wait' | 'error';
+  detail: string;
+  times: number;
+  at: Time;
+}>;
+/**
+ * Devices of a rollout that is taken back: those that still hold its release and were not told, and of those that were told, the
+ * ones that may still be under way (not the ones that are silent for too long, or no slow device could be passed), and the ones
+ * that failed on what they go back to. `told`: all of these and those that are back.
+ */
+export type Returns = Readonly<{ held: number; inFlight: number; failed: number; told: number }>;
 /**
  * One look at the rollout, read in one transaction. `rollingBack`: devices that were told to return and have not yet.
  * `alarms`: how many tests could raise a false alarm over the whole rollout, fixed when it was made.

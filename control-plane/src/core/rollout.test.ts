@@ -195,7 +195,7 @@ describe('a rollout', () => {
     const { state } = play([start, look(1, [[counts({ committed: 1, failedArtifact: 1 }), slow]])]);
     expect(state).toMatchObject({
       detail:
-        '1 of 2 devices of the stage failed on the release; 90 % must commit; mean compute 40 ms against 10 ms on the same 2 devices, ratio 4.00, limit 1.5 exceeded in 10 of 10 windows, 200 inferences; evidence against it over a million of 600 needed',
+        '1 of 2 devices of the stage failed on the release; 90 % must commit; mean compute 40 ms against 10 ms on the same 2 devices, ratio 4.00, limit 1.5 exceeded in 10 of 10 windows, 200 inferences; evidence against it over a million, 600 needed',
     });
   });
 });

@@ -19,6 +19,11 @@ export interface Ownership {
   reason: string | null;
 }
 
+/** As little of a device as it takes to tell it something: there may be thousands. */
+export type Addressed = Pick<DeviceRow, 'id' | 'tenant' | 'keyThumbprint' | 'epoch' | 'desiredHash'>;
+/** What a device is told of an assignment. */
+export type ToldSlot = Pick<AssignmentRow, 'device' | 'slot' | 'deployment' | 'digest' | 'probation' | 'slow'>;
+
 /** What is urgent is sent before all else that waits. */
 export type Urgency = 'usual' | 'urgent';
 
@@ -47,8 +52,11 @@ export class AssignmentsRepository {
     return tx.find(AssignmentRow, { where: { slot, device: Any(devices) } });
   }
 
-  ofDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<AssignmentRow[]> {
-    return tx.find(AssignmentRow, { where: { device: Any(devices) }, order: { device: 'ASC', slot: 'ASC' } });
+  ofDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<ToldSlot[]> {
+    return tx.query(
+      `SELECT device, slot, deployment, digest, probation, slow FROM assignment WHERE device = ANY($1::text[]) ORDER BY device, slot`,
+      [devices],
+    );
   }
 
   /** Deployments that their devices have given up. */
@@ -130,9 +138,12 @@ export class AssignmentsRepository {
   }
 
   /** In id order, so that two transactions never wait for each other. Active devices only. */
-  activeDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<DeviceRow[]> {
-    const where = { id: Any(devices), status: 'active' as const };
-    return tx.find(DeviceRow, { where, order: { id: 'ASC' }, lock: { mode: 'pessimistic_write' } });
+  activeDevices(tx: EntityManager, devices: readonly DeviceId[]): Promise<Addressed[]> {
+    return tx.query(
+      `SELECT id, tenant, key_thumbprint "keyThumbprint", epoch, desired_hash "desiredHash" FROM device
+       WHERE id = ANY($1::text[]) AND status = 'active' ORDER BY id FOR UPDATE`,
+      [devices],
+    );
   }
 
   async issued(tx: EntityManager, states: readonly { device: DeviceId; epoch: number; desiredHash: Digest }[]): Promise<void> {

@@ -4,8 +4,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { BlocksService } from '../blocks/blocks.service.js';
 import { blockedInWords, blockOn, decide, type Decision, priorities, type Refusal } from '../core/assignment.js';
-import { AssignmentsRepository, type NewAssignment, type Ownership } from './assignments.repository.js';
-import type { DeviceRow } from './device.entity.js';
+import { type Addressed, AssignmentsRepository, type NewAssignment, type Ownership } from './assignments.repository.js';
 import { DesiredStates } from './desired-states.js';
 import { SlotCommits } from './slot-commits.js';
 
@@ -156,12 +155,12 @@ export class AssignmentsService {
   }
 
   /** The unsigned desired state, to be signed and sent. */
-  desiredFor(tx: EntityManager, device: DeviceId): Promise<{ state: DesiredState; row: DeviceRow }> {
+  desiredFor(tx: EntityManager, device: DeviceId): Promise<{ state: DesiredState; row: Addressed }> {
     return this.desired.issue(tx, device);
   }
 
   /** Of many at once; devices that are to be told nothing are left out. */
-  desiredForAll(tx: EntityManager, devices: readonly DeviceId[]): Promise<{ state: DesiredState; row: DeviceRow }[]> {
+  desiredForAll(tx: EntityManager, devices: readonly DeviceId[]): Promise<{ state: DesiredState; row: Addressed }[]> {
     return this.desired.issueAll(tx, devices);
   }
 

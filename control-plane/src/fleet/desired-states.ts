@@ -4,15 +4,14 @@ import type { EntityManager } from 'typeorm';
 import { ReleasesService } from '../models/releases.service.js';
 import { AppError } from '../platform/errors.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
-import { AssignmentsRepository } from './assignments.repository.js';
+import { type Addressed, AssignmentsRepository, type ToldSlot } from './assignments.repository.js';
 import type { ActivationRow } from './calendar.entity.js';
 import { CalendarsRepository } from './calendars.repository.js';
 import { DeviceConfigs } from './device-configs.js';
-import type { AssignmentRow, DeviceRow } from './device.entity.js';
 import { unknownRelease } from './device-view.js';
 
 /** `row` is as it is after issuing. */
-export type Issued = { state: DesiredState; row: DeviceRow; desiredHash: Digest };
+export type Issued = { state: DesiredState; row: Addressed; desiredHash: Digest };
 
 const validForMs = 7 * 86_400_000;
 
@@ -38,7 +37,7 @@ export class DesiredStates {
     return this.issueLocked(tx, await this.assignments.activeDevices(tx, devices));
   }
 
-  private async issueLocked(tx: EntityManager, rows: readonly DeviceRow[]): Promise<Issued[]> {
+  private async issueLocked(tx: EntityManager, rows: readonly Addressed[]): Promise<Issued[]> {
     if (rows.length === 0) return [];
     const slots = await this.slots(
       tx,
@@ -55,7 +54,7 @@ export class DesiredStates {
     return issued;
   }
 
-  private async lock(tx: EntityManager, device: DeviceId): Promise<DeviceRow> {
+  private async lock(tx: EntityManager, device: DeviceId): Promise<Addressed> {
     const row = await this.assignments.device(tx, device);
     if (!row) throw new AppError('DEVICE_NOT_FOUND', `no device ${device}`);
     if (row.status === 'pending') throw new AppError('DEVICE_PENDING', `device ${device} is not approved: it is sent nothing`);
@@ -77,7 +76,7 @@ export class DesiredStates {
 }
 
 /** One epoch never names two contents. */
-function issuedAs(row: DeviceRow, content: Pick<DesiredState, 'slots' | 'config'>, expires: number): Issued {
+function issuedAs(row: Addressed, content: Pick<DesiredState, 'slots' | 'config'>, expires: number): Issued {
   const { id: device, keyThumbprint } = row;
   const desiredHash = digestOf(content);
   const epoch = row.desiredHash === null || row.desiredHash === desiredHash ? row.epoch : row.epoch + 1;
@@ -88,7 +87,7 @@ function issuedAs(row: DeviceRow, content: Pick<DesiredState, 'slots' | 'config'
 const placeOf = ({ device, slot }: { device: string; slot: string }) => `${device}/${slot}`;
 
 const desiredSlot = (
-  { slot, deployment, digest, probation, slow }: AssignmentRow,
+  { slot, deployment, digest, probation, slow }: ToldSlot,
   names: ReadonlyMap<string, string>,
   timed: ActivationRow | undefined,
 ) =>

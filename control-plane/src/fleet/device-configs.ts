@@ -19,7 +19,7 @@ export class DeviceConfigs {
   ) {}
 
   /** `config` of each desired state. Without a configuration it is as it always was. */
-  async of(tx: EntityManager, devices: readonly DeviceRow[]): Promise<Map<DeviceId, DeviceConfig>> {
+  async of(tx: EntityManager, devices: readonly Pick<DeviceRow, 'id'>[]): Promise<Map<DeviceId, DeviceConfig>> {
     const effective = await this.effective(tx, devices);
     const ids = devices.map(({ id }) => id);
     const blocked = await this.blocks.of(tx, ids);
@@ -31,7 +31,7 @@ export class DeviceConfigs {
   }
 
   /** Of each device what configurations say; a few queries, however many devices. */
-  async effective(tx: EntityManager, devices: readonly DeviceRow[]): Promise<Map<DeviceId, Effective>> {
+  async effective(tx: EntityManager, devices: readonly Pick<DeviceRow, 'id'>[]): Promise<Map<DeviceId, Effective>> {
     const rows = await this.configurations.inForce(
       tx,
       devices.map(({ id }) => id),
@@ -46,7 +46,7 @@ export class DeviceConfigs {
   private async groups(
     tx: EntityManager,
     rows: readonly ConfigurationRow[],
-    devices: readonly DeviceRow[],
+    devices: readonly Pick<DeviceRow, 'id'>[],
   ): Promise<ReadonlyMap<string, ReadonlySet<DeviceId>>> {
     const names = rows.flatMap(({ scope, name }) => (scope === 'group' ? name : []));
     if (names.length === 0) return new Map();
@@ -73,5 +73,8 @@ const layerOf = ({ scope, name, version, priority, slots }: ConfigurationRow): L
   slots,
 });
 
-const reaches = ({ scope, name }: ConfigurationRow, { id }: DeviceRow, groups: ReadonlyMap<string, ReadonlySet<DeviceId>>) =>
-  scope === 'device' ? name === id : (groups.get(name)?.has(id) ?? false);
+const reaches = (
+  { scope, name }: ConfigurationRow,
+  { id }: Pick<DeviceRow, 'id'>,
+  groups: ReadonlyMap<string, ReadonlySet<DeviceId>>,
+) => (scope === 'device' ? name === id : (groups.get(name)?.has(id) ?? false));

@@ -8,6 +8,7 @@ import {
   parseUpTopic,
   PayloadError,
   Presence,
+  quickCheck,
   type DeviceId,
   type UpKind,
 } from '@flotilla/protocol';
@@ -35,11 +36,16 @@ type Parts = {
   clock: Clock;
 };
 
+const isHeartbeat = quickCheck(Heartbeat);
+/** Heartbeats under way in memory; more slow the broker connection. */
+const mostBeating = 1000;
+
 /** What devices publish: parsed, and given to whoever it is for. What can't be read is counted and dropped. */
 export class DeviceInbox {
   readonly #parts: Parts;
   /** Births, heartbeats and presence of one device are handled one after another, as they came. */
   readonly #last = new Map<DeviceId, Promise<void>>();
+  #beating = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -61,8 +67,8 @@ export class DeviceInbox {
       case 'birth':
         return this.#inOrder(sender, () => this.#parsed(Birth, sender, up.kind, message, (birth) => this.#birth(sender, birth)));
       case 'heartbeat':
-        return this.#inOrder(sender, () =>
-          this.#parsed(Heartbeat, sender, up.kind, message, (beat) => this.#heartbeat(sender, beat)),
+        return this.#beat(sender, () =>
+          this.#parsed(Heartbeat, sender, up.kind, message, (beat) => this.#heartbeat(sender, beat), isHeartbeat),
         );
       case 'presence':
         return this.#inOrder(sender, () =>
@@ -93,7 +99,9 @@ export class DeviceInbox {
     kind: UpKind,
     message: unknown,
     handle: (message: T) => Promise<void>,
+    isSurely: (message: unknown) => boolean = () => false,
   ): Promise<void> {
+    if (isSurely(message)) return handle(message as T);
     const parsed = schema.safeParse(message);
     if (parsed.success) await handle(parsed.data);
     else this.#drop(sender, kind, reasonCode(message), inWords(parsed.error.issues));
@@ -110,6 +118,15 @@ export class DeviceInbox {
       counters.count('link.welcomes-failed');
       log.debug({ err: error, device: sender.device }, 'a welcome was not sent');
     });
+  }
+
+  /** Not waited for while there are few: what reads the connection would else have no more than a handful of them to gather. */
+  async #beat(sender: Sender, work: () => Promise<void>): Promise<void> {
+    this.#beating++;
+    const done = this.#inOrder(sender, work)
+      .catch((error: unknown) => this.#parts.log.warn({ err: error, device: sender.device }, 'a heartbeat was not handled'))
+      .finally(() => this.#beating--);
+    if (this.#beating > mostBeating) await done;
   }
 
   async #heartbeat(sender: Sender, heartbeat: Heartbeat): Promise<void> {

@@ -2,13 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { Gathered } from './gathered.js';
 
 /** Each set waits until the test lets it go. */
-function aWorkshop(most: number) {
+function aWorkshop(most: number, restMs?: number) {
   const sets: { items: readonly number[]; go: (error?: Error) => void }[] = [];
-  const gathered = new Gathered<number, string>((items) => {
-    const { promise, resolve, reject } = Promise.withResolvers<string[]>();
-    sets.push({ items, go: (error) => (error ? reject(error) : resolve(items.map((item) => `done ${item}`))) });
-    return promise;
-  }, most);
+  const gathered = new Gathered<number, string>(
+    (items) => {
+      const { promise, resolve, reject } = Promise.withResolvers<string[]>();
+      sets.push({ items, go: (error) => (error ? reject(error) : resolve(items.map((item) => `done ${item}`))) });
+      return promise;
+    },
+    most,
+    restMs,
+  );
   /** The next set begins a moment after the answers of the one before. */
   const set = async (i: number) => {
     while (!sets[i]) await new Promise(setImmediate);
@@ -49,5 +53,18 @@ describe('what is gathered', () => {
     const later = gathered.add(4);
     (await set(2)).go();
     expect(await later).toBe('done 4');
+  });
+
+  it('begins no set sooner than it may after the one before, but for a full one', async () => {
+    const { sets, set, gathered } = aWorkshop(3, 60_000);
+    const first = gathered.add(1);
+    sets[0]!.go();
+    await first;
+    const answers = [2, 3].map((item) => gathered.add(item));
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    expect(sets).toHaveLength(1);
+    answers.push(gathered.add(4));
+    (await set(1)).go();
+    expect(await Promise.all(answers)).toEqual(['done 2', 'done 3', 'done 4']);
   });
 });

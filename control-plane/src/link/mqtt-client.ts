@@ -38,6 +38,8 @@ export class MqttLink {
   readonly #pending = new Set<(error: Error) => void>();
   readonly #connects = new Set<() => void>();
   #onMessage: OnMessage = async () => {};
+  /** The same in each connect: a broker that has not noticed the end of the last one ends it then, and shares no more with it. */
+  readonly #clientId = `cp-${randomUUID()}`;
 
   constructor(private readonly options: MqttLinkOptions) {}
 
@@ -87,7 +89,7 @@ export class MqttLink {
 
   #open(): void {
     const { url, tls, credentials } = this.options;
-    const client = connect(url, { ...clientOptions, ...tls(), ...credentials, clientId: `cp-${randomUUID()}` });
+    const client = connect(url, { ...clientOptions, ...tls(), ...credentials, clientId: this.#clientId });
     this.#client = client;
     client.handleMessage = ({ topic, payload }, done) => this.#handle(client, { topic, payload: payload as Buffer }, done);
     client.on('connect', () => void this.#subscribe(client));
@@ -158,11 +160,14 @@ export class MqttLink {
   }
 }
 
-/** MQTT 3.1.1, nothing kept by broker or client, and no reconnect but our own (full jitter). */
+/**
+ * MQTT 3.1.1, nothing kept by broker or client, and no reconnect but our own (full jitter). A connection on which nothing comes is
+ * asked after `keepalive` seconds and given up after half as long again, which is how long a fleet may be unheard without notice.
+ */
 export const clientOptions: IClientOptions = {
   protocolVersion: 4,
   clean: true,
-  keepalive: 30,
+  keepalive: 10,
   reconnectPeriod: 0,
   connectTimeout: 10_000,
   queueQoSZero: false,

@@ -33,7 +33,7 @@ export class Reconciliation {
   /** `regressed`: the database is older than the device, which must be born again to say what it runs. */
   async heard(
     tx: EntityManager,
-    beats: readonly { row: DeviceRow; heartbeat: Reported }[],
+    beats: readonly { row: Pick<DeviceRow, 'id' | 'epoch' | 'desiredHash'>; heartbeat: Reported }[],
   ): Promise<ReadonlyMap<DeviceId, Standing>> {
     const standings = new Map(beats.map(({ row, heartbeat }) => [row.id, standingOf(row, heartbeat)]));
     await sendDesired(

@@ -1,11 +1,14 @@
 import type { DeviceId, SeqRange, StreamId, TenantId } from '@flotilla/protocol';
 import { Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
-import type { StreamCursor } from '../core/stream-cursor.js';
+import type { DataSource, EntityManager } from 'typeorm';
+import { advance, type StreamCursor } from '../core/stream-cursor.js';
 
 export type StreamClaim = Readonly<{ tenant: TenantId; device: DeviceId; stream: StreamId }>;
 /** `foreign`: the stream belongs to another device, or to another key of this one (a cloned disk). `unknown`: no such active device. */
 export type Claimed = { cursor: StreamCursor } | { refused: 'foreign' | 'unknown' };
+
+/** The device holds nothing below `base` any more: what of that never came is lost. */
+export type StreamBase = StreamClaim & Readonly<{ base: number }>;
 
 type LockedRow = {
   stream: StreamId;
@@ -50,6 +53,25 @@ export class Streams {
     };
   }
 
+  /**
+   * Told apart from any record. Nearly always nothing is new in it, which is seen without a lock. The transaction is its own:
+   * whoever has locked a device must not wait here for one who stores what it sent.
+   */
+  async resolveBelow(db: DataSource, told: readonly StreamBase[]): Promise<void> {
+    const behind = await db.query<{ stream: StreamId }[]>(
+      `SELECT b.stream FROM unnest($1::text[], $2::int8[]) b(stream, base)
+       LEFT JOIN device_stream s ON s.stream = b.stream WHERE coalesce(s.up_to, 0) < b.base`,
+      [told.map(({ stream }) => stream), told.map(({ base }) => base)],
+    );
+    if (behind.length === 0) return;
+    const streams = new Set(behind.map(({ stream }) => stream));
+    const news = told.filter(({ stream }) => streams.has(stream));
+    await db.transaction(async (tx) => {
+      const claimed = await this.lock(tx, news);
+      await this.save(tx, new Map(news.flatMap((each) => resolvedBelow(each, claimed(each)))));
+    });
+  }
+
   async save(tx: EntityManager, cursors: ReadonlyMap<StreamId, StreamCursor>): Promise<void> {
     const all = [...cursors.values()];
     await tx.query(
@@ -66,6 +88,11 @@ export class Streams {
       ],
     );
   }
+}
+
+function resolvedBelow({ stream, base }: StreamBase, claimed: Claimed): [StreamId, StreamCursor][] {
+  if ('refused' in claimed) return [];
+  return [[stream, advance(claimed.cursor, { base, seq0: base, n: 0, refusedSeqs: [] }).cursor]];
 }
 
 const keyOf = ({ device, stream }: Pick<StreamClaim, 'device' | 'stream'>) => `${device} ${stream}`;

@@ -1,5 +1,7 @@
+import type { Pool } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import { migrations } from '../migrations/index.js';
+import { applicationName, ConnectionWatch } from './connection-watch.js';
 import { entities } from './entities.js';
 import type { Logger } from './logger.js';
 
@@ -14,7 +16,7 @@ const migrationLock = 7_041_970_513;
 
 type Migrations = (new () => MigrationInterface)[];
 
-/** Connects, brings the schema up to date, and refuses one that a newer version has made. */
+/** Connects, brings the schema up to date, and refuses one that a newer version has made; from then on its connections are watched. */
 export async function openDatabase(url: string, log?: Logger, known: Migrations = migrations): Promise<DataSource> {
   const db = dataSource(url, known, log);
   try {
@@ -24,6 +26,7 @@ export async function openDatabase(url: string, log?: Logger, known: Migrations 
   }
   try {
     await migrate(db);
+    new ConnectionWatch((db.driver as unknown as { master: Pool }).master, { url, log });
     return db;
   } catch (error) {
     await db.destroy();
@@ -47,7 +50,7 @@ const dataSource = (url: string, known: Migrations, log?: Logger) =>
     migrationsTransactionMode: 'each',
     uuidExtension: 'pgcrypto',
     installExtensions: false,
-    applicationName: 'flotilla',
+    applicationName,
     poolSize: 10,
     connectTimeoutMS: 10_000,
     // A process that is stopped in mid-transaction must not keep its row locks for as long.

@@ -13,6 +13,7 @@ import { ReleaseRow } from '../models/release.entity.js';
 import {
   RolloutCountRow,
   RolloutEventRow,
+  RolloutLabelRow,
   RolloutEvidenceRow,
   RolloutCheckRow,
   RolloutOfferRow,
@@ -55,6 +56,7 @@ export const entities = [
   ReleaseRow,
   RolloutCountRow,
   RolloutEventRow,
+  RolloutLabelRow,
   RolloutEvidenceRow,
   RolloutCheckRow,
   RolloutOfferRow,

@@ -1,7 +1,7 @@
 import type { RolloutId } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import type { Answer } from '../core/check.js';
+import type { Answer } from '../core/rollout-state.js';
 import { RolloutCheckRow } from './rollout.entity.js';
 
 @Injectable()

@@ -41,7 +41,10 @@ export class HoldsRepository {
     );
   }
 
-  /** Devices that may not begin it now, with what they were told: they wait, or their window went by before they began. */
+  /**
+   * Devices that may not begin it now, with what they were told: they wait, or their window went by before they began. Where nobody
+   * has a time, the database reads no further.
+   */
   waiting(tx: EntityManager, { id, slot }: Of, at: Date): Promise<WaitingTarget[]> {
     return tx.query(
       `SELECT t.device, t.deployment, x.after, x.before, x.hold FROM rollout_target t
@@ -49,7 +52,8 @@ export class HoldsRepository {
          AND (x.hold OR x.after > $3 OR x.before <= $3)
        JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
        LEFT JOIN slot_report s ON s.device = t.device AND s.slot = $2 AND s.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.state = 'open' AND s.state IS DISTINCT FROM 'probation' ORDER BY t.device`,
+       WHERE t.rollout = $1 AND t.state = 'open' AND s.state IS DISTINCT FROM 'probation'
+         AND EXISTS (SELECT 1 FROM activation WHERE slot = $2) ORDER BY t.device`,
       [id, slot, at],
     );
   }

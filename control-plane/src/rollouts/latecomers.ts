@@ -72,7 +72,7 @@ export class Latecomers {
       const release = await this.releases.byName(row.plan.release);
       const last = row.plan.stages.length - 1;
       const targets = await this.places.of(tx, { release, slot: row.slot }, newcomers, () => last);
-      await this.rollouts.addTargets(tx, id, targets);
+      await this.rollouts.addTargets(tx, row, targets);
       const who = newcomers
         .slice(0, named)
         .map((device) => device.id)

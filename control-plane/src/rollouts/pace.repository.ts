@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Counts } from '../core/counts.js';
-import type { Budgets, LabelTally } from '../core/pace.js';
+import { mostOf, type Budgets, type LabelTally } from '../core/pace.js';
 import type { Held, Observation } from '../core/rollout-state.js';
 import type { RolloutRow } from './rollout.entity.js';
 import { underWay } from './rollout.repository.js';
@@ -11,9 +11,15 @@ type Paced = Pick<RolloutRow, 'id' | 'plan' | 'bytes' | 'slot'>;
 type Stage = Readonly<{ stage: number; counts: Counts }>;
 export type PaceObservation = Pick<Observation, 'held' | 'budgets' | 'after'>;
 
+/** What is counted anew takes no more than such a part of the time. */
+const share = 20;
+const mostKnown = 1000;
+
 /** What bounds a rollout besides its own counts: closed windows, budgets, and the rollouts that it comes after. */
 @Injectable()
 export class PaceRepository {
+  readonly #waiting = new Map<string, { key: string; n: number; until: number }>();
+
   /** `counts`: of the stage. Of many that wait, only those of closed groups have to be counted again. */
   async observe(tx: EntityManager, row: Paced, { stage, counts }: Stage, closed: Closed, at: Date): Promise<PaceObservation> {
     const held = closed.never ? undefined : await this.held(tx, row, { stage, counts }, closed, at);
@@ -43,19 +49,27 @@ export class PaceRepository {
     closed: Closed,
     at: Date,
   ): Promise<Held | undefined> {
-    const waiting = closed.all ? counts.waiting : await this.waitingIn(tx, row, stage, closed.groups);
+    const waiting = closed.all ? counts.waiting : await this.waitingIn(tx, row, { stage, counts }, closed.groups);
     const { open, until } = counts.open === 0 ? { open: 0, until: null } : await this.notAllowed(tx, row, stage, at);
     if (waiting + open === 0) return undefined;
     const begins = open === 0 ? [] : [`${open} wait to begin it${until ? ` from ${until.toISOString()}` : ''}`];
     return { waiting, open, why: [...(closed.why && waiting > 0 ? [closed.why] : []), ...begins].join('; ') };
   }
 
-  private async waitingIn(tx: EntityManager, { id }: Paced, stage: number, groups: Closed['groups']): Promise<number> {
+  /** As long as nothing has moved, a count that took long is not made again at once: the offer itself looks at each device anyway. */
+  private async waitingIn(tx: EntityManager, { id }: Paced, { stage, counts }: Stage, groups: Closed['groups']): Promise<number> {
     if (groups.length === 0) return 0;
+    const key = [stage, counts.waiting, ...groups].join(' ');
+    const known = this.#waiting.get(id);
+    const from = performance.now();
+    if (known?.key === key && from < known.until) return known.n;
     const [sum] = await tx.query<{ n: number }[]>(
       `SELECT count(*)::int n FROM rollout_target t WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' AND ${inGroups('$3')}`,
       [id, stage, groups],
     );
+    const now = performance.now();
+    if (this.#waiting.size > mostKnown) this.#waiting.clear();
+    this.#waiting.set(id, { key, n: sum!.n, until: now + share * (now - from) });
     return sum!.n;
   }
 
@@ -72,7 +86,7 @@ export class PaceRepository {
   private async budgets(tx: EntityManager, row: Paced, stage: number, closed: Closed, at: Date): Promise<Budgets | undefined> {
     const { maxUnavailable, bandwidth } = row.plan.pace;
     if (!maxUnavailable && !bandwidth) return undefined;
-    const labels = maxUnavailable && (await this.labels(tx, row, maxUnavailable.by, stage, closed));
+    const labels = maxUnavailable && (await this.labels(tx, row, stage, closed));
     const bytes = bandwidth && (await this.spent(tx, row, new Date(at.getTime() - bandwidth.per * 1000)));
     return { ...(labels ? { labels } : {}), ...(bytes ? { bytes } : {}) };
   }
@@ -85,25 +99,39 @@ export class PaceRepository {
     return { perDevice: bytes, spent: sum!.n * bytes };
   }
 
-  /** Under way in any rollout, of whatever slot: the device is the same. */
-  private labels(tx: EntityManager, { id }: Paced, label: string, stage: number, closed: Closed): Promise<LabelTally[]> {
+  /**
+   * Of each value that a device of the rollout has: those under way in any rollout, of whatever slot (the device is the same), and of
+   * those that wait no more than could be let go.
+   */
+  private async labels(tx: EntityManager, { id, plan }: Paced, stage: number, closed: Closed): Promise<LabelTally[]> {
+    const limit = plan.pace.maxUnavailable!;
+    const all = await tx.query<{ value: string; n: number }[]>(`SELECT value, n FROM rollout_label WHERE rollout = $1`, [id]);
     return tx.query(
       `WITH busy AS (
          SELECT ${valueOf('$2')} value, count(DISTINCT t.device)::int n FROM rollout_target t
          JOIN rollout r ON r.id = t.rollout AND r.phase = ANY($6) JOIN device d ON d.id = t.device
          WHERE t.state IN ('open', 'rolling-back') GROUP BY 1
-       ), own AS (
-         SELECT ${valueOf('$2')} value, count(*)::int "all",
-                (count(*) FILTER (WHERE t.stage = $3 AND t.state = 'waiting' AND NOT ($4 OR ${inGroups('$5')})))::int waiting
-         FROM rollout_target t JOIN device d ON d.id = t.device WHERE t.rollout = $1 GROUP BY 1
        )
-       SELECT own.value, own.waiting, own."all", coalesce(busy.n, 0) "inFlight" FROM own LEFT JOIN busy USING (value)`,
-      [id, label, stage, closed.all, closed.groups, underWay],
+       SELECT own.value, w.n waiting, own.n "all", coalesce(busy.n, 0) "inFlight"
+       FROM unnest($7::text[], $8::int[], $9::int[]) own(value, n, most) LEFT JOIN busy USING (value), LATERAL (
+         SELECT count(*)::int n FROM (SELECT 1 FROM rollout_target t WHERE t.rollout = $1 AND t.stage = $3 AND t.state = 'waiting'
+           AND t.label = own.value AND NOT ($4 OR ${inGroups('$5')}) LIMIT own.most) few) w`,
+      [
+        id,
+        limit.by,
+        stage,
+        closed.all,
+        closed.groups,
+        underWay,
+        all.map(({ value }) => value),
+        all.map(({ n }) => n),
+        all.map(({ n }) => mostOf(limit, n)),
+      ],
     );
   }
 }
 
 /** Devices without the label are bounded together, as those of one value. */
-export const valueOf = (parameter: string) => `coalesce(d.labels ->> CAST(${parameter} AS text), '')`;
+const valueOf = (parameter: string) => `coalesce(d.labels ->> CAST(${parameter} AS text), '')`;
 export const inGroups = (parameter: string) =>
   `EXISTS (SELECT 1 FROM group_member m WHERE m.device = t.device AND m.group_name = ANY(${parameter}::text[]))`;

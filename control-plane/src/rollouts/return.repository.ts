@@ -1,18 +1,23 @@
 import type { DeviceId, RolloutId } from '@flotilla/protocol';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import type { Returns } from '../core/roll-back.js';
+import type { Returns } from '../core/rollout-state.js';
+import { CountRepository } from './count.repository.js';
 import type { RolloutRow } from './rollout.entity.js';
 
 export type Held = { device: DeviceId; previousDigest: string | null };
 
 /** A slot that somebody else has assigned since is left alone. */
 const stillHeld = `rollout_target t JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.state NOT IN ('already', 'left-out', 'rolling-back', 'return-failed', 'rolled-back')`;
+       WHERE t.rollout = $1 AND t.deployment IS NOT NULL AND t.state = ANY('{waiting,open,committed,unproven,failed-artifact,failed-place,
+         timed-out,rejected,deferred,superseded}')`;
+const ofReturns = ['rolling-back', 'return-failed', 'rolled-back'];
 
 /** Devices on their way back: rows moved in sets, never one by one. */
 @Injectable()
 export class ReturnRepository {
+  constructor(@Inject(CountRepository) private readonly counts: CountRepository) {}
+
   /** Devices that still hold this rollout's deployment; the first stages first, where not all are asked for. */
   held(tx: EntityManager, { id, slot }: Pick<RolloutRow, 'id' | 'slot'>, most?: number): Promise<Held[]> {
     return tx.query(
@@ -49,12 +54,13 @@ export class ReturnRepository {
   /** Of one that is taken back. `toldAfter`: who was told before and is still silent holds up nobody. */
   async returns(tx: EntityManager, { id, slot }: Pick<RolloutRow, 'id' | 'slot'>, toldAfter: Date): Promise<Returns> {
     const [held] = await tx.query<[{ n: number }]>(`SELECT count(*)::int n FROM ${stillHeld}`, [id, slot]);
-    const [told] = await tx.query<[Omit<Returns, 'held'>]>(
-      `SELECT (count(*) FILTER (WHERE state = 'rolling-back' AND offered_at > $2))::int "inFlight",
-              (count(*) FILTER (WHERE state = 'return-failed'))::int failed, count(*)::int told
-       FROM rollout_target WHERE rollout = $1 AND state IN ('rolling-back', 'return-failed', 'rolled-back')`,
+    const [moving] = await tx.query<[{ n: number }]>(
+      `SELECT count(*)::int n FROM rollout_target WHERE rollout = $1 AND state = 'rolling-back' AND offered_at > $2`,
       [id, toldAfter],
     );
-    return { held: held.n, ...told };
+    const counts = (await this.counts.of(tx, id)).filter(({ state }) => ofReturns.includes(state));
+    const sum = (rows: typeof counts) => rows.reduce((n, row) => n + row.n, 0);
+    const failed = counts.filter(({ state }) => state === 'return-failed');
+    return { held: held.n, inFlight: moving.n, failed: sum(failed), told: sum(counts) };
   }
 }

@@ -1,7 +1,7 @@
 import type { PlanCheck } from '@flotilla/protocol';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import type { Answer } from '../core/check.js';
+import type { Answer } from '../core/rollout-state.js';
 import { askCheck } from './ask-check.js';
 import { CheckRepository } from './check.repository.js';
 import { RolloutMachine } from './rollout-machine.js';

@@ -17,6 +17,8 @@ type Offering = Extract<RolloutEffect, { type: 'offer-stage' }>;
 
 /** However large a stage: its first devices are told while the next are offered, and memory and locks are those of so many. */
 const offersAtOnce = 1000;
+/** Likewise on the way back: what is not told yet is still held, and the next look finds it. */
+const returnsAtOnce = 1000;
 
 /** Carries out what the machine decided, in the transaction that stores the decision. */
 @Injectable()
@@ -33,6 +35,7 @@ export class RolloutEffects {
   /** True: there was more than is done at once, and the next look goes on with it. */
   async perform(tx: EntityManager, rollout: RolloutRow, effect: RolloutEffect, at: Date): Promise<boolean> {
     if (effect.type === 'offer-stage') return this.offer(tx, rollout, effect, at);
+    if (effect.type === 'roll-back') return this.rollBack(tx, rollout, effect, at);
     await this.change(tx, rollout, effect, at);
     return false;
   }
@@ -40,7 +43,7 @@ export class RolloutEffects {
   private async change(
     tx: EntityManager,
     rollout: RolloutRow,
-    effect: Exclude<RolloutEffect, Offering>,
+    effect: Exclude<RolloutEffect, Offering | RollingBack>,
     at: Date,
   ): Promise<void> {
     switch (effect.type) {
@@ -51,8 +54,6 @@ export class RolloutEffects {
         return this.giveBack(tx, rollout, await this.returning.notBegun(tx, rollout.id, rollout.slot), at);
       case 'retry-failed':
         return this.targets.retry(tx, rollout.id, effect.upTo);
-      case 'roll-back':
-        return this.rollBack(tx, rollout, effect, at);
     }
   }
 
@@ -101,16 +102,12 @@ export class RolloutEffects {
   }
 
   /** Every device that holds the release goes back to its own previous one: those that committed, and those that gave it up themselves. */
-  private async rollBack(tx: EntityManager, rollout: RolloutRow, { most, to }: RollingBack, at: Date): Promise<void> {
-    const held = await this.returning.held(tx, rollout, most);
-    if (to === undefined) return this.giveBack(tx, rollout, held, at);
-    const { digest } = await this.releases.byName(to);
-    await this.giveBack(
-      tx,
-      rollout,
-      held.map((its) => ({ ...its, previousDigest: digest })),
-      at,
-    );
+  private async rollBack(tx: EntityManager, rollout: RolloutRow, { most, to }: RollingBack, at: Date): Promise<boolean> {
+    const held = await this.returning.held(tx, rollout, Math.min(most ?? Infinity, returnsAtOnce));
+    const digest = to === undefined ? undefined : (await this.releases.byName(to)).digest;
+    const back = digest === undefined ? held : held.map((its) => ({ ...its, previousDigest: digest }));
+    await this.giveBack(tx, rollout, back, at);
+    return held.length === returnsAtOnce;
   }
 
   private async giveBack(tx: EntityManager, rollout: RolloutRow, held: readonly Held[], at: Date): Promise<void> {

@@ -36,7 +36,7 @@ export class RolloutPace {
   /** Undefined: nothing may be offered now. The core has counted, the offer itself looks again. */
   async choice(tx: EntityManager, { plan }: RolloutRow, { most, each }: Offering, at: Date): Promise<Choice | undefined> {
     const { all, groups } = await this.windows.closed(tx, plan, at);
-    return all ? undefined : { most, each, label: plan.pace.maxUnavailable?.by, notIn: groups };
+    return all ? undefined : { most, each, notIn: groups };
   }
 
   /** Those that no rollout of higher priority has. */

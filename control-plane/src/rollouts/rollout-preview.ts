@@ -1,49 +1,34 @@
-import { type DeviceId, digestOf, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
-import type { Member } from '../fleet/devices.repository.js';
+import { digestOf, type RolloutPlan, type RolloutPreview } from '@flotilla/protocol';
 import type { ReleaseRow } from '../models/release.entity.js';
-import type { NewTarget } from './rollout.repository.js';
+import type { CohortRepository, StageSize } from './cohort.repository.js';
 
-/** A plan laid over the fleet as it is: who falls in which stage, and what speaks against it. */
-export type Layout = Readonly<{
-  release: ReleaseRow;
-  members: readonly Member[];
-  targets: readonly NewTarget[];
-  /** Why devices are kept out from the beginning: they are pinned, or the release is blocked there. */
-  keptOut: ReadonlyMap<DeviceId, string>;
-  problems: readonly string[];
-}>;
-
-const named = 20;
+/** A plan laid over the fleet as it is: how many fall in which stage, and what speaks against it. */
+export type Layout = Readonly<{ release: ReleaseRow; sizes: readonly StageSize[]; problems: readonly string[] }>;
 
 export function previewOf(
   plan: RolloutPlan,
-  { release, members, targets, keptOut, problems }: Layout,
+  { release, sizes, problems }: Layout,
+  { rejected, leftOut }: Awaited<ReturnType<CohortRepository['others']>>,
   calendars: RolloutPreview['calendars'],
 ): Omit<RolloutPreview, 'unheard'> {
-  const online = new Set(members.filter((device) => device.online).map((device) => device.id));
-  const placed = new Set(targets.map((t) => t.device));
-  const rejected = targets.filter((t) => t.state === 'rejected');
+  const offered = sizes.reduce((sum, size) => sum + size.devices - size.rejected, 0);
   return {
     planHash: digestOf(plan),
     problems: [...problems],
     stages: plan.stages.map(({ name }, index) => {
-      const own = targets.filter((t) => t.stage === index);
-      const classes = Map.groupBy(own, (t) => t.hardwareClass);
+      const own = sizes.find(({ stage }) => stage === index);
       return {
         name,
-        devices: own.length,
-        offline: own.filter((t) => !online.has(t.device)).length,
-        hardwareClasses: Object.fromEntries([...classes].map(([hardwareClass, list]) => [hardwareClass, list.length])),
-        first: own.slice(0, named).map((t) => t.device),
+        devices: own?.devices ?? 0,
+        offline: own?.offline ?? 0,
+        hardwareClasses: { ...own?.classes },
+        first: [...(own?.first ?? [])],
       };
     }),
-    rejected: [
-      ...rejected.map(({ device, reason }) => ({ device, reason: reason ?? '' })),
-      ...[...keptOut].map(([device, reason]) => ({ device, reason })),
-    ].slice(0, 1000),
-    leftOut: members.filter(({ id }) => !placed.has(id) && !keptOut.has(id)).length,
+    rejected,
+    leftOut,
     leastS: plan.stages.reduce((sum, { soak }) => sum + soak, 0),
-    mostBytes: (targets.length - rejected.length) * bytesPerDevice(release),
+    mostBytes: offered * bytesPerDevice(release),
     calendars,
   };
 }

@@ -10,6 +10,8 @@ import { type CalendarOpenings, openingsOf } from '../fleet/openings-of.js';
  * `never`: there is no window nor blackout that could hold any device.
  */
 export type Closed = Readonly<{ all: boolean; groups: readonly GroupName[]; why: string; never: boolean }>;
+/** Devices, and how many of them are in each group. */
+type Counted = Readonly<{ devices: number; inGroups: (groups: readonly GroupName[]) => Promise<ReadonlyMap<GroupName, number>> }>;
 type Bound = CalendarOpenings & Readonly<{ group?: GroupName }>;
 
 /** When devices may be offered a release and when they may begin to run it: by the plan and by the groups that they are in. */
@@ -51,18 +53,13 @@ export class RolloutWindows {
     tx: EntityManager,
     plan: RolloutPlan,
     at: Date,
-    devices: readonly DeviceId[],
+    { devices, inGroups }: Counted,
   ): Promise<RolloutPreview['calendars']> {
     const bounds = await this.bounds(tx, plan);
-    const memberships = await this.calendars.membersAmong(
-      tx,
-      bounds.flatMap(({ group }) => group ?? []),
-      devices,
-    );
-    const members = [...memberships.values()].flat();
+    const members = await inGroups(bounds.flatMap(({ group }) => group ?? []));
     return bounds.flatMap((bound) => {
       const { group } = bound;
-      const own = group === undefined ? devices.length : members.filter((name) => name === group).length;
+      const own = group === undefined ? devices : (members.get(group) ?? 0);
       return own === 0 ? [] : [{ ...(group === undefined ? {} : { group }), devices: own, ...nextOf(bound, at) }];
     });
   }

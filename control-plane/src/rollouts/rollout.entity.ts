@@ -75,6 +75,8 @@ export interface RolloutTargetRow {
   reason: string | null;
   offeredAt: Date | null;
   hardwareClass: string;
+  /** Of the label that the plan's maxUnavailable names, when the device was placed; null: no plan asks. */
+  label: string | null;
   /** Of the incumbent on this device, taken when the release was offered; null: too little is known of it. */
   baseline: Baseline | null;
   /** Windows too small to speak of, until there is enough. */
@@ -93,12 +95,18 @@ export const RolloutTargetRow = new EntitySchema<RolloutTargetRow>({
     reason: { type: 'text', nullable: true },
     offeredAt: { type: 'timestamptz', name: 'offered_at', nullable: true },
     hardwareClass: { type: 'text', name: 'hardware_class', default: '' },
+    label: { type: 'text', nullable: true },
     baseline: { type: 'jsonb', nullable: true },
     kept: { type: 'jsonb', nullable: true },
   },
   indices: [
     { name: 'rollout_target_stage', columns: ['rollout', 'stage', 'state', 'device'] },
     { name: 'rollout_target_open', columns: ['rollout', 'offeredAt'], where: `"state" = 'open'` },
+    {
+      name: 'rollout_target_label',
+      columns: ['rollout', 'stage', 'label', 'device'],
+      where: `"state" = 'waiting' AND "label" IS NOT NULL`,
+    },
     { name: 'rollout_target_deployment', columns: ['deployment'] },
     { name: 'rollout_target_under_way', columns: ['device'], where: `"state" IN ('open', 'rolling-back')` },
   ],
@@ -227,4 +235,19 @@ export const RolloutOfferRow = new EntitySchema<RolloutOfferRow>({
     devices: { type: 'int' },
   },
   indices: [{ name: 'rollout_offer_at', columns: ['rollout', 'at'] }],
+});
+
+/** How many devices of a rollout have which value of the label that its plan's maxUnavailable names, as they were placed. */
+export interface RolloutLabelRow {
+  rollout: RolloutId;
+  value: string;
+  n: number;
+}
+export const RolloutLabelRow = new EntitySchema<RolloutLabelRow>({
+  name: 'rollout_label',
+  columns: {
+    rollout: { type: 'uuid', primary: true },
+    value: { type: 'text', primary: true },
+    n: { type: 'int' },
+  },
 });

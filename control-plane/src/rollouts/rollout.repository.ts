@@ -1,4 +1,4 @@
-import { RolloutPlan, type DeviceId, type RolloutId } from '@flotilla/protocol';
+import { RolloutPlan, type RolloutId } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, In, type EntityManager } from 'typeorm';
 import type { RolloutEvent, RolloutState } from '../core/rollout.js';
@@ -41,25 +41,45 @@ export class RolloutRepository {
     }
   }
 
+  async insert(tx: EntityManager, rollout: RolloutRow): Promise<void> {
+    await tx.insert(RolloutRow, rollout);
+  }
+
   /**
    * Of a table that has just grown manifold PostgreSQL knows nothing until it looks by itself, a minute later: it would read all of it
    * for each handful of rows.
    */
-  async insert(tx: EntityManager, rollout: RolloutRow, targets: readonly NewTarget[]): Promise<void> {
-    await tx.insert(RolloutRow, rollout);
-    await this.addTargets(tx, rollout.id, targets);
-    if (targets.length >= many) await tx.query('ANALYZE rollout_target');
+  async placed(tx: EntityManager, devices: number): Promise<void> {
+    if (devices >= many) await tx.query('ANALYZE rollout_target');
   }
 
   /** In parts: the driver keeps a buffer of the size of its largest message for ever. */
-  async addTargets(tx: EntityManager, rollout: RolloutId, targets: readonly NewTarget[]): Promise<void> {
+  async addTargets(tx: EntityManager, rollout: RolloutRow, targets: readonly NewTarget[]): Promise<void> {
     for (let from = 0; from < targets.length; from += atOnce) await this.addPart(tx, rollout, targets.slice(from, from + atOnce));
+    await this.tallyLabels(
+      tx,
+      rollout,
+      targets.map(({ device }) => device),
+    );
   }
 
-  private async addPart(tx: EntityManager, rollout: RolloutId, targets: readonly NewTarget[]): Promise<void> {
+  /** Devices that have come late: how many have which value of the plan's label. */
+  private async tallyLabels(tx: EntityManager, { id, plan }: RolloutRow, devices: readonly string[]): Promise<void> {
+    if (!plan.pace.maxUnavailable) return;
     await tx.query(
-      `INSERT INTO rollout_target (rollout, device, stage, state, reason, hardware_class)
-       SELECT $1, * FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[])`,
+      `INSERT INTO rollout_label (rollout, value, n) SELECT rollout, label, count(*) FROM rollout_target
+       WHERE rollout = $1 AND device = ANY($2::text[]) GROUP BY rollout, label
+       ON CONFLICT (rollout, value) DO UPDATE SET n = rollout_label.n + excluded.n`,
+      [id, devices],
+    );
+  }
+
+  private async addPart(tx: EntityManager, { id: rollout, plan }: RolloutRow, targets: readonly NewTarget[]): Promise<void> {
+    await tx.query(
+      `INSERT INTO rollout_target (rollout, device, stage, state, reason, hardware_class, label)
+       SELECT $1, t.*, CASE WHEN $7::text IS NOT NULL THEN coalesce(d.labels ->> $7, '') END
+       FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[]) t(device, stage, state, reason, hardware_class)
+       JOIN device d ON d.id = t.device`,
       [
         rollout,
         targets.map((t) => t.device),
@@ -67,6 +87,7 @@ export class RolloutRepository {
         targets.map((t) => t.state),
         targets.map((t) => t.reason),
         targets.map((t) => t.hardwareClass),
+        plan.pace.maxUnavailable?.by ?? null,
       ],
     );
   }
@@ -136,19 +157,20 @@ export class RolloutRepository {
     return (await tx.find(RolloutRow, { where: { id: In(ids as RolloutId[]) }, order: { id: 'ASC' }, lock })).map(asOfNow);
   }
 
-  /** Rollouts that still move some of these devices in this slot; of one priority they would fight over them. */
+  /** Rollouts that still move some of a plan's devices in this slot; of one priority they would fight over them. */
   overlapping(
     tx: EntityManager,
     slot: string,
-    devices: readonly DeviceId[],
+    among: 'plan_member' | 'plan_place',
     priority?: number,
   ): Promise<{ id: RolloutId; name: string; device: string }[]> {
+    const own = `SELECT device FROM ${among} ${among === 'plan_place' ? 'WHERE stage IS NOT NULL' : ''}`;
     return tx.query(
       `SELECT r.id, r.name, min(t.device) device FROM rollout_target t JOIN rollout r ON r.id = t.rollout
-       WHERE r.slot = $1 AND r.phase = ANY($2) AND t.state IN ('waiting', 'open', 'rolling-back') AND t.device = ANY($3)
-         AND ($4::int IS NULL OR coalesce((r.plan ->> 'priority')::int, 0) = $4)
+       WHERE r.slot = $1 AND r.phase = ANY($2) AND t.state IN ('waiting', 'open', 'rolling-back') AND t.device IN (${own})
+         AND ($3::int IS NULL OR coalesce((r.plan ->> 'priority')::int, 0) = $3)
        GROUP BY r.id, r.name, r.created_at ORDER BY r.created_at`,
-      [slot, underWay, devices, priority ?? null],
+      [slot, underWay, priority ?? null],
     );
   }
 }

@@ -6,6 +6,7 @@ import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { CheckRepository } from './check.repository.js';
+import { CohortRepository } from './cohort.repository.js';
 import { CountRepository } from './count.repository.js';
 import { EvidenceRepository } from './evidence.repository.js';
 import { HoldsRepository } from './holds.repository.js';
@@ -42,6 +43,7 @@ import { WindowEvidence } from './window-evidence.js';
   controllers: [RolloutsController, SlotWhyController],
   providers: [
     CheckRepository,
+    CohortRepository,
     RolloutChecks,
     CountRepository,
     EvidenceRepository,

@@ -56,16 +56,7 @@ export class RolloutsService {
 
   /** Nothing of the old ones is offered any more once the new one is there: one transaction. */
   private async supersede(tx: EntityManager, plan: RolloutPlan, at: Date, actor: string): Promise<void> {
-    const members = await this.planner.members(tx, plan);
-    const rivals = await this.rollouts.overlapping(
-      tx,
-      plan.slot,
-      members.map((device) => device.id),
-    );
-    const rows = await this.rollouts.lockedById(
-      tx,
-      rivals.map((rival) => rival.id),
-    );
+    const rows = await this.rollouts.lockedById(tx, await this.planner.rivalsOf(tx, plan));
     const detail = `superseded by "${plan.name}"; devices keep what they have until it reaches them`;
     for (const row of rows) await this.machine.apply(tx, row, { type: 'supersede', at: at.getTime(), detail }, actor);
   }

@@ -11,7 +11,7 @@ import { inMaintenance } from '../fleet/maintenance.js';
 import { CheckRepository } from './check.repository.js';
 import { CountRepository, type StateCount } from './count.repository.js';
 import { EvidenceRepository, type EvidenceOf } from './evidence.repository.js';
-import { inGroups, valueOf } from './pace.repository.js';
+import { inGroups } from './pace.repository.js';
 import type { RolloutRow, TargetState } from './rollout.entity.js';
 
 export type Offer = { device: DeviceId; deployment: string; previousDigest: string | null; baseline: Baseline | undefined };
@@ -25,10 +25,9 @@ export type Waiting = {
   baseline: Baseline | null;
 };
 
-/** Which of those that wait: not more than so many, and of each value of a label not more than so many; not those of some groups. */
+/** Which of those that wait: not more than so many, and of each value of the plan's label not more than so many; not those of some groups. */
 export type Choice = Readonly<{
   most?: number | undefined;
-  label?: string | undefined;
   each?: Readonly<Record<string, number>> | undefined;
   notIn?: readonly string[];
 }>;
@@ -86,15 +85,15 @@ export class TargetRepository {
     tx: EntityManager,
     { id, slot }: Pick<RolloutRow, 'id' | 'slot'>,
     stage: number,
-    { most, label, each, notIn = [] }: Choice,
+    { most, each, notIn = [] }: Choice,
   ): Promise<Waiting[]> {
     const free = `FROM rollout_target t JOIN device d ON d.id = t.device
          WHERE t.rollout = $1 AND t.stage = $2 AND t.state = 'waiting' AND NOT ${inMaintenance('d')} ${notIn.length > 0 ? `AND NOT ${inGroups('$5')}` : 'AND $5::text[] IS NOT NULL'}`;
-    // Only a bound by label has to number all that wait.
+    // Of each value of the label no more is read than may go.
     const chosen = each
-      ? `SELECT device FROM (SELECT t.device, ${valueOf('$6')} value, row_number() OVER (PARTITION BY ${valueOf('$6')} ORDER BY t.device) nth ${free}) ready
-         WHERE nth <= coalesce(($7::jsonb ->> value)::int, 0) ORDER BY nth, device LIMIT $4`
-      : `SELECT t.device ${free} AND $6::text IS NOT NULL AND $7::jsonb IS NULL ORDER BY t.device LIMIT $4`;
+      ? `SELECT c.device FROM jsonb_each_text($6::jsonb) room(value, n), LATERAL (SELECT t.device, row_number() OVER (ORDER BY t.device) nth
+           ${free} AND t.label = room.value ORDER BY t.device LIMIT room.n::int) c ORDER BY c.nth, c.device LIMIT $4`
+      : `SELECT t.device ${free} AND $6::jsonb IS NULL ORDER BY t.device LIMIT $4`;
     return tx.query(
       `SELECT t.device, t.hardware_class "hardwareClass", s.committed, a.digest assigned,
               t.deployment IS NOT NULL "again", t.baseline
@@ -102,7 +101,7 @@ export class TargetRepository {
        LEFT JOIN slot_report s ON s.device = t.device AND s.slot = $3
        LEFT JOIN assignment a ON a.device = t.device AND a.slot = $3
        WHERE t.rollout = $1 AND t.device IN (${chosen}) ORDER BY t.device FOR UPDATE OF t`,
-      [id, stage, slot, most ?? null, notIn, label ?? '', each ? JSON.stringify(each) : null],
+      [id, stage, slot, most ?? null, notIn, each ? JSON.stringify(each) : null],
     );
   }
 

@@ -4,10 +4,8 @@ import { Leader } from '../platform/leader.js';
 import type { Placement } from './device-time.js';
 import { minuteOf, type UnplacedWindow } from './rollup-levels.js';
 import { RollupSum, type Figures } from './rollup-sum.js';
-import type { StoredWindow } from './telemetry.repository.js';
+import type { IdRun, StoredWindow } from './telemetry.repository.js';
 
-/** Ids that one statement has drawn, with nobody else's in between. */
-export type IdRun = Readonly<{ first: number; last: number }>;
 /** What its windows say together, by device and minute. */
 export type StoredRun = IdRun & Readonly<{ sums: readonly UnplacedWindow[] }>;
 

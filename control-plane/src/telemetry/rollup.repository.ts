@@ -1,10 +1,10 @@
 import type { Sketch } from '@flotilla/protocol';
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import type { IdRun } from './just-stored.js';
 import { levels, type Place, type RolledWindow, type RollupKey, type RollupTable, type TableSums } from './rollup-levels.js';
 import type { Figures, RollupSum } from './rollup-sum.js';
 import { evidenceKeys, evidenceSums, type EvidenceSums } from './evidence-sums.js';
+import type { IdRun } from './telemetry.repository.js';
 import { insertInto, type Column } from './unnest.js';
 
 const source = 'telemetry_window';

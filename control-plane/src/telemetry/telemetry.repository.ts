@@ -2,9 +2,11 @@ import type { DeviceId, InferenceWindow, SlotName, Vitals } from '@flotilla/prot
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { Placement } from './device-time.js';
-import type { IdRun } from './just-stored.js';
 import { TelemetryWindowRow, VitalsRow } from './telemetry.entity.js';
 import { insertInto, type Column } from './unnest.js';
+
+/** Ids that one statement has drawn, with nobody else's in between. */
+export type IdRun = Readonly<{ first: number; last: number }>;
 
 export type StoredWindow = Readonly<{ device: DeviceId; window: InferenceWindow; at: Placement }>;
 export type StoredVitals = Readonly<{ device: DeviceId; vitals: Vitals; at: Placement }>;

@@ -12,12 +12,13 @@ import { leastInferences } from '../core/sample.js';
 import { DevicesService } from '../fleet/devices.service.js';
 import { ReleasesService } from '../models/releases.service.js';
 import { CLOCK, type Clock } from '../platform/tokens.js';
-import { JustStored, type IdRun } from './just-stored.js';
+import { JustStored } from './just-stored.js';
 import { sketchOfBins } from './sketch-of-bins.js';
 import { releaseTelemetry, vitalsView, windowView } from './telemetry-view.js';
 import {
   TelemetryRepository,
   type BaselineFigures,
+  type IdRun,
   type OnDevice,
   type StoredVitals,
   type StoredWindow,

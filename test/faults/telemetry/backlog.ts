@@ -14,6 +14,9 @@ const uploadS = 1;
 const queryableWithinS = 5;
 const lookMs = 1000;
 const watched = 40;
+const stored = 'ingest.records';
+/** Each of so few devices that none waits long for the others, as on boards of their own. */
+const processes = 5;
 /** What waits is at most 96 MiB; a transaction, and what the collector has not come to, take about as much again. */
 const mostGrowthMb = 300;
 
@@ -31,22 +34,26 @@ export function backlogFault(): Fault {
 
 const usual = {
   devices,
+  processes,
   fleet: { upForS: days * 86_400 + 3600, backoff: { baseMs: 500, capMs: 4000 }, silenceMs: 60_000 },
   settings: { device: { windowS: liveS, uploadS, heartbeatS: 60 } },
 };
 
 async function strike(rig: TelemetryRig): Promise<Outcome> {
   rig.relay.setDown(true);
+  rig.fleet.giveWay();
   await rig.fleet.record((days * 86_400) / backlogS, backlogS);
   const { held } = await rig.fleet.counts();
-  const before = (await rig.server.use()).rssMb;
+  const { rssMb: before, counters } = await rig.server.use();
+  const storedBefore = counters[stored] ?? 0;
   const watch = await Watch.begin(rig);
   rig.relay.setDown(false);
   const from = performance.now();
   await rig.fleet.recordEvery(liveS);
-  do await watch.look();
-  while ((await rig.fleet.counts()).held > held * 0.02);
+  // Asked of the control plane: the simulators are busy.
+  while ((await watch.look()) - storedBefore < held);
   const tookS = (performance.now() - from) / 1000;
+  const { stalledS } = await rig.fleet.use();
   const verdict = await rig.settle();
   const [late, median] = watch.lateS;
   const growth = watch.peakMb - before;
@@ -56,7 +63,7 @@ async function strike(rig: TelemetryRig): Promise<Outcome> {
   ];
   return {
     verdict,
-    said: `${held} held, ${(held / tookS).toFixed(0)} records/s; live data queryable within ${late.toFixed(1)} s (median ${median.toFixed(1)} s; the devices' one thread was busy for up to ${watch.mostStalledS.toFixed(1)} s); ${before.toFixed(0)} to ${watch.peakMb.toFixed(0)} MB`,
+    said: `${held} held, ${(held / tookS).toFixed(0)} records/s; live data queryable within ${late.toFixed(1)} s (median ${median.toFixed(1)} s; of which the simulator's processes held it up by at most ${stalledS.toFixed(1)} s); ${before.toFixed(0)} to ${watch.peakMb.toFixed(0)} MB`,
     wrong: wrong.filter(Boolean).join('; ') || undefined,
   };
 }
@@ -70,8 +77,6 @@ class Watch {
   readonly #rig: TelemetryRig;
   readonly #devices: ReadonlyMap<string, Watched>;
   readonly #late: number[] = [];
-  #stalledS = 0;
-  mostStalledS = 0;
   peakMb = 0;
 
   private constructor(rig: TelemetryRig, devices: ReadonlyMap<string, Watched>) {
@@ -82,6 +87,8 @@ class Watch {
   static async begin(rig: TelemetryRig): Promise<Watch> {
     const devices = rig.identity.devices.slice(0, watched).map(({ device }) => device);
     const looked = await lookedAt(rig, devices);
+    // What the week's recording took is nobody's waiting.
+    await rig.fleet.use();
     return new Watch(rig, new Map(looked.map(({ device, session }) => [device, { session }])));
   }
 
@@ -92,17 +99,15 @@ class Watch {
     return [sorted[0]!, sorted[Math.floor(sorted.length / 2)]!];
   }
 
-  async look(): Promise<void> {
-    const { stalledS } = await this.#rig.fleet.use();
+  /** How much has been stored. */
+  async look(): Promise<number> {
     const looked = await lookedAt(this.#rig, [...this.#devices.keys()]);
-    // On one thread a device waits for 499 others to pack theirs: so much of an age is not the control plane's.
-    const own = stalledS + this.#stalledS;
     const ages = looked.filter(({ device, session }) => this.#isExpected(device, session)).map(({ age }) => age ?? 60);
-    this.#late.push(...ages.map((age) => Math.max(0, age - liveS - own)));
-    this.#stalledS = stalledS;
-    this.mostStalledS = Math.max(this.mostStalledS, stalledS);
-    this.peakMb = Math.max(this.peakMb, (await this.#rig.server.use()).rssMb);
+    this.#late.push(...ages.map((age) => Math.max(0, age - liveS)));
+    const { rssMb, counters } = await this.#rig.server.use();
+    this.peakMb = Math.max(this.peakMb, rssMb);
     await delay(lookMs);
+    return counters[stored] ?? 0;
   }
 
   /** It has been back for as long as a window and its way may take. */

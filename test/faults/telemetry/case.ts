@@ -1,4 +1,4 @@
-import type { Case } from '../main.js';
+import type { Case } from '../fault-suite.js';
 import { TelemetryRig, type RigOptions, type Verdict } from './rig.js';
 
 /** What a fault came to, beside the records themselves. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Case } from '../main.js';
+import type { Case } from '../fault-suite.js';
 import { judged } from './case.js';
 import { TelemetryRig, type Part, type RigOptions } from './rig.js';
 

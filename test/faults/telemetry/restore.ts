@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { restore } from '@flotilla/control-plane/platform/backup/restore';
 import { createLogger } from '@flotilla/control-plane/platform/logger';
+import { until } from '../../support/until.js';
 import type { Fault, Outcome } from './case.js';
 import type { TelemetryRig } from './rig.js';
 
 const loadMs = 2000;
+const toldMs = 15_000;
 
 /** What was acknowledged since the backup was made is gone from the devices and from the database: it must be told, neither more nor less. */
 export const restoreFault: Fault = { name: 'database restored from a backup', strike };
@@ -32,10 +34,9 @@ async function goneBack(rig: TelemetryRig, folder: string): Promise<Outcome> {
   await rig.resume();
   rig.relay.setDown(false);
   await rig.load(loadMs);
-  await rig.settle();
-  // The last word of each device: what it lets go of is told with the next batch.
-  await rig.fleet.record(1, 1);
   const { lost, ...rest } = await rig.settle();
+  // What a device let go of after its last batch it tells with its next heartbeat.
+  await until(async () => (await rig.reportedLost()) >= lost, 'all that is lost was told', toldMs).catch(() => undefined);
   const told = await rig.reportedLost();
   const wrong =
     lost === 0 ? 'nothing was lost: the backup was too young' : told === lost ? undefined : `${told} are reported lost`;

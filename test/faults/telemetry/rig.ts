@@ -8,7 +8,7 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from '@flotilla/control-
 import { deviceNames } from '../../fleet-sim/bulk-enrolment.js';
 import { check, total } from '../../fleet-sim/checker.js';
 import type { MakeOptions } from '../../fleet-sim/fleet-main.js';
-import { FleetProcess } from '../../fleet-sim/fleet-process.js';
+import { FleetProcesses } from '../../fleet-sim/fleet-processes.js';
 import type { FleetIdentity } from '../../fleet-sim/identities.js';
 import { readLedger } from '../../fleet-sim/ledger-file.js';
 import { Relay } from '../../fleet-sim/relay.js';
@@ -29,8 +29,12 @@ export interface RigOptions {
   /** All outboxes are of one key, so that only the control plane can tell whose they are. */
   readonly oneKey?: boolean;
   readonly fleet?: MakeOptions;
+  /** Among which the devices are spread. */
+  readonly processes?: number;
   /** An external database and a second control plane on it. */
   readonly replicas?: boolean;
+  /** A relay between the control plane and this; a broker that is its own child has none. */
+  readonly between?: 'broker' | 'database';
   readonly settings?: Settings;
 }
 export interface Verdict {
@@ -51,8 +55,10 @@ export class TelemetryRig {
   readonly dataDir: string;
   readonly #ledger: string;
   server = new ServerProcess();
-  fleet = new FleetProcess();
+  fleet: FleetProcesses;
   relay!: Relay;
+  /** Between the control plane and what was asked for. */
+  inner: Relay | undefined;
   identity!: FleetIdentity;
   readonly #options: RigOptions;
   readonly #ownFolders: string[] = [];
@@ -64,6 +70,7 @@ export class TelemetryRig {
 
   private constructor(options: RigOptions) {
     this.#options = options;
+    this.fleet = new FleetProcesses(options.processes);
     this.dataDir = options.dataDir ?? this.#ownFolder();
     this.outboxes = options.outboxes ?? this.#ownFolder();
     this.#ledger = join(this.#ownFolder(), 'ledger');
@@ -90,10 +97,10 @@ export class TelemetryRig {
   }
 
   async #start(): Promise<void> {
-    const { broker, devices, settings, replicas } = this.#options;
+    const { broker, devices, settings, replicas, between } = this.#options;
     const mqtt = broker === 'aedes' ? { port: (await freePorts(1))[0]! } : await this.#startMosquitto();
     const told = { device: { windowS, uploadS: windowS, heartbeatS: 5 } };
-    const external = replicas && { databaseUrl: await this.#startDatabase() };
+    const external = (replicas || between === 'database') && { databaseUrl: await this.#startDatabase() };
     this.#settings = { ...told, ...settings, ...external, dataDir: this.dataDir, mqtt };
     const identity = await this.server.start('aedes', devices, this.#settings);
     this.relay = await Relay.before(identity.mqttUrl);
@@ -106,7 +113,9 @@ export class TelemetryRig {
 
   async #startDatabase(): Promise<string> {
     this.#database = await startEmbeddedPostgres({ dataDir: this.#ownFolder(), log: createLogger('silent') });
-    return this.#database.url;
+    if (this.#options.between !== 'database') return this.#database.url;
+    this.inner = await Relay.before(this.#database.url);
+    return this.inner.url;
   }
 
   /** Another control plane with the same keys, on the same database; with the same broker where that is not the first one's own. */
@@ -122,7 +131,9 @@ export class TelemetryRig {
   async #startMosquitto(): Promise<NonNullable<Settings['mqtt']>> {
     const { mosquitto, mqtt } = await mosquittoFor(this.dataDir, deviceNames('sim', this.#options.devices));
     this.#mosquitto = mosquitto;
-    return mqtt;
+    if (this.#options.between !== 'broker') return mqtt;
+    this.inner = await Relay.before(mqtt.url);
+    return { ...mqtt, url: this.inner.url };
   }
 
   /** The devices' process, in one life after another: each numbers its records anew. */
@@ -145,7 +156,7 @@ export class TelemetryRig {
   /** What nobody else starts again is started, as systemd would. */
   async mend(part: Part): Promise<void> {
     if (part === 'agents') {
-      this.fleet = new FleetProcess();
+      this.fleet = new FleetProcesses(this.#options.processes);
       await this.#bear();
     } else if (part === 'control plane') await this.resume();
     else if (part === 'broker' && this.#mosquitto) {
@@ -217,6 +228,7 @@ export class TelemetryRig {
     await this.fleet.end();
     await this.server.stop().catch(() => this.server.end());
     await this.second?.stop().catch(() => this.second?.end());
+    await this.inner?.close();
     await this.#database?.stop();
     await this.relay?.close();
     if (this.#mosquitto) await stopProcess(this.#mosquitto.respawned ?? this.#mosquitto.process);

@@ -3,9 +3,9 @@ import { type Reply, RequestError, type Route, readBody } from '../../http/http.
 import { parseJson } from '../../http/json-body.js';
 import { type Inspection, InspectionRefused, type Inspections } from '../inspections.js';
 import type { SlotGateway } from '../slot-gateway.js';
-import type { OfSlot } from './routes.js';
+import type { OfSlot } from './of-slot.js';
 import { InspectionCommand } from './schemas.js';
-import { inspectionView } from './views.js';
+import { inspectionView } from '../inspection-view.js';
 
 /** The trigger: a command starts one capture, and its result carries the command's id. */
 export function inspectionRoutes(ofSlot: OfSlot): Route[] {

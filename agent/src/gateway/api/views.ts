@@ -1,8 +1,7 @@
-import type { Handshake } from '../../core/inspection.js';
 import type { GatewaySlot } from '../../gateway-protocol.js';
-import type { Inspection } from '../inspections.js';
+import { handshakeView } from '../inspection-view.js';
 import type { SlotGateway } from '../slot-gateway.js';
-import type { InspectionView, SlotConfiguration, SlotView } from './schemas.js';
+import type { SlotConfiguration, SlotView } from './schemas.js';
 
 /** What is shown of one slot. */
 export function slotView({ config, lane, latest, inspections }: SlotGateway): SlotView {
@@ -15,13 +14,6 @@ export function slotView({ config, lane, latest, inspections }: SlotGateway): Sl
     latest: latest && { sequence: latest.sequence, quality: latest.quality, latencyMs: latest.latencyMs },
   };
 }
-
-/** Until when it lasts is the device's own business. */
-const handshakeView = (handshake: Handshake): SlotView['trigger'] => {
-  const { state, sequence } = handshake;
-  const id = state === 'ready' ? undefined : handshake.id;
-  return { state, sequence, id, reason: state === 'error' ? handshake.reason : undefined };
-};
 
 /** What is in force, and where each part came from. */
 export const configurationView = ({
@@ -39,12 +31,6 @@ export const configurationView = ({
   pipeline: pipeline && { ...pipeline, from: from.pipeline },
   record: record && { ...record, from: from.record },
   outputs: outputs && { ...outputs, from: from.outputs },
-});
-
-export const inspectionView = ({ capturedAt, result, ...inspection }: Inspection): InspectionView => ({
-  ...inspection,
-  capturedAt: capturedAt === undefined ? undefined : new Date(capturedAt).toISOString(),
-  prediction: result?.prediction,
 });
 
 /** The key that a source is known by. */

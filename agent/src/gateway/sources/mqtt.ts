@@ -2,11 +2,10 @@ import { readFile } from 'node:fs/promises';
 import type { MqttSource } from '@flotilla/protocol';
 import { connect, type IClientOptions, type MqttClient, type StreamBuilder } from 'mqtt';
 import { messageOf } from '../../errors.js';
-import type { Sink } from '../source.js';
+import type { Sink, SourceContext } from '../source.js';
 import { guarded } from './mqtt-guard.js';
 import { MqttMessages } from './mqtt-messages.js';
 import { brokerSession, keepSession } from './mqtt-session.js';
-import type { SourceContext } from './open.js';
 import { PersistentSource, type Session, type SessionEnd, SourceTrouble } from './persistent.js';
 
 const backoff = { baseMs: 500, capMs: 30_000 };

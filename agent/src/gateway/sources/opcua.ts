@@ -9,11 +9,10 @@ import {
   TimestampsToReturn,
 } from 'node-opcua-client';
 import { messageOf } from '../../errors.js';
-import type { Sink, Source } from '../source.js';
+import type { Sink, Source, SourceContext } from '../source.js';
 import type { Value } from './line-reader.js';
 import { clientFor, identityOf, pkiFolder } from './opcua-client.js';
 import { valueOf } from './opcua-values.js';
-import type { SourceContext } from './open.js';
 import { pause, PersistentSource, type Session, type SessionEnd, SourceTrouble } from './persistent.js';
 import { StallWatch } from './stall-watch.js';
 

@@ -1,11 +1,5 @@
 import type { SourceConfig } from '@flotilla/protocol';
-import type { Source } from '../source.js';
-
-export type SourceContext = {
-  slot: string;
-  /** For what this slot's source keeps over restarts (certificates, its name at a broker): it makes it, 0700, when it needs it. */
-  folder: string;
-};
+import type { Source, SourceContext } from '../source.js';
 
 /** What only one source needs is loaded with it. */
 export async function openSource(config: SourceConfig, context: SourceContext): Promise<Source> {

@@ -12,9 +12,8 @@ import {
   SlotList,
 } from '../slot-api/slot-schemas.js';
 import { Health, InferResponse, ModelMetadata, ModelReady, ServerLive, ServerMetadata, ServerReady } from './oip-schemas.js';
+import { ofModel } from './of-model.js';
 import { tritonOperations } from './triton-operations.js';
-
-export type OfModel = (rest: string, operation: Omit<Operation, 'path'>) => Operation[];
 
 const json = (schema: z.ZodType) => ({ 'application/json': schema });
 const slot = (rest: string) => `/v1/slots/{slot}${rest}`;
@@ -22,14 +21,6 @@ const pictures = Object.fromEntries(
   predictTypes.filter((type) => type !== 'application/json').map((type) => [type, 'bytes' as const]),
 );
 const binary = { 'application/octet-stream': 'bytes' } as const;
-
-/** Each path of a model is there twice: the running release's version may be named. */
-const ofModel: OfModel = (rest, operation) =>
-  ['', '/versions/{version}'].map((version) => ({
-    ...operation,
-    id: version ? `${operation.id}OfVersion` : operation.id,
-    path: `/v2/models/{model}${version}${rest}`,
-  }));
 
 /** What a slot's listener answers to; a test holds this list against the routes. */
 export const operations: readonly Operation[] = [
@@ -115,5 +106,5 @@ export const operations: readonly Operation[] = [
     gives: { ...json(InferResponse), ...binary },
     refusals: [400, 404, 413, 415, 429, 500],
   }),
-  ...tritonOperations(ofModel),
+  ...tritonOperations,
 ];

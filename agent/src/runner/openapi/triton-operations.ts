@@ -1,6 +1,6 @@
 import { ModelConfig, Nothing, NoRegions, RepositoryIndex, RepositoryIndexRequest, Statistics } from './oip-schemas.js';
 import type { Operation } from '../../http/openapi.js';
-import type { OfModel } from './operations.js';
+import { ofModel } from './of-model.js';
 
 const statistics = { summary: 'How many inferences, and how long they took', gives: { 'application/json': Statistics } } as const;
 const trace = { summary: 'Refused: tracing is not offered', refusals: [403] } as const;
@@ -25,7 +25,7 @@ const regions = (kind: 'system' | 'cuda'): Operation[] => {
 };
 
 /** Triton's extensions, as `oip/triton-routes.ts` answers them. */
-export const tritonOperations = (ofModel: OfModel): Operation[] => [
+export const tritonOperations: readonly Operation[] = [
   { ...statistics, id: 'allStatistics', method: 'get', path: '/v2/models/stats' },
   ...ofModel('/stats', { ...statistics, id: 'statistics', method: 'get', refusals: [404] }),
   ...ofModel('/config', {

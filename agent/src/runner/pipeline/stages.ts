@@ -27,8 +27,11 @@ export type Stage =
   | Made;
 /** A picture that needs no decoder: rows from the top, red, green and blue, or one grey. */
 export type Raw = { kind: 'raw'; data: Uint8Array; width: number; height: number; channels: 1 | 3 };
+export type Size = { width: number; height: number };
+/** Of a picture: from its upper left corner. */
+export type Part = Size & { left: number; top: number };
 /** Red, green and blue, 8 bits each. */
-export type Rgb = { data: Uint8Array; width: number; height: number };
+export type Rgb = Size & { data: Uint8Array };
 export type Picture = {
   kind: 'picture';
   pixels: () => Promise<Rgb>;
@@ -38,7 +41,7 @@ export type Picture = {
   height: number;
   colour: Decode['colour'];
   /** The whole picture that this one was cut out of, and where. */
-  cut?: { left: number; top: number; width: number; height: number };
+  cut?: Part;
 };
 /** Interleaved, 8 bits a channel: red, green and blue, or one grey. */
 export type Pixels = {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { Route } from '../../http/http.js';
-import type { ServeOrder } from '../serving.js';
+import type { ServeOrder } from '../loading.js';
 import type { SlotList } from './slot-schemas.js';
 
 const wildcards = new Set(['0.0.0.0', '::']);

@@ -9,7 +9,7 @@ type Told = { device: DeviceSession; metrics: readonly MetricValue[] };
 /** What metrics of a result belong to. */
 export type OfResult = { digest: string; at: number };
 
-/** Who sees a host's wish for a birth a thousand times a second answers it once. */
+/** A host that wishes for a birth a thousand times a second is answered once. */
 const birthsApartMs = 1000;
 const mostReadingsAtOnce = 50;
 
@@ -19,7 +19,7 @@ export class EdgeNode {
   readonly ledger = new Ledger<Told>();
   #wire: Wire | undefined;
   #hasRoom = true;
-  #bornAt = -Infinity;
+  #answeredAt = -Infinity;
   #isBirthWanted = false;
 
   /** `now`: milliseconds since 1970. */
@@ -46,16 +46,19 @@ export class EdgeNode {
     this.ledger.unsend();
   }
 
-  /** Everything from the start; those that come in a row are one. */
+  /** Everything from the start, at once; wishes that come in a row share a second birth. Until then there is no data, as the specification wants it. */
   bearAgain(): void {
     if (!this.session.isBorn) return;
-    if (this.now() - this.#bornAt < birthsApartMs) this.#isBirthWanted = true;
-    else this.#bear();
+    this.#isBirthWanted = true;
+    if (this.now() - this.#answeredAt < birthsApartMs) return;
+    this.#answeredAt = this.now();
+    this.#bear();
+    this.#flush();
   }
 
   /** Each second. */
   tick(): void {
-    if (this.#isBirthWanted && this.session.isBorn && this.now() - this.#bornAt >= birthsApartMs) this.#bear();
+    if (this.#isBirthWanted) this.bearAgain();
   }
 
   /** A device that comes while the others are there already. */
@@ -86,25 +89,29 @@ export class EdgeNode {
   }
 
   own(metrics: readonly MetricValue[]): void {
+    if (this.#isBirthWanted) return;
     const message = this.session.own(metrics, this.now());
     if (message) this.#send(message);
   }
 
   /** Nothing older waits, and there is room. */
   get #isDirect(): boolean {
-    return this.session.isBorn && this.#hasRoom && this.ledger.waiting === 0;
+    return this.#mayTell && this.ledger.waiting === 0;
+  }
+
+  get #mayTell(): boolean {
+    return this.session.isBorn && this.#hasRoom && !this.#isBirthWanted;
   }
 
   #bear(): void {
     this.#isBirthWanted = false;
-    this.#bornAt = this.now();
     for (const message of this.session.births(this.now())) this.#send(message);
   }
 
   /** What waits, as history, and then what the present is. */
   #flush(): void {
-    while (this.session.isBorn && this.#hasRoom && this.ledger.waiting > 0) this.#tellHistory();
-    if (!this.session.isBorn || !this.#hasRoom) return;
+    while (this.#mayTell && this.ledger.waiting > 0) this.#tellHistory();
+    if (!this.#mayTell) return;
     for (const device of this.session.devices.values()) {
       const metrics = device.untold();
       if (metrics.length > 0) this.#send(this.session.data({ device, metrics }, this.now()));

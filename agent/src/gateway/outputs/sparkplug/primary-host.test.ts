@@ -64,3 +64,25 @@ test('what a host says that is not Sparkplug 3.0 is passed over, with the reason
   await eventually(() => rig.log.lines.some(({ message }) => message.includes('is not what a host of Sparkplug 3.0 says')));
   expect(rig.heard).toEqual([]);
 });
+
+test('with several brokers it goes to the one where the host is, and to no other meanwhile', async () => {
+  const other = new Rig();
+  await other.start();
+  try {
+    // Nothing was ever said at the first. The other one's host has a clock of its own.
+    rig.open([slot], { primaryHost: 'scada', otherUrls: [`mqtt://127.0.0.1:${other.port}`] });
+    slot.sees('1');
+    await other.hostIs(true, 5000);
+    await other.nth('DBIRTH');
+    expect(rig.of('NBIRTH')).toEqual([]);
+    await rig.hostIs(true, 1000);
+    await other.hostIs(false, 5000);
+    await other.nth('NDEATH');
+    await rig.nth('DBIRTH');
+    slot.sees('2');
+    await eventually(() => classes().includes('DDATA 2'));
+    expect(other.of('NBIRTH')).toHaveLength(1);
+  } finally {
+    await other.stop();
+  }
+});

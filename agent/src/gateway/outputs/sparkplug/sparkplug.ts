@@ -25,9 +25,13 @@ class SparkplugOutput implements Output<'sparkplug'> {
   readonly #devices: Devices;
   readonly #birthNumber: BirthNumber;
   readonly #started = Date.now();
+  /** Of the broker that it is at; its words at the others are kept, for their times. */
   #host: HostState = firstHostState;
+  readonly #hosts = new Map<string, HostState>();
   /** Whose topics are subscribed: it may be born when its host is there. */
   #ready: MqttClient | undefined;
+  #readyAt = 0;
+  #isLeaving = false;
   #state: State = { state: 'starting' };
   #timer: NodeJS.Timeout | undefined;
 
@@ -81,10 +85,11 @@ class SparkplugOutput implements Output<'sparkplug'> {
     const { ledger } = this.#node;
     client.on('packetsend', ({ cmd }) => cmd === 'pingreq' && ledger.pinged());
     client.on('packetreceive', ({ cmd }) => cmd === 'pingresp' && ledger.proven());
-    this.#host = hostOnNewConnection(this.#host);
+    this.#host = hostOnNewConnection(this.#hosts.get(this.#peer.url) ?? firstHostState);
     try {
       await client.subscribeAsync(this.#topics(), { qos: 1 });
       this.#ready = client;
+      this.#readyAt = Date.now();
       this.#beginIfWanted();
     } catch (error) {
       if (!client.connected) return;
@@ -105,23 +110,27 @@ class SparkplugOutput implements Output<'sparkplug'> {
   #beginIfWanted(): void {
     const client = this.#ready;
     if (!client?.connected || this.#node.session.isBorn) return;
-    const { primaryHost } = this.parts.settings;
-    if (primaryHost !== undefined && this.#host.is !== 'online') {
-      const reason = this.#host.is === 'offline' ? 'is offline' : 'has not said yet whether it is online';
-      return this.#tell({ state: 'waiting', reason: `the primary host "${primaryHost}" ${reason}` });
-    }
+    if (this.parts.settings.primaryHost !== undefined && this.#host.is !== 'online') return this.#waitForHost();
     const joint = new JointWrites(client.stream);
     this.#node.begin((message, onRoom) => {
       joint.next();
       publish(client, message, onRoom);
     });
+    this.#peer.settle();
     this.#tell({ state: 'running' });
   }
 
+  #waitForHost(): void {
+    const is = this.#host.is === 'offline' ? 'is offline' : 'has not said yet whether it is online';
+    this.#tell({ state: 'waiting', reason: `the primary host "${this.parts.settings.primaryHost}" ${is}` });
+  }
+
   #down(reason: string, isRefused: boolean): void {
+    const hasLeft = this.#isLeaving;
+    this.#isLeaving = false;
     this.#ready = undefined;
     this.#node.end();
-    this.#tell({ state: isRefused ? 'failed' : 'waiting', reason: `${this.parts.settings.url}: ${reason}` });
+    if (!hasLeft) this.#tell({ state: isRefused ? 'failed' : 'waiting', reason: `${this.#peer.url}: ${reason}` });
   }
 
   #take(topic: string, payload: Buffer, isRetained: boolean): void {
@@ -144,16 +153,30 @@ class SparkplugOutput implements Output<'sparkplug'> {
   }
 
   #hear(primaryHost: string, payload: Buffer): void {
+    if (this.#isLeaving) return;
     const said = hostSaid(this.#host, payload);
     if ('ignored' in said) {
       this.parts.log.warn({ primaryHost }, `a STATE message is passed over: it ${said.ignored}`);
       return;
     }
     this.#host = said;
-    if (said.is === 'online' || !this.#node.session.isBorn) return this.#beginIfWanted();
+    this.#hosts.set(this.#peer.url, said);
+    if (said.is === 'online') return this.#beginIfWanted();
+    this.#waitForHost();
+    if (this.#node.session.isBorn || this.#peer.hasOthers) this.#leave();
+  }
+
+  #leave(): void {
+    this.#isLeaving = true;
     this.#ready = undefined;
-    void this.#peer.restart((client) => this.#sayDeath(client));
+    void this.#peer.move((client) => this.#sayDeath(client));
     this.#node.end();
+  }
+
+  /** A broker that came without what it kept, or to which the host never came: it may be at another one. */
+  #leaveWhoSaysNothing(): void {
+    const isSilent = this.#ready !== undefined && !this.#node.session.isBorn && this.#host.is === 'unknown';
+    if (isSilent && this.#peer.hasOthers && Date.now() - this.#readyAt > longestSilenceMs) this.#leave();
   }
 
   async #sayDeath(client: MqttClient): Promise<void> {
@@ -167,6 +190,7 @@ class SparkplugOutput implements Output<'sparkplug'> {
     this.#devices.tick();
     this.#node.own(this.#ownMetrics());
     this.#node.tick();
+    this.#leaveWhoSaysNothing();
     const { ledger } = this.#node;
     if (this.#node.session.isBorn && ledger.unproven > 0 && !ledger.isProving) this.#peer.client?.sendPing();
   }
@@ -189,6 +213,9 @@ class SparkplugOutput implements Output<'sparkplug'> {
     else this.parts.log.warn(fields, 'the edge node is not online; values wait for it');
   }
 }
+
+/** A broker says what it has kept at once. */
+const longestSilenceMs = 3000;
 
 const minus = (some: readonly string[], others: readonly string[]) => some.filter((one) => !others.includes(one));
 

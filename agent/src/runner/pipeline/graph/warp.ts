@@ -1,8 +1,7 @@
 import type { CutNode } from '@flotilla/protocol';
+import type { Rgb, Size } from '../stages.js';
 import { type Transform, applied } from './transform.js';
 
-type Source = { data: Uint8Array; width: number; height: number };
-type Size = { width: number; height: number };
 type Reference = NonNullable<CutNode['reference']>;
 
 /** Places between pixels come in steps of 1/32, as cv2.remap's tables have them. */
@@ -23,7 +22,7 @@ const kernels: Record<Reference, Kernel> = {
 };
 
 /** As cv2.warpPerspective with BORDER_REPLICATE; `onto` says where in the source each pixel of the result lies. */
-export function warped(source: Source, size: Size, onto: Transform, reference: Reference): Uint8Array {
+export function warped(source: Rgb, size: Size, onto: Transform, reference: Reference): Uint8Array {
   const kernel = kernels[reference];
   const result = new Uint8Array(size.width * size.height * 3);
   const sums = new Float64Array(3);
@@ -37,7 +36,7 @@ export function warped(source: Source, size: Size, onto: Transform, reference: R
   return result;
 }
 
-function sample({ data, width, height }: Source, x: number, y: number, { first, weights }: Kernel, sums: Float64Array): void {
+function sample({ data, width, height }: Rgb, x: number, y: number, { first, weights }: Kernel, sums: Float64Array): void {
   const [across, down] = [weights[x & (steps - 1)]!, weights[y & (steps - 1)]!];
   const [left, top] = [(x >> 5) + first, (y >> 5) + first];
   sums.fill(0);

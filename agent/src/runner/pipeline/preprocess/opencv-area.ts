@@ -1,13 +1,11 @@
-import type { Source } from './opencv.js';
+import type { Part, Rgb, Size } from '../stages.js';
 import { columnSums } from './column-sums.js';
 
-type Size = { width: number; height: number };
-type Window = Size & { left: number; top: number };
 /** What falls into each place of the result: its first source place, and the weights of that and those after it. */
 type Cells = { first: Int32Array; count: Int32Array; weights: Float32Array; most: number };
 
 /** INTER_AREA where it shrinks: the mean of what each pixel covers, parts of pixels by their part. */
-export function resampledArea(picture: Source, to: Size, part: Window): Uint8Array {
+export function resampledArea(picture: Rgb, to: Size, part: Part): Uint8Array {
   const [across, down] = [picture.width / to.width, picture.height / to.height];
   return Number.isInteger(across) && Number.isInteger(down)
     ? wholeCells(picture, part, across, down)
@@ -15,7 +13,7 @@ export function resampledArea(picture: Source, to: Size, part: Window): Uint8Arr
 }
 
 /** Each pixel covers the same whole ones: sums of integers, columns first. */
-function wholeCells({ data, width }: Source, part: Window, across: number, down: number): Uint8Array {
+function wholeCells({ data, width }: Rgb, part: Part, across: number, down: number): Uint8Array {
   const result = new Uint8Array(part.width * part.height * 3);
   const sums = new Int32Array(part.width * across * 3);
   const share = 1 / (across * down);
@@ -36,7 +34,7 @@ function wholeCells({ data, width }: Source, part: Window, across: number, down:
   return result;
 }
 
-function partedCells({ data, width, height }: Source, to: Size, part: Window): Uint8Array {
+function partedCells({ data, width, height }: Rgb, to: Size, part: Part): Uint8Array {
   const result = new Uint8Array(part.width * part.height * 3);
   const across = cells(width, to.width, part.left, part.width);
   const down = cells(height, to.height, part.top, part.height);

@@ -1,15 +1,12 @@
 import { resampledArea } from './opencv-area.js';
 import { type Axis, areaAxis, linearAxis } from './opencv-axes.js';
-
-export type Source = { data: Uint8Array; width: number; height: number };
-type Size = { width: number; height: number };
-type Window = Size & { left: number; top: number };
+import type { Part, Rgb, Size } from '../stages.js';
 
 /** Part of a picture scaled as cv2.resize does it, red, green and blue: to ±1 of 255 for linear and area, exactly for nearest. */
 export function resampled(
-  picture: Source,
+  picture: Rgb,
   to: Size,
-  part: Window,
+  part: Part,
   reference: 'opencv-linear' | 'opencv-area' | 'nearest',
 ): Uint8Array {
   if (reference === 'nearest') return nearest(picture, to, part);
@@ -21,7 +18,7 @@ export function resampled(
 }
 
 /** INTER_NEAREST (and torch's `nearest`): the pixel at floor(place × scale). */
-function nearest({ data, width, height }: Source, to: Size, part: Window): Uint8Array {
+function nearest({ data, width, height }: Rgb, to: Size, part: Part): Uint8Array {
   const result = new Uint8Array(part.width * part.height * 3);
   const columns = Int32Array.from({ length: part.width }, (_, x) => nearestOf(x + part.left, width, to.width) * 3);
   for (let y = 0, at = 0; y < part.height; y++) {
@@ -38,7 +35,7 @@ function nearest({ data, width, height }: Source, to: Size, part: Window): Uint8
 const nearestOf = (place: number, from: number, to: number) => Math.min(from - 1, Math.floor(place * (1 / (to / from))));
 
 /** OpenCV's fixed point: weights in units of 1/2048, a row's sums with 4 bits cut off before the second product. */
-function linear({ data, width }: Source, part: Window, across: Axis, down: Axis): Uint8Array {
+function linear({ data, width }: Rgb, part: Part, across: Axis, down: Axis): Uint8Array {
   const result = new Uint8Array(part.width * part.height * 3);
   const rows = [new Int32Array(part.width * 3), new Int32Array(part.width * 3)] as const;
   const held: [number, number] = [-1, -1];
@@ -58,7 +55,7 @@ function linear({ data, width }: Source, part: Window, across: Axis, down: Axis)
   return result;
 }
 
-function across1(data: Uint8Array, row: number, { left, width }: Window, axis: Axis, sums: Int32Array): void {
+function across1(data: Uint8Array, row: number, { left, width }: Part, axis: Axis, sums: Int32Array): void {
   for (let x = 0, at = 0; x < width; x++, at += 3) {
     const first = axis.first[x + left]!;
     const [weight, from, next] = [axis.weight[x + left]!, row + first * 3, row + Math.min(first + 1, axis.last) * 3];

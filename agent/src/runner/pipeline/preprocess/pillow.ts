@@ -1,7 +1,5 @@
-import type { Source } from './opencv.js';
+import type { Part, Rgb, Size } from '../stages.js';
 
-type Size = { width: number; height: number };
-type Window = Size & { left: number; top: number };
 type Filter = { support: number; at: (x: number) => number };
 /** For each place of the result: its first source place, and the weights of that and those after it in units of 2⁻²². */
 type Weights = { first: Int32Array; taps: Int32Array; most: number; count: Int32Array };
@@ -23,7 +21,7 @@ const filters = {
 } as const satisfies Record<string, Filter>;
 
 /** Part of a picture scaled as Pillow's Image.resize does it, to the level: rows first, rounded to 8 bits, then columns (decisions/0016). */
-export function resampledAsPillow(picture: Source, to: Size, part: Window, reference: keyof typeof filters): Uint8Array {
+export function resampledAsPillow(picture: Rgb, to: Size, part: Part, reference: keyof typeof filters): Uint8Array {
   const filter = filters[reference];
   const across = weightsOf(picture.width, to.width, part.left, part.width, filter);
   const down = weightsOf(picture.height, to.height, part.top, part.height, filter);

@@ -1,11 +1,11 @@
 import type { Resize } from '@flotilla/protocol';
+import type { Part, Size } from '../stages.js';
 
-type Size = { width: number; height: number };
 /**
  * The size that the whole picture is scaled to, the part of that which is kept, and where this part lies in the result:
  * `left` and `top` are negative where there is a margin.
  */
-export type Place = Size & { left: number; top: number };
+export type Place = Part;
 
 /** What the result's size is: the release's own, unless it follows from the picture's. */
 export function frameOf(picture: Size, options: Resize): Size {

@@ -1,11 +1,9 @@
 import type { Resize } from '@flotilla/protocol';
-import { type Picture, type Pixels, type Preprocess, type View, expectStage } from '../stages.js';
+import { type Part, type Picture, type Pixels, type Preprocess, type View, expectStage } from '../stages.js';
 import { grey } from './grey.js';
 import { resampled } from './opencv.js';
 import { resampledAsPillow } from './pillow.js';
 import { type Place, frameOf, placeOf } from './place.js';
-
-type Window = { left: number; top: number; width: number; height: number };
 
 export const openResize =
   (options: Resize): Preprocess =>
@@ -33,7 +31,7 @@ async function resize(picture: Picture, options: Resize): Promise<Pixels> {
 async function scaledPart(
   { pixels, width, height }: Picture,
   place: Place,
-  shown: Window,
+  shown: Part,
   reference: Resize['reference'],
 ): Promise<Uint8Array> {
   const { data } = await pixels();
@@ -42,7 +40,7 @@ async function scaledPart(
     : resampled({ data, width, height }, place, shown, reference);
 }
 
-function padded(part: Uint8Array, size: Window, margin: { left: number; top: number }, { width, height, pad }: Resize) {
+function padded(part: Uint8Array, size: Part, margin: { left: number; top: number }, { width, height, pad }: Resize) {
   const canvas = new Uint8Array(width * height * 3);
   if (typeof pad === 'number') canvas.fill(pad);
   else if (pad) for (let i = 0; i < canvas.length; i++) canvas[i] = pad[i % 3]!;
