@@ -344,7 +344,10 @@ describe('a slot', () => {
     await device.serves(second.manifestDigest);
     asking = false;
     await client;
-    expect(new Set(answers)).toEqual(new Set([first.manifestDigest, second.manifestDigest]));
+    // One may have been with the runner that was killed, which then says nothing any more.
+    const unanswered = answers.filter((answer) => answer === '');
+    expect(unanswered.length).toBeLessThanOrEqual(1);
+    expect(new Set(answers).difference(new Set(unanswered))).toEqual(new Set([first.manifestDigest, second.manifestDigest]));
   });
 });
 
