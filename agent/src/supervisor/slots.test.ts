@@ -345,9 +345,9 @@ describe('a slot', () => {
     asking = false;
     await client;
     // One may have been with the runner that was killed, which then says nothing any more.
-    const unanswered = answers.filter((answer) => answer === '');
-    expect(unanswered.length).toBeLessThanOrEqual(1);
-    expect(new Set(answers).difference(new Set(unanswered))).toEqual(new Set([first.manifestDigest, second.manifestDigest]));
+    const answered = answers.filter((answer) => answer !== '');
+    expect(answers.length - answered.length).toBeLessThanOrEqual(1);
+    expect(new Set(answered)).toEqual(new Set([first.manifestDigest, second.manifestDigest]));
   });
 });
 
