@@ -202,6 +202,8 @@ const reported = [
   'device_stream',
   'rollup_device_hour',
   'rollup_device_day',
+  'rollup_vitals_hour',
+  'rollup_vitals_day',
 ] as const;
 
 const inGroup = (tx: EntityManager, group: string) =>

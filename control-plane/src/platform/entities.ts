@@ -28,6 +28,7 @@ import {
   FleetMinuteRow,
   RollupWatermarkRow,
 } from '../telemetry/rollup.entity.js';
+import { VitalsDayRow, VitalsHourRow } from '../telemetry/vitals-rollup.entity.js';
 import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
 import { IdempotentRequestRow } from './idempotency/idempotency.entity.js';
 import { LeaderLeaseRow } from './leader.entity.js';
@@ -72,6 +73,8 @@ export const entities = [
   FleetHourRow,
   FleetDayRow,
   RollupWatermarkRow,
+  VitalsHourRow,
+  VitalsDayRow,
   IdempotentRequestRow,
   LeaderLeaseRow,
 ];

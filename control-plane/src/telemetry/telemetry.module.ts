@@ -12,6 +12,7 @@ import { Rollups } from './rollups.js';
 import { TelemetryController } from './telemetry.controller.js';
 import { TelemetryRepository } from './telemetry.repository.js';
 import { TelemetryService } from './telemetry.service.js';
+import { VitalsRollups } from './vitals-rollups.js';
 
 @Module({
   imports: [EventsModule, FleetModule, ModelsModule],
@@ -25,6 +26,7 @@ import { TelemetryService } from './telemetry.service.js';
     Retention,
     RollupRepository,
     Rollups,
+    VitalsRollups,
     JustStored,
   ],
   exports: [RollupRepository, TelemetryService],
