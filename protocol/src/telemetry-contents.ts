@@ -9,9 +9,12 @@ const dimensions = (otherwise: string) =>
     .pipe(z.array(TelemetryDimension).min(1).max(2));
 const limit = z.coerce.number().int().min(1).max(500).default(50);
 const step = TelemetryLevel.exclude(['raw']).optional();
+/** Kept as it came, and by device in hours and days. */
+const level = TelemetryLevel.exclude(['minute']).optional();
+/** All that was stored by then is in the answer. */
+const asOf = z.iso.datetime();
 const key = z.record(z.string(), z.string());
 const share = z.number().min(0).max(1);
-/** Both are answered from what is stored, as it came. */
 const Read = { since: z.iso.datetime(), until: z.iso.datetime(), level: TelemetryLevel };
 
 /** Which classes models answered with, by one or two dimensions. */
@@ -59,6 +62,8 @@ export const VitalsQuery = TelemetrySpan.extend({
   ...TelemetryFilter.pick({ device: true, group: true, selector: true, hardwareClass: true }).shape,
   by: dimensions('device'),
   step,
+  /** Absent: the finest that answers in time. */
+  level,
   /** The most of it first. */
   order: z.enum(['temperature', 'cpu', 'memory', 'throttled', 'power', 'gpu', 'outbox', 'drops']).default('temperature'),
   limit,
@@ -77,6 +82,7 @@ export const VitalsFigures = z.object({
   supervisorRssMaxBytes: z.int().optional(),
   runnerRssMaxBytes: z.int().optional(),
   temperatureMeanC: z.number().optional(),
+  temperatureMinC: z.number().optional(),
   temperatureMaxC: z.number().optional(),
   /** Share of the samples in which a board was held back. */
   throttledShare: z.number().optional(),
@@ -91,5 +97,5 @@ export const VitalsFigures = z.object({
 export type VitalsFigures = z.infer<typeof VitalsFigures>;
 export const VitalsGroup = VitalsFigures.extend({ key, at: z.iso.datetime().optional() }).meta({ id: 'VitalsGroup' });
 export type VitalsGroup = z.infer<typeof VitalsGroup>;
-export const VitalsAnswer = z.object({ ...Read, items: z.array(VitalsGroup) }).meta({ id: 'VitalsAnswer' });
+export const VitalsAnswer = z.object({ ...Read, asOf, items: z.array(VitalsGroup) }).meta({ id: 'VitalsAnswer' });
 export type VitalsAnswer = z.infer<typeof VitalsAnswer>;

@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import { Counters } from '@flotilla/control-plane/platform/counters';
+import { createLogger } from '@flotilla/control-plane/platform/logger';
 import { ComparisonsService } from '@flotilla/control-plane/queries/comparisons.service';
 import { QueriesService } from '@flotilla/control-plane/queries/queries.service';
 import { QueryRepository } from '@flotilla/control-plane/queries/query.repository';
+import { VitalsRepository } from '@flotilla/control-plane/queries/vitals.repository';
+import { VitalsService } from '@flotilla/control-plane/queries/vitals.service';
 import { TelemetryRepository } from '@flotilla/control-plane/telemetry/telemetry.repository';
-import { BootId, CompareQuery, DeviceId, sketchOf, TelemetryQuery } from '@flotilla/protocol';
+import { VitalsRollups } from '@flotilla/control-plane/telemetry/vitals-rollups';
+import { BootId, CompareQuery, DeviceId, sketchOf, TelemetryQuery, VitalsQuery } from '@flotilla/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aDatabase, type Database } from '../support/postgres.js';
-import { aDigest, aWindow } from '../support/records.js';
+import { aDigest, aWindow, someVitals } from '../support/records.js';
 import { lastedMs, type Placed, rollUp } from '../support/rolled-up.js';
 
 const boot = BootId.parse(randomUUID());
@@ -49,6 +54,8 @@ const windows: Placed[] = Array.from({ length: 351 }, (_, i) => {
 let db: Database;
 let close: () => Promise<void>;
 let queries: QueriesService;
+/** By the clock that the rollups are made by. */
+let current: QueriesService;
 let ids: number[];
 beforeAll(async () => {
   ({ db, close } = await aDatabase());
@@ -58,6 +65,7 @@ beforeAll(async () => {
     rollupDays: { minute: 7, hour: 90, day: 730 },
   };
   queries = new QueriesService(new QueryRepository(db), { now: () => new Date(now) }, config as never);
+  current = new QueriesService(new QueryRepository(db), { now: () => new Date() }, config as never);
   for (const { device, hardwareClass, site } of windows.slice(0, 3))
     await db.query(
       `INSERT INTO device (id, status, profile, hardware_class, labels, notes, key_thumbprint, certificate_serial, certificate_expires_at, enrolled_at)
@@ -170,5 +178,67 @@ describe('an answer', () => {
     );
     expect([level, words]).toEqual(['hour', ['nothing was inferred with turin']]);
     expect(metrics.find(({ metric }) => metric === 'inferences')).toMatchObject({ unit: '' });
+  });
+});
+
+describe('vitals', () => {
+  const hour = 60 * minute;
+  const start = Date.now();
+  /** Of three days and the last hours, in no order of time. */
+  const vitals = Array.from({ length: 60 }, (_, i) => ({
+    device: DeviceId.parse(['a', 'b', 'c'][i % 3]!),
+    endedAt: new Date(start - ((i * 37) % 60) * hour - 1),
+    vitals: someVitals(boot, {
+      cpu: (i % 11) / 10,
+      outboxRecords: i,
+      ...(i % 3 > 0 && { temperatureC: 30 + (i % 17) / 4, throttled: i % 2 === 0 }),
+      ...(i % 3 === 1 && { powerW: i / 7, gpu: i / 60 }),
+    }),
+  }));
+  const store = (from: number, to: number) =>
+    new TelemetryRepository(db).insert(
+      db.manager,
+      [],
+      vitals.slice(from, to).map(({ endedAt, ...its }) => ({
+        ...its,
+        at: { startedAt: endedAt, endedAt, receivedAt: new Date(start), uncertain: false },
+      })),
+    );
+  const leading = { isLeader: () => true, check: () => Promise.resolve() };
+  const since = new Date(Math.floor(start / 86_400_000 - 3) * 86_400_000).toISOString();
+  const asked = (query: Record<string, string>) =>
+    new VitalsService(current, new VitalsRepository()).answer(VitalsQuery.parse({ since, order: 'cpu', ...query }));
+  const questions: Record<string, string>[] = [
+    { by: 'device' },
+    { by: 'label:site,hardwareClass' },
+    { by: 'label:site', step: 'day' },
+    { by: 'device', step: 'hour' },
+    { by: 'device', step: 'day', selector: 'site=lyon' },
+    { by: 'hardwareClass', device: 'c' },
+  ];
+
+  it('are the same from records and from rollups by hour and day, whatever came since', async () => {
+    const rollups = new VitalsRollups(db, leading as never, new Counters(), createLogger('silent'));
+    await store(0, 40);
+    await expect(asked({ level: 'hour' })).rejects.toThrow(/^level: there are no rollups by hour of this yet/);
+    await rollups.catchUp();
+    for (const [from, to] of [
+      [40, 40],
+      [40, 60],
+    ] as const) {
+      await store(from, to);
+      for (const question of questions) {
+        const raw = await asked({ ...question, level: 'raw' });
+        expect(raw.items.length).toBeGreaterThan(0);
+        for (const level of question['step'] === 'hour' ? ['hour'] : ['hour', 'day'])
+          expect((await asked({ ...question, level })).items, `${JSON.stringify(question)} by ${level}`).toEqual(raw.items);
+      }
+    }
+  });
+
+  it('say up to when they are where what came since is too much to read', async () => {
+    await db.query(`UPDATE rollup_watermark SET at = $1 WHERE name = 'vitals'`, [new Date(start - 12 * hour)]);
+    const { asOf, items } = await asked({ level: 'day' });
+    expect([asOf, items.reduce((sum, { samples }) => sum + samples, 0)]).toEqual([new Date(start - 12 * hour).toISOString(), 40]);
   });
 });

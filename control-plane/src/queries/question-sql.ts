@@ -9,7 +9,7 @@ export type Watermark = number;
 export type Question = Readonly<{ by: readonly string[]; filter: TelemetryFilter; step?: TelemetryLevel | undefined }>;
 
 /** One source of rows: a table, what in it is meant, and how its columns are called. */
-type Source = Readonly<{ table: string; at: string; device: boolean; where: (bind: Bind) => string[] }>;
+export type Source = Readonly<{ table: string; at: string; device: boolean; where: (bind: Bind) => string[] }>;
 
 const site = 'label:site';
 const ofFleet = new Set(['release', 'variant', 'hardwareClass', 'slot', site]);
@@ -34,7 +34,7 @@ export function rowsSql(plan: Plan, question: Question, watermark: Watermark, bi
 
 /** Rows as they came, each with its key, of the plan's whole span. */
 export function rowsOf(
-  table: 'telemetry_window' | 'vitals',
+  table: 'telemetry_window',
   { from, to }: Plan,
   { by, filter, step }: Question,
   columns: string,
@@ -69,7 +69,7 @@ function sourceOf(rows: Rows, part: Part): Source {
 }
 
 /** Nothing is received before it has ended: that bound finds the partitions and the index. */
-const windowsIn = ({ from, to }: Part, more: (bind: Bind) => string[]): Source => ({
+export const windowsIn = ({ from, to }: Part, more: (bind: Bind) => string[]): Source => ({
   table: 'telemetry_window',
   at: 't.ended_at',
   device: true,
@@ -98,7 +98,7 @@ function partSql(source: Source, { by, filter, step }: Question, bind: Bind): st
 export const sketchNames = ['queue', 'compute', 'total'] as const;
 
 /** Whatever became of a device since: what it measured counts on. */
-function joins(by: readonly string[], filter: TelemetryFilter, source: Source): string {
+export function joins(by: readonly string[], filter: TelemetryFilter, source: Source): string {
   const ofDevice =
     by.some((each) => each === 'hardwareClass' || each.startsWith('label:')) || names(filter, 'hardwareClass', 'selector');
   return [
@@ -108,7 +108,7 @@ function joins(by: readonly string[], filter: TelemetryFilter, source: Source): 
   ].join(' ');
 }
 
-function filters(filter: TelemetryFilter, source: Source, bind: Bind): string[] {
+export function filters(filter: TelemetryFilter, source: Source, bind: Bind): string[] {
   return [
     ...given(filter.slot, (slot) => `t.slot = ${bind(slot)}`),
     ...given(filter.variant, (variant) => `t.variant = ${bind(variant)}`),
@@ -131,7 +131,7 @@ function deviceFilters(filter: TelemetryFilter, device: string, bind: Bind): str
   ];
 }
 
-function keyOf(dimension: string, { device }: Source, bind: Bind): string {
+export function keyOf(dimension: string, { device }: Source, bind: Bind): string {
   if (!device && dimension === site) return 't.site';
   if (!device && dimension === 'hardwareClass') return 't.hardware_class';
   if (dimension.startsWith('label:')) return `coalesce(device.labels ->> ${bind(dimension.slice('label:'.length))}, '')`;
