@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { Baseline, BaselineCounts } from './baseline.js';
+import { ReleaseName } from './ids.js';
 import { TelemetryDimension, TelemetryFilter, TelemetryLevel, TelemetrySpan } from './telemetry-api.js';
 
 const dimensions = (otherwise: string) =>
@@ -21,6 +23,8 @@ const Read = { since: z.iso.datetime(), until: z.iso.datetime(), level: Telemetr
 export const ClassesQuery = TelemetrySpan.extend({
   ...TelemetryFilter.shape,
   by: dimensions('release'),
+  /** Absent: the finest that answers in time. */
+  level,
   /** Only this class. */
   class: z.string().max(128).optional(),
   /** So many classes of each group, the most frequent first. */
@@ -34,7 +38,7 @@ export const ClassShare = z
     /** At least so often, and so much of all that had a class. */
     count: z.int(),
     share,
-    /** At most so much: the difference is what windows of more than 32 classes left out. */
+    /** At most so much: the difference is what windows of more than 32 classes, and rollups of more than 256, left out. */
     shareAtMost: share,
   })
   .meta({ id: 'ClassShare' });
@@ -54,8 +58,33 @@ export const ClassesGroup = z
   })
   .meta({ id: 'ClassesGroup' });
 export type ClassesGroup = z.infer<typeof ClassesGroup>;
-export const ClassesAnswer = z.object({ ...Read, items: z.array(ClassesGroup) }).meta({ id: 'ClassesAnswer' });
+export const ClassesAnswer = z.object({ ...Read, asOf, items: z.array(ClassesGroup) }).meta({ id: 'ClassesAnswer' });
 export type ClassesAnswer = z.infer<typeof ClassesAnswer>;
+
+/** What inputs of a release looked like, in the bins of its baseline. */
+export const InputsQuery = TelemetrySpan.extend({
+  ...TelemetryFilter.omit({ model: true }).shape,
+  release: ReleaseName,
+  by: dimensions('release'),
+  level,
+  limit: z.coerce.number().int().min(1).max(500).default(20),
+});
+export type InputsQuery = z.infer<typeof InputsQuery>;
+export const InputsGroup = BaselineCounts.extend({ key }).meta({
+  id: 'InputsGroup',
+  description: 'What was counted, in the order and the bins of the baseline',
+});
+export type InputsGroup = z.infer<typeof InputsGroup>;
+export const InputsAnswer = z
+  .object({
+    ...Read,
+    asOf,
+    release: ReleaseName,
+    baseline: Baseline.omit({ classes: true, otherClasses: true }),
+    items: z.array(InputsGroup),
+  })
+  .meta({ id: 'InputsAnswer' });
+export type InputsAnswer = z.infer<typeof InputsAnswer>;
 
 /** What boards felt, by one or two dimensions; with `step`, in buckets of that length. */
 export const VitalsQuery = TelemetrySpan.extend({

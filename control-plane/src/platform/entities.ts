@@ -28,6 +28,7 @@ import {
   FleetMinuteRow,
   RollupWatermarkRow,
 } from '../telemetry/rollup.entity.js';
+import { ContentDayRow, ContentHourRow } from '../telemetry/content-rollup.entity.js';
 import { VitalsDayRow, VitalsHourRow } from '../telemetry/vitals-rollup.entity.js';
 import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
 import { IdempotentRequestRow } from './idempotency/idempotency.entity.js';
@@ -75,6 +76,8 @@ export const entities = [
   RollupWatermarkRow,
   VitalsHourRow,
   VitalsDayRow,
+  ContentHourRow,
+  ContentDayRow,
   IdempotentRequestRow,
   LeaderLeaseRow,
 ];

@@ -29,7 +29,11 @@ const kept: Readonly<Record<Rows, readonly TelemetryLevel[]>> = { device: ['raw'
 
 const sources = { raw: 'raw windows', minute: 'rollups by minute', hour: 'rollups by hour', day: 'rollups by day' } as const;
 /** So many rows are put together well within a second on one core: with sketches few of them, and more of sums than of records. */
-const budgets = { windows: { rows: 30_000, raw: 1 }, vitals: { rows: 400_000, raw: 4 } } as const;
+const budgets = {
+  windows: { rows: 30_000, raw: 1 },
+  vitals: { rows: 400_000, raw: 4 },
+  contents: { rows: 60_000, raw: 1 },
+} as const;
 export type Content = keyof typeof budgets;
 /** Whole days say little about a few hours: hours are worth waiting for. */
 const patience = 5;

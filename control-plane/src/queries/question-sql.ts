@@ -32,18 +32,22 @@ export function rowsSql(plan: Plan, question: Question, watermark: Watermark, bi
   return [...parts, partSql(young, question, bind)].join(' UNION ALL ');
 }
 
-/** Rows as they came, each with its key, of the plan's whole span. */
-export function rowsOf(
-  table: 'telemetry_window',
-  { from, to }: Plan,
-  { by, filter, step }: Question,
-  columns: string,
-  bind: Bind,
-): string {
-  const source: Source = { ...windowsIn({ level: 'raw', from, to }, () => []), table };
-  const bucket = step ? `date_trunc('${step}', ${source.at}, 'UTC')` : 'NULL::timestamptz';
+/** Rows of the rollups of devices' contents, or windows: those columns that both have, each with its key. As `rowsSql`, but for what came since. */
+export function contentRows({ plan, question, watermark, fresh }: ContentRows, columns: string, bind: Bind): string {
+  const parts = plan.parts.map((part) => {
+    const source = sourceOf('device', part);
+    return part.level === 'raw' ? source : { ...source, table: `rollup_content_${part.level}` };
+  });
+  const young = windowsIn({ ...plan, level: 'raw' }, (b) => [`t.id > ${b(watermark)}`]);
+  const sources = fresh && plan.level !== 'raw' ? [...parts, young] : parts;
+  return sources.map((source) => contentRowsIn(source, question, columns, bind)).join(' UNION ALL ');
+}
+
+type ContentRows = Readonly<{ plan: Plan; question: Question; watermark: Watermark; fresh: boolean }>;
+
+function contentRowsIn(source: Source, { by, filter }: Question, columns: string, bind: Bind): string {
   const key = by.map((dimension) => keyOf(dimension, source, bind)).join(', ');
-  return `SELECT ARRAY[${key}]::text[] key, ${bucket} at, t.device, ${columns} FROM ${table} t ${joins(by, filter, source)}
+  return `SELECT ARRAY[${key}]::text[] key, ${columns} FROM ${source.table} t ${joins(by, filter, source)}
     WHERE ${[...source.where(bind), ...filters(filter, source, bind)].join(' AND ')}`;
 }
 

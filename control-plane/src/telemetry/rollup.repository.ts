@@ -6,6 +6,7 @@ import type { Figures, RollupSum } from './rollup-sum.js';
 import { evidenceKeys, evidenceSums, type EvidenceSums } from './evidence-sums.js';
 import { IdWatermark } from './id-watermark.js';
 import type { IdRun } from './telemetry.repository.js';
+import { rowsAt } from './rows-at.js';
 import { insertInto, type Column } from './unnest.js';
 
 const source = 'telemetry_window';
@@ -83,19 +84,11 @@ export class RollupRepository {
     table: RollupTable,
     keys: readonly RollupKey[],
   ): Promise<{ key: RollupKey; figures: Figures }[]> {
-    if (keys.length === 0) return [];
-    const columns = ['bucket', ...levels[table].key];
-    const asked = columns.map((name, i) => (i === 0 ? `to_timestamp(k.bucket::float8 / 1000) bucket` : `k.${name}`)).join(', ');
-    const arrays = columns.map((_, i) => `$${i + 1}::${i === 0 ? 'int8' : 'text'}[]`).join(', ');
-    const rows = await tx.query<(Flat & { key: string[]; bucket: number })[]>(
-      `SELECT date_part('epoch', r.bucket) * 1000 bucket, ARRAY[${levels[table].key.map((name) => `r.${name}`).join(', ')}] key,
-              r.windows::float8 windows, r.ok::float8 ok, r.errors::float8 errors, r.sheds::float8 sheds, r.restarts::float8 restarts,
-              r.compute_cpu_us::float8 "computeCpuUs", r.queue_depth_max "queueDepthMax", r.rss_bytes_max::float8 "rssBytesMax",
-              r.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `r.${evidenceSums[key].column}::float8 "${key}"`).join(', ')},
-              ${sketches('r')}
-       FROM ${table} r JOIN (SELECT ${asked} FROM unnest(${arrays}) k(${columns.join(', ')})) k USING (${columns.join(', ')})`,
-      columns.map((_, i) => keys.map((key) => key[i]!)),
-    );
+    const columns = `r.windows::float8 windows, r.ok::float8 ok, r.errors::float8 errors, r.sheds::float8 sheds, r.restarts::float8 restarts,
+      r.compute_cpu_us::float8 "computeCpuUs", r.queue_depth_max "queueDepthMax", r.rss_bytes_max::float8 "rssBytesMax",
+      r.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `r.${evidenceSums[key].column}::float8 "${key}"`).join(', ')},
+      ${sketches('r')}`;
+    const rows = await rowsAt<Flat>(tx, { table, key: levels[table].key, columns }, keys);
     return rows.map(({ bucket, key, ...row }) => ({ key: [bucket, ...key], figures: figuresOf(row) }));
   }
 }

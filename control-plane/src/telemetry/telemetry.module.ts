@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { EventsModule } from '../events/events.module.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
+import { ContentRollups } from './content-rollups.js';
 import { JustStored } from './just-stored.js';
 import { OldRows } from './old-rows.js';
 import { PartitionKeeper } from './partition-keeper.js';
@@ -27,6 +28,7 @@ import { VitalsRollups } from './vitals-rollups.js';
     RollupRepository,
     Rollups,
     VitalsRollups,
+    ContentRollups,
     JustStored,
   ],
   exports: [RollupRepository, TelemetryService],
