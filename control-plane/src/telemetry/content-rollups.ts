@@ -13,7 +13,7 @@ import { rowsAt } from './rows-at.js';
 import { type Column, insertInto } from './unnest.js';
 
 const everyMs = 10 * 60_000;
-/** Windows are read in portions. `rows` bound a transaction's memory: a few kilobytes each. */
+/** Windows are read in portions of so many ids. `rows` bound a transaction's memory: a few kilobytes each. */
 const step = { portion: 2000, rows: 5000, ms: 2000 };
 
 const key = ['device', 'slot', 'digest', 'variant'] as const;
@@ -21,14 +21,14 @@ const tables = { rollup_content_hour: hourOf, rollup_content_day: dayOf } as con
 type Table = keyof typeof tables;
 /** Text in the database's own notation: several times as fast as the driver's reading. */
 type Sent = { classes: string; otherClasses: number; scores: string; baseline: string | null };
-type Window = Sent & { id: number; endedAt: number } & Record<(typeof key)[number], string>;
+type Window = Sent & { endedAt: number } & Record<(typeof key)[number], string>;
 type Entry = { key: RollupKey; sum: ContentSum };
 
 const columns = (row: string) =>
   `${row}.classes::text, ${row}.other_classes::float8 "otherClasses", ${row}.scores::text, ${row}.baseline::text`;
 const windowsSql = `
-  SELECT w.id::float8 id, date_part('epoch', w.ended_at) * 1000 "endedAt", ${key.map((name) => `w.${name}`).join(', ')}, ${columns('w')}
-  FROM telemetry_window w WHERE w.id > $1 AND w.id <= $2 ORDER BY w.id LIMIT ${step.portion}`;
+  SELECT date_part('epoch', w.ended_at) * 1000 "endedAt", ${key.map((name) => `w.${name}`).join(', ')}, ${columns('w')}
+  FROM telemetry_window w WHERE w.id > $1 AND w.id <= $2`;
 
 /** What windows say of classes, scores and inputs into that of each device's hours and days. Seldom: nobody waits for it, and it takes time. */
 @Injectable()
@@ -72,11 +72,12 @@ async function take(tx: EntityManager, { from, upTo }: IdSpan): Promise<Taken> {
   const hours = new Sums();
   let [rows, last] = [0, from];
   do {
-    const windows = await tx.query<Window[]>(windowsSql, [last, upTo]);
+    const next = Math.min(last + step.portion, upTo);
+    const windows = await tx.query<Window[]>(windowsSql, [last, next]);
     for (const { endedAt, device, slot, digest, variant, ...its } of windows)
       hours.add([hourOf(endedAt), device, slot, digest, variant], contentsOf(its));
     rows += windows.length;
-    last = windows.length < step.portion ? upTo : windows.at(-1)!.id;
+    last = next;
   } while (last < upTo && hours.size < step.rows && performance.now() < until);
   const days = new Sums();
   for (const {
