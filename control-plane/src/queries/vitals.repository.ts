@@ -122,7 +122,8 @@ function ofRecords(source: Source, { filter, step }: Question, bind: Bind): stri
 
 function ofSums({ level, from, to }: Part, { filter, step }: Question, bind: Bind): string {
   const where = [`t.bucket >= ${bind(new Date(from))}`, `t.bucket < ${bind(new Date(to))}`, ...filters(filter, ofDevice, bind)];
-  return `SELECT t.device, ${bucketOf('t.bucket', step)} at, ${names} FROM rollup_vitals_${level} t ${joins([], filter, ofDevice)}
+  const at = level === step ? 't.bucket' : bucketOf('t.bucket', step);
+  return `SELECT t.device, ${at} at, ${names} FROM rollup_vitals_${level} t ${joins([], filter, ofDevice)}
     WHERE ${where.join(' AND ')}`;
 }
 
