@@ -8,7 +8,14 @@ import type { ReceivedBatch } from './batch.js';
 import { Ingest, type IngestLimits } from './ingest.js';
 import type { Stored } from './record-store.js';
 
-const limits: IngestLimits = { delayMs: 5, jsonBytes: 100, records: 10, bytes: 400, backlogBytes: 100, retryMs: { first: 1, most: 2 } };
+const limits: IngestLimits = {
+  delayMs: 5,
+  jsonBytes: 100,
+  records: 10,
+  bytes: 400,
+  backlogBytes: 100,
+  retryMs: { first: 1, most: 2 },
+};
 const sqlError = (code: string) => new QueryFailedError('INSERT', [], Object.assign(new Error(`SQLSTATE ${code}`), { code }));
 
 function aBatch(device: string, seq0: number, n: number): ReceivedBatch {

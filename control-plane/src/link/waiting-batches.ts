@@ -75,7 +75,7 @@ export class WaitingBatches {
     const live: ReceivedBatch[] = [];
     let [records, read] = [0, 0];
     let pauseAt = performance.now() + readForMs;
-    for (const end = this.#arrived.length; read < end && records < most; ) {
+    for (const end = this.#arrived.length; read < end && records < most;) {
       const waiting = this.#arrived[read++]!;
       this.#bytes.arrived -= waiting.bytes;
       this.#jsonBytes -= waiting.jsonBytes;
