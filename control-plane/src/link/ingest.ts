@@ -23,8 +23,8 @@ export type IngestLimits = {
 };
 export const ingestLimits: IngestLimits = {
   delayMs: 100,
-  // A thousand records of 490 bytes, as windows and vitals together have.
-  jsonBytes: 480 * 1024,
+  // Five hundred records of 490 bytes, as windows and vitals together have: more would leave the database without work meanwhile.
+  jsonBytes: 240 * 1024,
   records: 1000,
   bytes: 4 * 1024 ** 2,
   backlogBytes: 32 * 1024 ** 2,
