@@ -23,6 +23,7 @@ import {
   GroupPreview,
   GroupPreviewRequest,
   GroupView,
+  InputsAnswer,
   KillRequest,
   KillTargetView,
   KillView,
@@ -178,8 +179,9 @@ export class FlotillaClient extends ApiClient {
   };
 
   readonly telemetryContents = {
-    classes: (query: { since?: string | undefined; until?: string | undefined; slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; by?: string | undefined; class?: string | undefined; top?: number | undefined; limit?: number | undefined } = {}): Promise<ClassesAnswer> => this.get(this.address(at`/api/v1/telemetry/classes`, query), ClassesAnswer),
-    vitals: (query: { since?: string | undefined; until?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; hardwareClass?: string | undefined; by?: string | undefined; step?: 'minute' | 'hour' | 'day' | undefined; order?: 'temperature' | 'cpu' | 'memory' | 'throttled' | 'power' | 'gpu' | 'outbox' | 'drops' | undefined; limit?: number | undefined } = {}): Promise<VitalsAnswer> => this.get(this.address(at`/api/v1/telemetry/vitals`, query), VitalsAnswer),
+    classes: (query: { since?: string | undefined; until?: string | undefined; slot?: string | undefined; model?: string | undefined; release?: string | undefined; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; by?: string | undefined; level?: 'raw' | 'hour' | 'day' | undefined; class?: string | undefined; top?: number | undefined; limit?: number | undefined } = {}): Promise<ClassesAnswer> => this.get(this.address(at`/api/v1/telemetry/classes`, query), ClassesAnswer),
+    inputs: (query: { since?: string | undefined; until?: string | undefined; slot?: string | undefined; release: string; variant?: string | undefined; hardwareClass?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; by?: string | undefined; level?: 'raw' | 'hour' | 'day' | undefined; limit?: number | undefined }): Promise<InputsAnswer> => this.get(this.address(at`/api/v1/telemetry/inputs`, query), InputsAnswer),
+    vitals: (query: { since?: string | undefined; until?: string | undefined; device?: string | undefined; group?: string | undefined; selector?: string | undefined; hardwareClass?: string | undefined; by?: string | undefined; step?: 'minute' | 'hour' | 'day' | undefined; level?: 'raw' | 'hour' | 'day' | undefined; order?: 'temperature' | 'cpu' | 'memory' | 'throttled' | 'power' | 'gpu' | 'outbox' | 'drops' | undefined; limit?: number | undefined } = {}): Promise<VitalsAnswer> => this.get(this.address(at`/api/v1/telemetry/vitals`, query), VitalsAnswer),
   };
 
   readonly telemetryStreams = {

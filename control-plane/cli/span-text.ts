@@ -1,9 +1,13 @@
 import type { Compared, TelemetryAnswer } from '@flotilla/protocol';
 import { table } from './output.js';
 
+type Read = Pick<TelemetryAnswer, 'since' | 'until' | 'level'> & { asOf?: string };
+
 /** The span as it was read, which may be longer than what was asked for. */
-export const spanText = ({ since, until, level }: Pick<TelemetryAnswer, 'since' | 'until' | 'level'>, raw = 'windows') =>
-  `from ${since} to ${until}, ${level === 'raw' ? `from ${raw}` : `from rollups by ${level}`}`;
+export const spanText = ({ since, until, level, asOf }: Read, raw = 'windows') => {
+  const source = level === 'raw' ? `from ${raw}` : `from rollups by ${level}`;
+  return `from ${since} to ${until}, ${source}${asOf !== undefined && asOf < until ? `, as of ${asOf}` : ''}`;
+};
 
 const shown = (value: number | undefined, unit: Compared['unit']) => {
   if (value === undefined) return undefined;

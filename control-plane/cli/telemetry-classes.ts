@@ -10,6 +10,7 @@ export const classes = (): Command =>
     filtered(spanned(new Command('classes')))
       .description('Which classes models answered with, and how sure they were')
       .option('--by <dimensions>', 'release, variant, hardwareClass, slot, device, group or label:NAME; one or two', 'release')
+      .option('--level <level>', 'from windows (raw), or from rollups by hour or day (else the finest that is quick)')
       .option('--class <class>', 'only this class')
       .option('--top <n>', 'so many classes of each, the most frequent first', wholeNumber, 10)
       .option('--limit <n>', 'how many groups', wholeNumber, 20)

@@ -7,10 +7,16 @@ export type Asked<Question extends keyof Queries> = NonNullable<Parameters<Queri
 
 /** Which devices, slots and releases. */
 export const filtered = (command: Command): Command =>
+  ofDevices(
+    command
+      .option('--slot <slot>', 'of this slot')
+      .option('--model <model>', 'of this model')
+      .option('--release <release>', 'of this release, model@version'),
+  );
+
+/** Which of those that serve it. */
+export const ofDevices = (command: Command): Command =>
   command
-    .option('--slot <slot>', 'of this slot')
-    .option('--model <model>', 'of this model')
-    .option('--release <release>', 'of this release, model@version')
     .option('--variant <variant>', 'of this variant')
     .option('--hardware-class <class>', 'of this hardware class')
     .option('--group <group>', 'of the devices of this group')

@@ -11,6 +11,10 @@ export const vitals = (): Command =>
       .description('How hot, busy and full boards were')
       .option('--by <dimensions>', 'device, group, hardwareClass or label:NAME; one or two', 'device')
       .option('--step <length>', 'in buckets of a minute, hour or day')
+      .option(
+        '--level <level>',
+        'from records as they came (raw), or from rollups by hour or day (else the finest that is quick)',
+      )
       .option('--order <measure>', 'most first: temperature, cpu, memory, throttled, power, gpu, outbox or drops', 'temperature')
       .option('--limit <n>', 'how many', wholeNumber, 20)
       .option('--hardware-class <class>', 'of this hardware class')

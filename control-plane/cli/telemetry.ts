@@ -8,6 +8,7 @@ import { classes } from './telemetry-classes.js';
 import { compare } from './telemetry-compare.js';
 import { exportTable } from './telemetry-export.js';
 import { type Asked, filtered, spanned } from './telemetry-filters.js';
+import { inputs } from './telemetry-inputs.js';
 import { offenders } from './telemetry-offenders.js';
 import { tail } from './telemetry-tail.js';
 import { vitals } from './telemetry-vitals.js';
@@ -18,6 +19,7 @@ export const telemetry = (): Command =>
     .description('What devices measured; "flotilla telemetry" alone is "flotilla telemetry show"')
     .addCommand(show(), { isDefault: true })
     .addCommand(classes())
+    .addCommand(inputs())
     .addCommand(vitals())
     .addCommand(compare())
     .addCommand(offenders())

@@ -19,10 +19,10 @@ export function mergeClasses(all: Iterable<ClassCounts>): ClassCounts {
 }
 
 /** By count, then by name, so that equal summaries are equal in their bytes too. `others`: what was counted under no name. */
-export function cutClasses(counts: ReadonlyMap<string, number>, others = 0): ClassCounts {
+export function cutClasses(counts: ReadonlyMap<string, number>, others = 0, most = mostClasses): ClassCounts {
   const ranked = [...counts].toSorted(([m, a], [n, b]) => b - a || (m < n ? -1 : 1));
-  const off = ranked[mostClasses]?.[1] ?? 0;
-  const kept = ranked.slice(0, mostClasses).flatMap(([label, count]) => (count > off ? [[label, count - off] as const] : []));
+  const off = ranked[most]?.[1] ?? 0;
+  const kept = ranked.slice(0, most).flatMap(([label, count]) => (count > off ? [[label, count - off] as const] : []));
   const all = ranked.reduce((sum, [, count]) => sum + count, others);
   return { classes: Object.fromEntries(kept), otherClasses: kept.reduce((rest, [, count]) => rest - count, all) };
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { Baseline, BaselineCounts } from './baseline.js';
+import { ReleaseName } from './ids.js';
 import { TelemetryDimension, TelemetryFilter, TelemetryLevel, TelemetrySpan } from './telemetry-api.js';
 
 const dimensions = (otherwise: string) =>
@@ -9,15 +11,20 @@ const dimensions = (otherwise: string) =>
     .pipe(z.array(TelemetryDimension).min(1).max(2));
 const limit = z.coerce.number().int().min(1).max(500).default(50);
 const step = TelemetryLevel.exclude(['raw']).optional();
+/** Kept as it came, and by device in hours and days. */
+const level = TelemetryLevel.exclude(['minute']).optional();
+/** All that was stored by then is in the answer. */
+const asOf = z.iso.datetime();
 const key = z.record(z.string(), z.string());
 const share = z.number().min(0).max(1);
-/** Both are answered from what is stored, as it came. */
 const Read = { since: z.iso.datetime(), until: z.iso.datetime(), level: TelemetryLevel };
 
 /** Which classes models answered with, by one or two dimensions. */
 export const ClassesQuery = TelemetrySpan.extend({
   ...TelemetryFilter.shape,
   by: dimensions('release'),
+  /** Absent: the finest that answers in time. */
+  level,
   /** Only this class. */
   class: z.string().max(128).optional(),
   /** So many classes of each group, the most frequent first. */
@@ -31,7 +38,7 @@ export const ClassShare = z
     /** At least so often, and so much of all that had a class. */
     count: z.int(),
     share,
-    /** At most so much: the difference is what windows of more than 32 classes left out. */
+    /** At most so much: the difference is what windows of more than 32 classes, and rollups of more than 256, left out. */
     shareAtMost: share,
   })
   .meta({ id: 'ClassShare' });
@@ -51,14 +58,41 @@ export const ClassesGroup = z
   })
   .meta({ id: 'ClassesGroup' });
 export type ClassesGroup = z.infer<typeof ClassesGroup>;
-export const ClassesAnswer = z.object({ ...Read, items: z.array(ClassesGroup) }).meta({ id: 'ClassesAnswer' });
+export const ClassesAnswer = z.object({ ...Read, asOf, items: z.array(ClassesGroup) }).meta({ id: 'ClassesAnswer' });
 export type ClassesAnswer = z.infer<typeof ClassesAnswer>;
+
+/** What inputs of a release looked like, in the bins of its baseline. */
+export const InputsQuery = TelemetrySpan.extend({
+  ...TelemetryFilter.omit({ model: true }).shape,
+  release: ReleaseName,
+  by: dimensions('release'),
+  level,
+  limit: z.coerce.number().int().min(1).max(500).default(20),
+});
+export type InputsQuery = z.infer<typeof InputsQuery>;
+export const InputsGroup = BaselineCounts.extend({ key }).meta({
+  id: 'InputsGroup',
+  description: 'What was counted, in the order and the bins of the baseline',
+});
+export type InputsGroup = z.infer<typeof InputsGroup>;
+export const InputsAnswer = z
+  .object({
+    ...Read,
+    asOf,
+    release: ReleaseName,
+    baseline: Baseline.omit({ classes: true, otherClasses: true }),
+    items: z.array(InputsGroup),
+  })
+  .meta({ id: 'InputsAnswer' });
+export type InputsAnswer = z.infer<typeof InputsAnswer>;
 
 /** What boards felt, by one or two dimensions; with `step`, in buckets of that length. */
 export const VitalsQuery = TelemetrySpan.extend({
   ...TelemetryFilter.pick({ device: true, group: true, selector: true, hardwareClass: true }).shape,
   by: dimensions('device'),
   step,
+  /** Absent: the finest that answers in time. */
+  level,
   /** The most of it first. */
   order: z.enum(['temperature', 'cpu', 'memory', 'throttled', 'power', 'gpu', 'outbox', 'drops']).default('temperature'),
   limit,
@@ -77,6 +111,7 @@ export const VitalsFigures = z.object({
   supervisorRssMaxBytes: z.int().optional(),
   runnerRssMaxBytes: z.int().optional(),
   temperatureMeanC: z.number().optional(),
+  temperatureMinC: z.number().optional(),
   temperatureMaxC: z.number().optional(),
   /** Share of the samples in which a board was held back. */
   throttledShare: z.number().optional(),
@@ -91,5 +126,5 @@ export const VitalsFigures = z.object({
 export type VitalsFigures = z.infer<typeof VitalsFigures>;
 export const VitalsGroup = VitalsFigures.extend({ key, at: z.iso.datetime().optional() }).meta({ id: 'VitalsGroup' });
 export type VitalsGroup = z.infer<typeof VitalsGroup>;
-export const VitalsAnswer = z.object({ ...Read, items: z.array(VitalsGroup) }).meta({ id: 'VitalsAnswer' });
+export const VitalsAnswer = z.object({ ...Read, asOf, items: z.array(VitalsGroup) }).meta({ id: 'VitalsAnswer' });
 export type VitalsAnswer = z.infer<typeof VitalsAnswer>;

@@ -12,6 +12,8 @@ const tables = {
   rollup_fleet_minute: { step: 'minute', of: 'fleet' },
   rollup_fleet_hour: { step: 'hour', of: 'fleet' },
   rollup_fleet_day: { step: 'day', of: 'fleet' },
+  rollup_vitals_hour: { step: 'hour', of: 'vitals' },
+  rollup_vitals_day: { step: 'day', of: 'vitals' },
 } as const;
 
 /** A fleet and its rollups, straight into the tables: each device infers all the time, on the new release for the last half. */
@@ -75,6 +77,7 @@ async function fillDay(
   const { step, of } = tables[table];
   if (step === 'minute' && day > minuteDays) return;
   const many = { minute: 1, hour: 60, day: 1440 }[step] * 6;
+  if (of === 'vitals') return fillVitals(db, { table, step, many, devices, day });
   const digest = day > days / 2 ? digests[0] : digests[1];
   const perRow = `${of === 'device' ? many : many * Math.ceil(devices / sites / classes)}::int8`;
   const members =
@@ -88,11 +91,30 @@ async function fillDay(
        rss_bytes_max, queue_first, queue, compute_first, compute, total_first, total)
      SELECT b, 'inspection', $1, 'int8.onnx', ${own}, ${perRow}, ${perRow} * 90, n % 5, n % 3, 0, ${perRow} * 360000, 3, 140000000 + n,
        30, sk.counts::${bins}, 118 + n % 4, sk.counts::${bins}, 124 + n % 4, sk.counts::${bins}
-     FROM generate_series(date_trunc('day', now(), 'UTC') - interval '${day - 1} days',
-            least(now(), date_trunc('day', now(), 'UTC') - interval '${day - 2} days' - interval '1 ${step}'), interval '1 ${step}') b, ${members}
+     FROM ${bucketsOf(day, step)} b, ${members}
      JOIN (VALUES ${sketches}) sk(k, counts) ON sk.k = n % 4`,
     [digest],
   );
+}
+
+const bucketsOf = (day: number, step: string) =>
+  `generate_series(date_trunc('day', now(), 'UTC') - interval '${day - 1} days',
+     least(now(), date_trunc('day', now(), 'UTC') - interval '${day - 2} days' - interval '1 ${step}'), interval '1 ${step}')`;
+
+type Portion = Readonly<{ table: string; step: string; many: number; devices: number; day: number }>;
+
+/** Boards with a sensor for temperature, a third of them with one for power. */
+async function fillVitals(db: DataSource, { table, step, many, devices, day }: Portion): Promise<void> {
+  await db.query(
+    `INSERT INTO ${table} (bucket, device, samples, cpu_n, cpu_millionths, cpu_max, memory_used_max, memory_share_max, supervisor_rss_max,
+       runner_rss_max, temperature_n, temperature_thousandths, temperature_min, temperature_max, throttled_n, throttled, power_n, power_mw,
+       power_max, gpu_n, gpu_millionths, outbox_records_max, outbox_bytes_max, outbox_dropped_max)
+     SELECT b, 'd-' || n, ${many}, ${many}, ${many}::int8 * (300000 + n), 0.5 + n % 40 / 100.0, 2000000000 + n, 0.3, 90000000 + n, 140000000 + n,
+       ${many}, ${many}::int8 * (50000 + n), 40, 60 + n % 30, ${many}, n % 3, ${many} * (n % 3 / 2), ${many}::int8 * 7000 * (n % 3 / 2),
+       CASE n % 3 WHEN 2 THEN 9 END, 0, 0, n % 9, n % 9 * 300, 0
+     FROM ${bucketsOf(day, step)} b, generate_series(1, ${devices}) n`,
+  );
+  await db.query(`INSERT INTO rollup_watermark (name, up_to, at) VALUES ('vitals', 0, now()) ON CONFLICT DO NOTHING`);
 }
 
 /** A latency that is what it is, some of it later: a dozen bins. */

@@ -13,7 +13,7 @@ const midnight = (ago: number) => new Date(Math.floor(Date.now() / day) * day - 
 const yesterday = `since=${midnight(1)}&until=${midnight(0)}`;
 
 /** By the level that the issue names for them. */
-const questions: Readonly<Record<'rollup' | 'label', Readonly<Record<string, string>>>> = {
+const questions: Readonly<Record<'rollup' | 'label' | 'vitals', Readonly<Record<string, string>>>> = {
   rollup: {
     'releases, 30 days': 'telemetry?since=30d',
     'release × variant, 1 hour': 'telemetry?by=release,variant&since=1h',
@@ -34,6 +34,16 @@ const questions: Readonly<Record<'rollup' | 'label', Readonly<Record<string, str
     'devices, 1 day': `telemetry?by=device&order=errorRate&${yesterday}`,
     'most errors, 1 day': `telemetry/offenders?by=errorRate&${yesterday}`,
     'slowest, 1 day': `telemetry/offenders?by=latency&${yesterday}`,
+  },
+  vitals: {
+    'vitals by label, 30 days': 'telemetry/vitals?by=label:site&since=30d',
+    'vitals by group, 30 days': 'telemetry/vitals?by=group&since=30d&order=cpu',
+    'hottest devices, 30 days': 'telemetry/vitals?by=device&since=30d',
+    'vitals by label and day, 30 days': 'telemetry/vitals?by=label:line&step=day&since=30d',
+    'vitals by class, 1 day': 'telemetry/vitals?by=hardwareClass&since=1d',
+    'vitals by label and hour, 1 day': 'telemetry/vitals?by=label:line&step=hour&since=1d',
+    'vitals of a selector, 7 days': 'telemetry/vitals?by=label:site&selector=line%3Dline-2&since=7d',
+    'a board by hour, 30 days': 'telemetry/vitals?device=d-77&since=30d&step=hour',
   },
 };
 
@@ -56,6 +66,7 @@ export const telemetryQueries: Bench = {
         days: { value: days, unit: 'count' },
         rollup_p95_ms: { value: await worst(cp, 'rollup', rounds, log), unit: 'ms', reach: '< 300' },
         label_day_p95_ms: { value: await worst(cp, 'label', rounds, log), unit: 'ms', reach: '< 1000' },
+        vitals_p95_ms: { value: await worst(cp, 'vitals', rounds, log), unit: 'ms', reach: '< 1000' },
         ...(await takenAway(cp, log)),
       } satisfies Record<string, Figure>;
     } finally {

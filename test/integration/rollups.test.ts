@@ -9,11 +9,16 @@ import { JustStored } from '@flotilla/control-plane/telemetry/just-stored';
 import { levels, rollupTables, type RollupTable } from '@flotilla/control-plane/telemetry/rollup-levels';
 import { RollupRepository } from '@flotilla/control-plane/telemetry/rollup.repository';
 import { Rollups } from '@flotilla/control-plane/telemetry/rollups';
-import { TelemetryRepository, type StoredWindow } from '@flotilla/control-plane/telemetry/telemetry.repository';
+import {
+  TelemetryRepository,
+  type StoredVitals,
+  type StoredWindow,
+} from '@flotilla/control-plane/telemetry/telemetry.repository';
+import { VitalsRollups } from '@flotilla/control-plane/telemetry/vitals-rollups';
 import { BootId, DeviceId, sketchOf, SlotName } from '@flotilla/protocol';
 import type { DataSource, EntityManager } from 'typeorm';
 import { aDatabase } from '../support/postgres.js';
-import { aDigest, aWindow } from '../support/records.js';
+import { aDigest, aWindow, someVitals } from '../support/records.js';
 
 const log = createLogger('silent');
 const boot = BootId.parse(randomUUID());
@@ -30,17 +35,18 @@ beforeAll(async () => {
   telemetry = new TelemetryRepository(db);
 });
 afterAll(() => database.close());
-beforeEach(() => db.query(`TRUNCATE telemetry_window, rollup_watermark, leader_lease, ${rollupTables.join(', ')}`));
+const made = [...rollupTables, 'rollup_vitals_hour', 'rollup_vitals_day'].join(', ');
+beforeEach(() => db.query(`TRUNCATE telemetry_window, vitals, rollup_watermark, leader_lease, ${made}`));
 
 /** A control plane's part of this, that dies before its watermark is saved as often as it is told to. */
 async function replica(source = db) {
   const leader = new Leader(source, log);
   const repository = new RollupRepository(source);
   const fault = { left: 0 };
-  const move = repository.moveWatermark.bind(repository);
-  repository.moveWatermark = async (tx, upTo) => {
+  const move = repository.watermark.move.bind(repository.watermark);
+  repository.watermark.move = async (...to) => {
     if (fault.left-- > 0) throw new Error('killed');
-    await move(tx, upTo);
+    await move(...to);
   };
   const justStored = new JustStored(leader);
   return { leader, fault, justStored, rollups: new Rollups(repository, justStored, leader, new Counters(), log) };
@@ -202,6 +208,90 @@ describe('rollups', () => {
       FROM telemetry_window, generate_series(1, 9000)`);
     await rollups.catchUp();
     expect(await db.query(`SELECT sum(windows)::int n FROM rollup_fleet_day`)).toEqual([{ n: 9001 }]);
+    await leader.stop();
+  });
+});
+
+/** By what the records say, with other words than those that roll up. */
+async function vitalsAsked(unit: 'hour' | 'day', source: 'records' | 'rollups'): Promise<unknown> {
+  const of = (name: string) => `(vitals ->> '${name}')::float8`;
+  const records = `SELECT date_trunc('${unit}', ended_at, 'UTC') bucket, device, count(*)::int samples, count(${of('cpu')})::int "cpuN",
+      sum(round(${of('cpu')}::numeric * 1000000))::int cpu, max(${of('cpu')})::real "cpuMax", max(${of('memoryUsedBytes')})::int8 memory,
+      max(${of('memoryUsedBytes')} / ${of('memoryTotalBytes')})::real share, max(${of('runnerRssBytes')})::int8 runner,
+      count(${of('temperatureC')})::int "celsiusN", coalesce(sum(round(${of('temperatureC')}::numeric * 1000)), 0)::int celsius,
+      min(${of('temperatureC')})::real coldest, max(${of('temperatureC')})::real hottest,
+      count(vitals -> 'throttled')::int "throttledN", count(*) FILTER (WHERE vitals -> 'throttled' = 'true')::int throttled,
+      max(${of('outboxRecords')})::int8 waiting FROM vitals GROUP BY 1, 2`;
+  const rolledUp = `SELECT bucket, device, samples, cpu_n "cpuN", cpu_millionths::int cpu, cpu_max "cpuMax", memory_used_max memory,
+      memory_share_max share, runner_rss_max runner, temperature_n "celsiusN", temperature_thousandths::int celsius, temperature_min coldest,
+      temperature_max hottest, throttled_n "throttledN", throttled, outbox_records_max waiting FROM rollup_vitals_${unit}`;
+  return db.query(`${source === 'records' ? records : rolledUp} ORDER BY bucket, device`);
+}
+
+async function expectExactVitals(): Promise<void> {
+  for (const unit of ['hour', 'day'] as const)
+    expect(await vitalsAsked(unit, 'rollups'), unit).toEqual(await vitalsAsked(unit, 'records'));
+}
+
+function vitalsOf({ random, below }: ReturnType<typeof seeded>): StoredVitals {
+  const endedAt = new Date(noon - below(50 * hour));
+  const vitals = someVitals(boot, {
+    cpu: random(),
+    memoryUsedBytes: below(8e9),
+    outboxRecords: below(90),
+    ...(below(2) === 0 && { temperatureC: below(900) / 10 - 20, runnerRssBytes: below(2e8) }),
+    ...(below(2) === 0 && { throttled: below(2) === 0 }),
+  });
+  const at = { startedAt: new Date(endedAt.getTime() - 10_000), endedAt, receivedAt: new Date(), uncertain: false };
+  return { device: DeviceId.parse(`device-${below(3)}`), vitals, at };
+}
+
+describe('rollups of vitals', () => {
+  const some = (chance: ReturnType<typeof seeded>) => Array.from({ length: chance.below(20) }, () => vitalsOf(chance));
+  const vitalsRollups = (leader: Leader, source = db) => new VitalsRollups(source, leader, new Counters(), log);
+
+  it('are what the records say, however late they came, whoever leads and dies on the way', async () => {
+    const other = await openDatabase(database.url);
+    const leaders = [new Leader(db, log), new Leader(other, log)] as const;
+    const [one, two] = [vitalsRollups(leaders[0]), vitalsRollups(leaders[1], other)];
+    try {
+      const chance = seeded(17);
+      await leaders[0].start();
+      for (let round = 0; round < 8; round++) {
+        await Promise.all([1, 2].map(() => db.transaction((tx) => telemetry.insert(tx, [], some(chance)))));
+        await expect(two.catchUp()).rejects.toMatchObject({ code: 'NOT_LEADER' });
+        if (chance.below(2) === 0) await Promise.all([one.catchUp(), one.catchUp()]);
+      }
+      await leaders[0].stop();
+      await leaders[1].start();
+      await two.catchUp();
+      await expectExactVitals();
+      await two.catchUp();
+      await expectExactVitals();
+    } finally {
+      for (const leader of leaders) await leader.stop();
+      await other.destroy();
+    }
+  });
+
+  it('wait for whoever drew an earlier id, and say up to when they are', async () => {
+    const leader = new Leader(db, log);
+    const rollups = vitalsRollups(leader);
+    await leader.start();
+    const chance = seeded(23);
+    const slow = db.createQueryRunner();
+    await slow.startTransaction();
+    await telemetry.insert(slow.manager, [], [vitalsOf(chance)]);
+    await telemetry.insert(db.manager, [], [vitalsOf(chance)]);
+    await rollups.catchUp();
+    expect((await rollups.watermark.distance()).at).toBeNull();
+    const looking = rollups.catchUp();
+    await slow.commitTransaction();
+    await slow.release();
+    await looking;
+    expect(await db.query(`SELECT sum(samples)::int n FROM rollup_vitals_day`)).toEqual([{ n: 2 }]);
+    await expectExactVitals();
+    expect((await rollups.watermark.distance()).at).toBeInstanceOf(Date);
     await leader.stop();
   });
 });

@@ -1,12 +1,33 @@
 import { randomUUID } from 'node:crypto';
+import { Counters } from '@flotilla/control-plane/platform/counters';
+import { createLogger } from '@flotilla/control-plane/platform/logger';
 import { ComparisonsService } from '@flotilla/control-plane/queries/comparisons.service';
 import { QueriesService } from '@flotilla/control-plane/queries/queries.service';
 import { QueryRepository } from '@flotilla/control-plane/queries/query.repository';
+import { ClassesRepository } from '@flotilla/control-plane/queries/classes.repository';
+import { ClassesService } from '@flotilla/control-plane/queries/classes.service';
+import { InputsRepository } from '@flotilla/control-plane/queries/inputs.repository';
+import { InputsService } from '@flotilla/control-plane/queries/inputs.service';
+import { VitalsRepository } from '@flotilla/control-plane/queries/vitals.repository';
+import { VitalsService } from '@flotilla/control-plane/queries/vitals.service';
+import { ContentRollups } from '@flotilla/control-plane/telemetry/content-rollups';
 import { TelemetryRepository } from '@flotilla/control-plane/telemetry/telemetry.repository';
-import { BootId, CompareQuery, DeviceId, sketchOf, TelemetryQuery } from '@flotilla/protocol';
+import { VitalsRollups } from '@flotilla/control-plane/telemetry/vitals-rollups';
+import {
+  Baseline,
+  BootId,
+  ClassesQuery,
+  CompareQuery,
+  DeviceId,
+  InputsQuery,
+  SlotName,
+  sketchOf,
+  TelemetryQuery,
+  VitalsQuery,
+} from '@flotilla/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aDatabase, type Database } from '../support/postgres.js';
-import { aDigest, aWindow } from '../support/records.js';
+import { aDigest, aWindow, someVitals } from '../support/records.js';
 import { lastedMs, type Placed, rollUp } from '../support/rolled-up.js';
 
 const boot = BootId.parse(randomUUID());
@@ -49,6 +70,8 @@ const windows: Placed[] = Array.from({ length: 351 }, (_, i) => {
 let db: Database;
 let close: () => Promise<void>;
 let queries: QueriesService;
+/** By the clock that the rollups are made by. */
+let current: QueriesService;
 let ids: number[];
 beforeAll(async () => {
   ({ db, close } = await aDatabase());
@@ -58,6 +81,7 @@ beforeAll(async () => {
     rollupDays: { minute: 7, hour: 90, day: 730 },
   };
   queries = new QueriesService(new QueryRepository(db), { now: () => new Date(now) }, config as never);
+  current = new QueriesService(new QueryRepository(db), { now: () => new Date() }, config as never);
   for (const { device, hardwareClass, site } of windows.slice(0, 3))
     await db.query(
       `INSERT INTO device (id, status, profile, hardware_class, labels, notes, key_thumbprint, certificate_serial, certificate_expires_at, enrolled_at)
@@ -170,5 +194,156 @@ describe('an answer', () => {
     );
     expect([level, words]).toEqual(['hour', ['nothing was inferred with turin']]);
     expect(metrics.find(({ metric }) => metric === 'inferences')).toMatchObject({ unit: '' });
+  });
+});
+
+const hour = 60 * minute;
+const start = Date.now();
+const since = new Date(Math.floor(start / 86_400_000 - 3) * 86_400_000).toISOString();
+const leading = { isLeader: () => true, check: () => Promise.resolve() } as never;
+const silent = createLogger('silent');
+const just = (endedAt: Date) => ({ startedAt: endedAt, endedAt, receivedAt: new Date(start), uncertain: false });
+
+describe('vitals', () => {
+  /** Of three days and the last hours, in no order of time. */
+  const vitals = Array.from({ length: 60 }, (_, i) => ({
+    device: DeviceId.parse(['a', 'b', 'c'][i % 3]!),
+    endedAt: new Date(start - ((i * 37) % 60) * hour - 1),
+    vitals: someVitals(boot, {
+      cpu: (i % 11) / 10,
+      outboxRecords: i,
+      ...(i % 3 > 0 && { temperatureC: 30 + (i % 17) / 4, throttled: i % 2 === 0 }),
+      ...(i % 3 === 1 && { powerW: i / 7, gpu: i / 60 }),
+    }),
+  }));
+  const store = (from: number, to: number) =>
+    new TelemetryRepository(db).insert(
+      db.manager,
+      [],
+      vitals.slice(from, to).map(({ endedAt, ...its }) => ({ ...its, at: just(endedAt) })),
+    );
+  const asked = (query: Record<string, string>) =>
+    new VitalsService(current, new VitalsRepository()).answer(VitalsQuery.parse({ since, order: 'cpu', ...query }));
+  const questions: Record<string, string>[] = [
+    { by: 'device' },
+    { by: 'label:site,hardwareClass' },
+    { by: 'label:site', step: 'day' },
+    { by: 'device', step: 'hour' },
+    { by: 'device', step: 'day', selector: 'site=lyon' },
+    { by: 'hardwareClass', device: 'c' },
+  ];
+
+  it('are the same from records and from rollups by hour and day, whatever came since', async () => {
+    const rollups = new VitalsRollups(db, leading, new Counters(), silent);
+    await store(0, 40);
+    await expect(asked({ level: 'hour' })).rejects.toThrow(/^level: there are no rollups by hour of this yet/);
+    await rollups.catchUp();
+    for (const [from, to] of [
+      [40, 40],
+      [40, 60],
+    ] as const) {
+      await store(from, to);
+      for (const question of questions) {
+        const raw = await asked({ ...question, level: 'raw' });
+        expect(raw.items.length).toBeGreaterThan(0);
+        for (const level of question['step'] === 'hour' ? ['hour'] : ['hour', 'day'])
+          expect((await asked({ ...question, level })).items, `${JSON.stringify(question)} by ${level}`).toEqual(raw.items);
+      }
+    }
+  });
+
+  it('say up to when they are where what came since is too much to read', async () => {
+    await db.query(`UPDATE rollup_watermark SET at = $1 WHERE name = 'vitals'`, [new Date(start - 12 * hour)]);
+    const { asOf, items } = await asked({ level: 'day' });
+    expect([asOf, items.reduce((sum, { samples }) => sum + samples, 0)]).toEqual([new Date(start - 12 * hour).toISOString(), 40]);
+  });
+});
+
+describe('classes and inputs', () => {
+  const baseline = Baseline.parse({
+    v: 1,
+    inferences: 400,
+    inputs: [
+      { input: 'images', statistic: 'mean', edges: [0.2, 0.4], counts: [100, 200, 100] },
+      { input: 'images', statistic: 'detail', edges: [1], counts: [300, 100] },
+    ],
+    score: { edges: [0.5], counts: [40, 360] },
+  });
+  const counted = Array.from({ length: 90 }, (_, i) => ({
+    device: DeviceId.parse(['a', 'b', 'c'][i % 3]!),
+    at: just(new Date(start - ((i * 37) % 60) * hour - 1)),
+    window: aWindow(boot, {
+      slot: SlotName.parse('looks'),
+      digest: i % 10 === 0 ? old : newer,
+      classes: { [`class ${i % 7}`]: i, common: 3 },
+      otherClasses: i % 4,
+      scores: [0, 0, i, 0, 0, 0, 0, 0, 0, 5],
+      ...(i % 5 > 0 && {
+        baseline: {
+          inputs: [
+            [i, 1, 2],
+            [7, i],
+          ],
+          ...(i % 3 > 0 && { score: [1, i] }),
+        },
+      }),
+    }),
+  }));
+  const spanned = { since, slot: 'looks' };
+  const classes = async (query: Record<string, string>) =>
+    (await new ClassesService(current, new ClassesRepository()).answer(ClassesQuery.parse({ ...spanned, ...query }))).items;
+  const releases = { baselineOf: (release: string) => Promise.resolve(release === 'looker@1.0.0' ? baseline : undefined) };
+  const inputs = async (query: Record<string, string>) => {
+    const parsed = InputsQuery.parse({ ...spanned, release: 'looker@1.0.0', ...query });
+    return (await new InputsService(current, new InputsRepository(), releases).answer(parsed)).items;
+  };
+  const store = (from: number, to: number) => new TelemetryRepository(db).insert(db.manager, counted.slice(from, to), []);
+
+  beforeAll(() =>
+    db.query(`INSERT INTO release (digest, model, version, manifest, pushed_at) VALUES ($1, 'looker', '1.0.0', '{}', now())`, [
+      newer,
+    ]),
+  );
+
+  it('are the same from windows and from rollups by hour and day, whatever came since', async () => {
+    const rollups = new ContentRollups(db, leading, new Counters(), silent);
+    for (const [from, rolledUp, to] of [
+      [0, 40, 40],
+      [40, 70, 90],
+    ] as const) {
+      await store(from, rolledUp);
+      await rollups.catchUp();
+      await store(rolledUp, to);
+      for (const question of [
+        { by: 'device' },
+        { by: 'label:site' },
+        { by: 'release', selector: 'site=lyon' },
+        { by: 'variant' },
+      ]) {
+        const raw = {
+          classes: await classes({ ...question, level: 'raw' }),
+          inputs: await inputs({ ...question, level: 'raw' }),
+        };
+        expect([raw.classes.length, raw.inputs.length].every((count) => count > 0)).toBe(true);
+        for (const level of ['hour', 'day']) {
+          expect(await classes({ ...question, level }), `${question.by} by ${level}`).toEqual(raw.classes);
+          expect(await inputs({ ...question, level }), `${question.by} by ${level}`).toEqual(raw.inputs);
+        }
+      }
+    }
+  });
+
+  it('of a release are counted in the bins of its baseline', async () => {
+    const its = counted.filter(({ window }) => window.digest === newer).flatMap(({ window }) => window.baseline ?? []);
+    const sum = (of: (each: (typeof its)[number]) => number | undefined) => its.reduce((all, each) => all + (of(each) ?? 0), 0);
+    const bins = [0, 1, 2].map((bin) => sum(({ inputs: [mean] }) => mean![bin]));
+    expect(await inputs({ level: 'day' })).toEqual([
+      {
+        key: { release: 'looker@1.0.0' },
+        inputs: [bins, [0, 1].map((bin) => sum(({ inputs: [, detail] }) => detail![bin]))],
+        score: [0, 1].map((bin) => sum(({ score }) => score?.[bin])),
+      },
+    ]);
+    await expect(inputs({ release: 'looker@2.0.0' })).rejects.toThrow(/^release: looker@2.0.0 came without a baseline/);
   });
 });

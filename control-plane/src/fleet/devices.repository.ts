@@ -202,6 +202,10 @@ const reported = [
   'device_stream',
   'rollup_device_hour',
   'rollup_device_day',
+  'rollup_vitals_hour',
+  'rollup_vitals_day',
+  'rollup_content_hour',
+  'rollup_content_day',
 ] as const;
 
 const inGroup = (tx: EntityManager, group: string) =>

@@ -12,6 +12,7 @@ import { Kill1795750702741 } from './1795750702741-kill.js';
 import { Pace1795750842030 } from './1795750842030-pace.js';
 import { Rollups1795762379401 } from './1795762379401-rollups.js';
 import { RolloutCounts1795755000000 } from './1795755000000-rollout-counts.js';
+import { VitalsRollups1795785615538 } from './1795785615538-vitals-rollups.js';
 import { TargetLabels1795774627910 } from './1795774627910-target-labels.js';
 
 /** In the order in which they run. */
@@ -31,4 +32,5 @@ export const migrations = [
   BaselineCounts1795764100000,
   BoardEvidence1795769900000,
   TargetLabels1795774627910,
+  VitalsRollups1795785615538,
 ];

@@ -1,4 +1,5 @@
 import {
+  Baseline,
   canonicalJson,
   digestOf,
   Manifest,
@@ -73,6 +74,13 @@ export class ReleasesService {
   async namesOf(digests: readonly string[], tx?: EntityManager): Promise<Map<string, string>> {
     const rows = await this.releases.namesOf(digests, tx);
     return new Map(rows.map((row) => [row.digest, nameOf(row)]));
+  }
+
+  /** What its inputs looked like when it was made; undefined where it came without. */
+  async baselineOf(name: string): Promise<Baseline | undefined> {
+    const { manifest } = await this.byName(name);
+    const file = manifest.files.find(({ path }) => path === manifest.baseline);
+    return file && Baseline.parse(await this.readJson(file.sha256));
   }
 
   /** Brings back the row of a release that the database forgot (it was restored from a backup), if its manifest is still on disk. */

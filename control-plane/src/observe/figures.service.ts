@@ -75,7 +75,7 @@ export class FiguresService implements OnModuleInit, OnModuleDestroy {
   async #ofFleet(): Promise<Told[]> {
     const { total, online, maintenance, pending } = await this.devices.count();
     const devices = Object.entries({ online, offline: total - online, maintenance, pending });
-    const { last, upTo } = await this.rollups.distance();
+    const { last, upTo } = await this.rollups.watermark.distance();
     return [
       ['flotilla_devices', devices.map(([state, value]) => ({ labels: { state }, value }))],
       ['flotilla_rollup_behind_records', [{ value: Math.max(0, last - upTo) }]],

@@ -28,6 +28,8 @@ import {
   FleetMinuteRow,
   RollupWatermarkRow,
 } from '../telemetry/rollup.entity.js';
+import { ContentDayRow, ContentHourRow } from '../telemetry/content-rollup.entity.js';
+import { VitalsDayRow, VitalsHourRow } from '../telemetry/vitals-rollup.entity.js';
 import { DeadLetterRow, DeviceStreamRow, TelemetryWindowRow, VitalsRow } from '../telemetry/telemetry.entity.js';
 import { IdempotentRequestRow } from './idempotency/idempotency.entity.js';
 import { LeaderLeaseRow } from './leader.entity.js';
@@ -72,6 +74,10 @@ export const entities = [
   FleetHourRow,
   FleetDayRow,
   RollupWatermarkRow,
+  VitalsHourRow,
+  VitalsDayRow,
+  ContentHourRow,
+  ContentDayRow,
   IdempotentRequestRow,
   LeaderLeaseRow,
 ];

@@ -11,15 +11,23 @@ export class ClassesService {
     @Inject(ClassesRepository) private readonly rows: ClassesRepository,
   ) {}
 
-  answer({ by, since, until, class: only, top, limit, ...filter }: ClassesQuery): Promise<ClassesAnswer> {
-    const asked = { by, filter, span: this.queries.span({ since, until }), level: 'raw' } as const;
-    return this.queries.reading(asked, async (tx, read) => {
+  answer({ by, since, until, level, class: only, top, limit, ...filter }: ClassesQuery): Promise<ClassesAnswer> {
+    const asked = {
+      by,
+      filter,
+      level,
+      span: this.queries.span({ since, until }),
+      of: 'contents',
+      watermark: 'window_contents',
+    } as const;
+    return this.queries.readingContents(asked, async (tx, read) => {
       const totals = await this.rows.totals(tx, read, limit);
       const keys = totals.map(({ key }) => key);
       const counts = keys.length > 0 ? await this.rows.counts(tx, read, keys, { top, class: only }) : [];
       const own = Map.groupBy(counts, ({ n }) => n);
       return {
         ...readOf({ span: read.plan, level: read.plan.level }),
+        asOf: read.asOf.toISOString(),
         items: totals.map((its, i) => groupOf(by, its, own.get(i + 1) ?? [])),
       };
     });

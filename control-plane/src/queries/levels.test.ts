@@ -32,6 +32,14 @@ describe('the level', () => {
     ]);
   });
 
+  it('of vitals is fine for longer, as their rows are small, and raw where nothing is rolled up yet', () => {
+    const vitals = (from: string, more: Partial<Ask> = {}) =>
+      planOf(asked(from, '27T06:30', { of: 'vitals', ...more }), kept).level;
+    expect([vitals('27T06:29'), vitals('01T00:00'), vitals('01T00:00', { devices: 20_000 })]).toEqual(['raw', 'hour', 'day']);
+    expect(vitals('27T06:00', { levels: ['raw'] })).toBe('raw');
+    expect(() => vitals('26T00:00', { levels: ['raw'] })).toThrow(/too much to put together from raw/);
+  });
+
   it('has whole hours of a few devices for a month', () => {
     expect(read(asked('01T12:30', '27T06:30', { devices: 100 }))).toEqual([
       'hour 01T12:00 02T00:00',

@@ -14,6 +14,10 @@ export type Ask = Readonly<{
   /** How many devices may have measured what is asked for, and how long their windows are. */
   devices: number;
   windowS: number;
+  /** What is asked of; absent: windows. */
+  of?: Content | undefined;
+  /** Those that there are; absent: all that are kept of such rows. */
+  levels?: readonly TelemetryLevel[] | undefined;
   step?: TelemetryLevel | undefined;
   level?: TelemetryLevel | undefined;
 }>;
@@ -24,8 +28,13 @@ export const order: readonly TelemetryLevel[] = ['raw', 'minute', 'hour', 'day']
 const kept: Readonly<Record<Rows, readonly TelemetryLevel[]>> = { device: ['raw', 'hour', 'day'], fleet: order };
 
 const sources = { raw: 'raw windows', minute: 'rollups by minute', hour: 'rollups by hour', day: 'rollups by day' } as const;
-/** So many rows with their sketches are put together well within a second on one core. */
-const budget = 30_000;
+/** So many rows are put together well within a second on one core: with sketches few of them, and more of sums than of records. */
+const budgets = {
+  windows: { rows: 30_000, raw: 1 },
+  vitals: { rows: 400_000, raw: 4 },
+  contents: { rows: 60_000, raw: 1 },
+} as const;
+export type Content = keyof typeof budgets;
 /** Whole days say little about a few hours: hours are worth waiting for. */
 const patience = 5;
 /** Nobody waits for more. */
@@ -53,13 +62,16 @@ function chosen(ask: Ask, keptMs: Readonly<Record<TelemetryLevel, number>>): Tel
   const reaching = levels.filter((level) => ask.from >= ask.now - keptMs[level]);
   const inTime = reaching.find((level) => {
     const parts = split(floorTo(ask.from, level), ceilTo(ask.to, level), levelsFrom(ask, level).toReversed());
-    return costOf(ask, parts) <= (level === 'hour' && ask.to - ask.from < lengthMs.day / 2 ? patience * budget : budget);
+    const { rows, raw } = budgets[ask.of ?? 'windows'];
+    const cost = costOf(ask, parts) * (level === 'raw' ? raw : 1);
+    return cost <= (level === 'hour' && ask.to - ask.from < lengthMs.day / 2 ? patience * rows : rows);
   });
   return inTime ?? (reaching.at(-1) || levels.at(-1)!);
 }
 
 /** No coarser than the buckets of the answer. */
-const usable = ({ rows, step }: Ask) => kept[rows].filter((level) => !step || order.indexOf(level) <= order.indexOf(step));
+const usable = ({ rows, step, levels = kept[rows] }: Ask) =>
+  levels.filter((level) => !step || order.indexOf(level) <= order.indexOf(step));
 /** Raw rows stand for themselves only: what is asked for to the millisecond is read to it. */
 const levelsFrom = (ask: Ask, level: TelemetryLevel) =>
   level === 'raw' ? [level] : usable(ask).filter((each) => order.indexOf(each) >= order.indexOf(level));
@@ -92,6 +104,8 @@ function refuseTooManyBuckets({ from, to }: Ask, step: TelemetryLevel): void {
 
 function whyNot(ask: Ask, level: TelemetryLevel): string {
   const possible = usable(ask).join(', ');
+  if (ask.levels && !ask.levels.includes(level))
+    return `level: there are no rollups by ${level} of this yet: choose one of ${possible}`;
   if (!kept[ask.rows].includes(level))
     return `level: what single devices, groups or labels measured is not kept by ${level}: choose one of ${possible}`;
   return `level: ${ask.step}s cannot be made of whole ${level}s: choose one of ${possible}`;

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { ModelsModule } from '../models/models.module.js';
 import { ChangesRepository } from './changes.repository.js';
 import { ChangesService } from './changes.service.js';
 import { ClassesRepository } from './classes.repository.js';
@@ -6,6 +7,8 @@ import { ClassesService } from './classes.service.js';
 import { ComparisonsService } from './comparisons.service.js';
 import { ExportRepository } from './export.repository.js';
 import { ExportService } from './export.service.js';
+import { InputsRepository } from './inputs.repository.js';
+import { InputsService } from './inputs.service.js';
 import { OffendersRepository } from './offenders.repository.js';
 import { OffendersService } from './offenders.service.js';
 import { TelemetryContentsController } from './contents.controller.js';
@@ -18,6 +21,7 @@ import { VitalsService } from './vitals.service.js';
 import { WindowStream } from './window-stream.js';
 
 @Module({
+  imports: [ModelsModule],
   controllers: [QueriesController, TelemetryContentsController, TelemetryStreamsController],
   providers: [
     ChangesRepository,
@@ -27,6 +31,8 @@ import { WindowStream } from './window-stream.js';
     ComparisonsService,
     ExportRepository,
     ExportService,
+    InputsRepository,
+    InputsService,
     OffendersRepository,
     OffendersService,
     QueriesService,

@@ -5,7 +5,7 @@ import type { ControlPlaneConfig } from '../config.js';
 import { AppError } from '../platform/errors.js';
 import { CLOCK, CONFIG, type Clock } from '../platform/tokens.js';
 import { figuresOf } from './figures.js';
-import { lengthMs, planOf } from './levels.js';
+import { type Content, lengthMs, planOf } from './levels.js';
 import { type GroupSketch, type GroupTotals, QueryRepository, type Read } from './query.repository.js';
 import { rowsFor, type Question } from './question-sql.js';
 
@@ -16,7 +16,13 @@ type Asked = ReadingOf & Readonly<{ order: TelemetryQuery['order']; limit: numbe
 export type Found = Readonly<{ span: Span; level: TelemetryLevel; groups: readonly Group[] }>;
 type Group = Readonly<{ key: readonly string[]; at: Date | null; figures: TelemetryFigures }>;
 
+export type ContentOf = Readonly<{ of: Content; watermark: string }>;
+/** `fresh`: what came since the roll-up is read too. `asOf`: all that was stored by then is in the answer. */
+export type ContentRead = Read & Readonly<{ fresh: boolean; asOf: Date }>;
+
 const mostItems = 10_000;
+/** So many records above the watermark are read in a quarter of a second. */
+const mostYoung = 60_000;
 
 /** Questions about the fleet's windows. */
 @Injectable()
@@ -58,13 +64,28 @@ export class QueriesService {
 
   /** Decides from what level the answer comes, and reads it, all at one moment. */
   reading<T>(asked: ReadingOf, read: (tx: EntityManager, read: Read) => Promise<T>): Promise<T> {
-    return this.rows.inOneSnapshot(async (tx, watermark) => {
+    return this.rows.inOneSnapshot(async (tx, rolledUp) => {
       const { step, level, span, filter } = asked;
       const devices = await this.rows.devices(tx, filter);
       const circumstances = { rows: rowsFor(asked), devices, windowS: this.config.device.windowS, now: this.moment(0) };
       const plan = planOf({ ...circumstances, ...span, step, level }, this.#keptMs());
-      return read(tx, { plan, question: asked, watermark });
+      return read(tx, { plan, question: asked, ...rolledUp });
     });
+  }
+
+  /** The same of what is rolled up by device only, every some minutes. What came since is read where that does not take long. */
+  readingContents<T>(asked: ReadingOf & ContentOf, read: (tx: EntityManager, read: ContentRead) => Promise<T>): Promise<T> {
+    return this.rows.inOneSnapshot(async (tx, rolledUp) => {
+      const { step, level, span, filter, of } = asked;
+      const devices = await this.rows.devices(tx, filter);
+      const [now, { windowS }] = [this.moment(0), this.config.device];
+      const levels = rolledUp.at ? (['raw', 'hour', 'day'] as const) : (['raw'] as const);
+      const plan = planOf({ rows: 'device', of, levels, devices, windowS, now, ...span, step, level }, this.#keptMs());
+      const since = now - (rolledUp.at?.getTime() ?? 0);
+      const fresh = plan.level === 'raw' || (devices * since) / 1000 / windowS <= mostYoung;
+      const asOf = fresh ? new Date(now) : rolledUp.at!;
+      return read(tx, { plan, question: asked, ...rolledUp, fresh, asOf });
+    }, asked.watermark);
   }
 
   #keptMs(): Record<TelemetryLevel, number> {

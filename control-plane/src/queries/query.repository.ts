@@ -36,7 +36,13 @@ export type GroupSketch = Readonly<{
 type LooseSketches = Readonly<{ n: number; at: Date | null } & Record<`${(typeof sketchNames)[number]}First`, number>> &
   Readonly<Record<(typeof sketchNames)[number], string>>;
 type SketchRow = Readonly<{ n: number; at: Date | null; of: GroupSketch['of']; bins: string; counts: string }>;
-export type Read = Readonly<{ plan: Plan; question: Question; watermark: Watermark }>;
+export type Read = Readonly<{
+  plan: Plan;
+  question: Question;
+  watermark: Watermark;
+  /** All that was stored by then is in the rollups; null: they were never complete. */
+  at: Date | null;
+}>;
 type Keys = readonly (readonly string[])[];
 type Order = Readonly<{ order: TelemetryQuery['order']; limit: number }>;
 
@@ -64,15 +70,17 @@ export class QueryRepository {
   constructor(@Inject(DataSource) private readonly db: DataSource) {}
 
   /** All that `ask` reads is of one moment. */
-  async inOneSnapshot<T>(ask: (tx: EntityManager, watermark: Watermark) => Promise<T>): Promise<T> {
+  async inOneSnapshot<T>(
+    ask: (tx: EntityManager, rolledUp: Pick<Read, 'watermark' | 'at'>) => Promise<T>,
+    name = 'telemetry_window',
+  ): Promise<T> {
     try {
       return await this.db.transaction('REPEATABLE READ', async (tx) => {
         // Bins are sorted into groups in memory, and statements are too short to be compiled.
         for (const setting of settings) await tx.query(`SET LOCAL ${setting}`);
-        const rows = await tx.query<{ upTo: string }[]>(
-          `SELECT up_to "upTo" FROM rollup_watermark WHERE name = 'telemetry_window'`,
-        );
-        return ask(tx, Number(rows[0]?.upTo ?? 0));
+        const sql = `SELECT up_to::float8 watermark, at FROM rollup_watermark WHERE name = $1`;
+        const [rolledUp = { watermark: 0, at: null }] = await tx.query<Pick<Read, 'watermark' | 'at'>[]>(sql, [name]);
+        return ask(tx, rolledUp);
       });
     } catch (error) {
       if ((error as { code?: string }).code !== '57014') throw error;

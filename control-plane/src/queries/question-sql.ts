@@ -9,7 +9,7 @@ export type Watermark = number;
 export type Question = Readonly<{ by: readonly string[]; filter: TelemetryFilter; step?: TelemetryLevel | undefined }>;
 
 /** One source of rows: a table, what in it is meant, and how its columns are called. */
-type Source = Readonly<{ table: string; at: string; device: boolean; where: (bind: Bind) => string[] }>;
+export type Source = Readonly<{ table: string; at: string; device: boolean; where: (bind: Bind) => string[] }>;
 
 const site = 'label:site';
 const ofFleet = new Set(['release', 'variant', 'hardwareClass', 'slot', site]);
@@ -32,18 +32,22 @@ export function rowsSql(plan: Plan, question: Question, watermark: Watermark, bi
   return [...parts, partSql(young, question, bind)].join(' UNION ALL ');
 }
 
-/** Rows as they came, each with its key, of the plan's whole span. */
-export function rowsOf(
-  table: 'telemetry_window' | 'vitals',
-  { from, to }: Plan,
-  { by, filter, step }: Question,
-  columns: string,
-  bind: Bind,
-): string {
-  const source: Source = { ...windowsIn({ level: 'raw', from, to }, () => []), table };
-  const bucket = step ? `date_trunc('${step}', ${source.at}, 'UTC')` : 'NULL::timestamptz';
+/** Rows of the rollups of devices' contents, or windows: those columns that both have, each with its key. As `rowsSql`, but for what came since. */
+export function contentRows({ plan, question, watermark, fresh }: ContentRows, columns: string, bind: Bind): string {
+  const parts = plan.parts.map((part) => {
+    const source = sourceOf('device', part);
+    return part.level === 'raw' ? source : { ...source, table: `rollup_content_${part.level}` };
+  });
+  const young = windowsIn({ ...plan, level: 'raw' }, (b) => [`t.id > ${b(watermark)}`]);
+  const sources = fresh && plan.level !== 'raw' ? [...parts, young] : parts;
+  return sources.map((source) => contentRowsIn(source, question, columns, bind)).join(' UNION ALL ');
+}
+
+type ContentRows = Readonly<{ plan: Plan; question: Question; watermark: Watermark; fresh: boolean }>;
+
+function contentRowsIn(source: Source, { by, filter }: Question, columns: string, bind: Bind): string {
   const key = by.map((dimension) => keyOf(dimension, source, bind)).join(', ');
-  return `SELECT ARRAY[${key}]::text[] key, ${bucket} at, t.device, ${columns} FROM ${table} t ${joins(by, filter, source)}
+  return `SELECT ARRAY[${key}]::text[] key, ${columns} FROM ${source.table} t ${joins(by, filter, source)}
     WHERE ${[...source.where(bind), ...filters(filter, source, bind)].join(' AND ')}`;
 }
 
@@ -69,7 +73,7 @@ function sourceOf(rows: Rows, part: Part): Source {
 }
 
 /** Nothing is received before it has ended: that bound finds the partitions and the index. */
-const windowsIn = ({ from, to }: Part, more: (bind: Bind) => string[]): Source => ({
+export const windowsIn = ({ from, to }: Part, more: (bind: Bind) => string[]): Source => ({
   table: 'telemetry_window',
   at: 't.ended_at',
   device: true,
@@ -98,7 +102,7 @@ function partSql(source: Source, { by, filter, step }: Question, bind: Bind): st
 export const sketchNames = ['queue', 'compute', 'total'] as const;
 
 /** Whatever became of a device since: what it measured counts on. */
-function joins(by: readonly string[], filter: TelemetryFilter, source: Source): string {
+export function joins(by: readonly string[], filter: TelemetryFilter, source: Source): string {
   const ofDevice =
     by.some((each) => each === 'hardwareClass' || each.startsWith('label:')) || names(filter, 'hardwareClass', 'selector');
   return [
@@ -108,7 +112,7 @@ function joins(by: readonly string[], filter: TelemetryFilter, source: Source): 
   ].join(' ');
 }
 
-function filters(filter: TelemetryFilter, source: Source, bind: Bind): string[] {
+export function filters(filter: TelemetryFilter, source: Source, bind: Bind): string[] {
   return [
     ...given(filter.slot, (slot) => `t.slot = ${bind(slot)}`),
     ...given(filter.variant, (variant) => `t.variant = ${bind(variant)}`),
@@ -131,7 +135,7 @@ function deviceFilters(filter: TelemetryFilter, device: string, bind: Bind): str
   ];
 }
 
-function keyOf(dimension: string, { device }: Source, bind: Bind): string {
+export function keyOf(dimension: string, { device }: Source, bind: Bind): string {
   if (!device && dimension === site) return 't.site';
   if (!device && dimension === 'hardwareClass') return 't.hardware_class';
   if (dimension.startsWith('label:')) return `coalesce(device.labels ->> ${bind(dimension.slice('label:'.length))}, '')`;

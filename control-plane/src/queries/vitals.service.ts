@@ -15,15 +15,16 @@ export class VitalsService {
     @Inject(VitalsRepository) private readonly rows: VitalsRepository,
   ) {}
 
-  answer({ by, since, until, step, order, limit, ...filter }: VitalsQuery): Promise<VitalsAnswer> {
+  answer({ by, since, until, step, level, order, limit, ...filter }: VitalsQuery): Promise<VitalsAnswer> {
     const foreign = by.find((dimension) => ofReleases.has(dimension));
     if (foreign)
       throw new AppError(
         'INVALID_REQUEST',
         `by: vitals are of a device, not of a ${foreign}: choose device, group, hardwareClass or label:`,
       );
-    const asked = { by, filter, step, span: this.queries.span({ since, until }), level: 'raw' } as const;
-    return this.queries.reading(asked, async (tx, read) => {
+    const span = this.queries.span({ since, until });
+    const asked = { by, filter, step, span, level, of: 'vitals', watermark: 'vitals' } as const;
+    return this.queries.readingContents(asked, async (tx, read) => {
       const { plan } = read;
       const totals = await this.rows.totals(tx, read, { order, limit });
       if (step) refuseTooMany(totals.length, (plan.to - plan.from) / lengthMs[step]);
@@ -31,6 +32,7 @@ export class VitalsService {
       const groups = step && keys.length > 0 ? await this.rows.buckets(tx, read, keys) : totals;
       return {
         ...readOf({ span: plan, level: plan.level }),
+        asOf: read.asOf.toISOString(),
         items: groups.map(({ key, at, ...its }) => ({
           key: Object.fromEntries(by.map((dimension, i) => [dimension, key[i] ?? ''])),
           ...(at && { at: at.toISOString() }),

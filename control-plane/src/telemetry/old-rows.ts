@@ -6,8 +6,8 @@ import { partitioned, Partitions } from './partitions.js';
 const chunk = 5000;
 const rollups = {
   minute: ['rollup_fleet_minute'],
-  hour: ['rollup_fleet_hour', 'rollup_device_hour'],
-  day: ['rollup_fleet_day', 'rollup_device_day'],
+  hour: ['rollup_fleet_hour', 'rollup_device_hour', 'rollup_vitals_hour', 'rollup_content_hour'],
+  day: ['rollup_fleet_day', 'rollup_device_day', 'rollup_vitals_day', 'rollup_content_day'],
 } as const;
 
 /** What has been kept for long enough: days as whole partitions, the rest in chunks. */

@@ -88,4 +88,6 @@ export class LevelSums {
 }
 
 export const minuteOf = (at: number) => bucketOf(at, minute);
+export const hourOf = (at: number) => bucketOf(at, hour);
+export const dayOf = (at: number) => bucketOf(at, day);
 const bucketOf = (at: number, span: number) => Math.floor(at / span) * span;

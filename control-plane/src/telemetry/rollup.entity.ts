@@ -47,10 +47,12 @@ export interface FleetRollupRow extends RollupFigures {
 }
 
 export interface RollupWatermarkRow {
-  /** Which table is rolled up. */
+  /** What is made, of which table: see `IdWatermark`. */
   name: string;
-  /** Of all its rows up to this id, each is in the rollups, and none above it. */
+  /** Of all the table's rows up to this id, each is in it, and none above it. */
   upTo: number;
+  /** All that was stored by then is in it; null: not yet so. */
+  at: Date | null;
 }
 
 type Columns = Record<string, EntitySchemaColumnOptions>;
@@ -115,5 +117,6 @@ export const RollupWatermarkRow = new EntitySchema<RollupWatermarkRow>({
   columns: {
     name: { type: 'text', primary: true },
     upTo: { type: 'int8', name: 'up_to', transformer: int8 },
+    at: { type: 'timestamptz', nullable: true },
   },
 });

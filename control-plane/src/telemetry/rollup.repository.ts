@@ -4,7 +4,9 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { levels, type Place, type RolledWindow, type RollupKey, type RollupTable, type TableSums } from './rollup-levels.js';
 import type { Figures, RollupSum } from './rollup-sum.js';
 import { evidenceKeys, evidenceSums, type EvidenceSums } from './evidence-sums.js';
+import { IdWatermark } from './id-watermark.js';
 import type { IdRun } from './telemetry.repository.js';
+import { rowsAt } from './rows-at.js';
 import { insertInto, type Column } from './unnest.js';
 
 const source = 'telemetry_window';
@@ -28,45 +30,17 @@ const windowsSql = `
          ${sketches('w')}
   FROM ${source} w LEFT JOIN device d ON d.id = w.device WHERE w.id > $1 AND w.id <= $2 ORDER BY w.id LIMIT $3`;
 
-/** Who is writing windows at this moment: whoever does holds this lock from before its first id is drawn to the end of its transaction. */
-const writersSql = `
-  SELECT DISTINCT virtualtransaction writer FROM pg_locks
-  WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND relation = '${source}'::regclass`;
-
 /** Windows, the tables they are rolled up into, and how far that is. */
 @Injectable()
 export class RollupRepository {
-  constructor(@Inject(DataSource) private readonly db: DataSource) {}
+  readonly watermark: IdWatermark;
+
+  constructor(@Inject(DataSource) private readonly db: DataSource) {
+    this.watermark = new IdWatermark(db, source);
+  }
 
   transaction<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {
     return this.db.transaction(work);
-  }
-
-  /** How far the rollups are, and the last id that was ever drawn. */
-  async distance(): Promise<{ upTo: number; last: number }> {
-    const [row] = await this.db.query<[{ upTo: number; last: number }]>(
-      `SELECT coalesce((SELECT up_to FROM rollup_watermark WHERE name = '${source}'), 0)::float8 "upTo",
-              CASE WHEN is_called THEN last_value ELSE 0 END::float8 last FROM ${source}_id_seq`,
-    );
-    return row;
-  }
-
-  async writers(): Promise<string[]> {
-    return (await this.db.query<{ writer: string }[]>(writersSql)).map(({ writer }) => writer);
-  }
-
-  /** For the rest of the transaction nobody else rolls up. */
-  async lockWatermark(tx: EntityManager): Promise<number> {
-    await tx.query(`INSERT INTO rollup_watermark (name, up_to) VALUES ('${source}', 0) ON CONFLICT DO NOTHING`);
-    const [row] = await tx.query<[{ upTo: number }]>(
-      `SELECT up_to::float8 "upTo" FROM rollup_watermark WHERE name = '${source}' FOR UPDATE`,
-    );
-    return row.upTo;
-  }
-
-  async moveWatermark(tx: EntityManager, upTo: number): Promise<void> {
-    await tx.query(`UPDATE rollup_watermark SET up_to = $1 WHERE name = '${source}'`, [upTo]);
   }
 
   async windows(tx: EntityManager, after: number, upTo: number, limit: number): Promise<RolledWindow[]> {
@@ -110,19 +84,11 @@ export class RollupRepository {
     table: RollupTable,
     keys: readonly RollupKey[],
   ): Promise<{ key: RollupKey; figures: Figures }[]> {
-    if (keys.length === 0) return [];
-    const columns = ['bucket', ...levels[table].key];
-    const asked = columns.map((name, i) => (i === 0 ? `to_timestamp(k.bucket::float8 / 1000) bucket` : `k.${name}`)).join(', ');
-    const arrays = columns.map((_, i) => `$${i + 1}::${i === 0 ? 'int8' : 'text'}[]`).join(', ');
-    const rows = await tx.query<(Flat & { key: string[]; bucket: number })[]>(
-      `SELECT date_part('epoch', r.bucket) * 1000 bucket, ARRAY[${levels[table].key.map((name) => `r.${name}`).join(', ')}] key,
-              r.windows::float8 windows, r.ok::float8 ok, r.errors::float8 errors, r.sheds::float8 sheds, r.restarts::float8 restarts,
-              r.compute_cpu_us::float8 "computeCpuUs", r.queue_depth_max "queueDepthMax", r.rss_bytes_max::float8 "rssBytesMax",
-              r.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `r.${evidenceSums[key].column}::float8 "${key}"`).join(', ')},
-              ${sketches('r')}
-       FROM ${table} r JOIN (SELECT ${asked} FROM unnest(${arrays}) k(${columns.join(', ')})) k USING (${columns.join(', ')})`,
-      columns.map((_, i) => keys.map((key) => key[i]!)),
-    );
+    const columns = `r.windows::float8 windows, r.ok::float8 ok, r.errors::float8 errors, r.sheds::float8 sheds, r.restarts::float8 restarts,
+      r.compute_cpu_us::float8 "computeCpuUs", r.queue_depth_max "queueDepthMax", r.rss_bytes_max::float8 "rssBytesMax",
+      r.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `r.${evidenceSums[key].column}::float8 "${key}"`).join(', ')},
+      ${sketches('r')}`;
+    const rows = await rowsAt<Flat>(tx, { table, key: levels[table].key, columns }, keys);
     return rows.map(({ bucket, key, ...row }) => ({ key: [bucket, ...key], figures: figuresOf(row) }));
   }
 }

@@ -1,101 +1,65 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { Counters } from '../platform/counters.js';
-import { AppError } from '../platform/errors.js';
 import { Leader } from '../platform/leader.js';
 import type { Logger } from '../platform/logger.js';
 import { LOGGER } from '../platform/tokens.js';
 import { JustStored } from './just-stored.js';
 import { LevelSums, rollupTables, type Place, type UnplacedWindow } from './rollup-levels.js';
+import { type IdSpan, RollUp, type Taken } from './roll-up.js';
 import { RollupRepository } from './rollup.repository.js';
 
 const everyMs = 2000;
 /** Windows are read in portions. `rows` that would change bound a transaction's memory, `ms` how long it holds the leader's lease. */
 const step = { portion: 2000, rows: 4000, ms: 500 };
-/** Transactions of ingest take a tenth of a second; for one that hangs, this look is given up, and ingest is not held up. */
-const writers = { lookMs: 20, mostLooks: 100 };
 
-/** The leader's hand: adds the windows that came since its last look to the rollups, each exactly once. */
+/** Windows as they come into the rollups of devices and of the fleet. */
 @Injectable()
 export class Rollups implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #stop = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
+  readonly #rollUp: RollUp;
 
   constructor(
     @Inject(RollupRepository) private readonly rollups: RollupRepository,
     @Inject(JustStored) private readonly justStored: JustStored,
-    @Inject(Leader) private readonly leader: Leader,
+    @Inject(Leader) leader: Leader,
     @Inject(Counters) private readonly counters: Counters,
-    @Inject(LOGGER) private readonly log: Logger,
-  ) {}
+    @Inject(LOGGER) log: Logger,
+  ) {
+    const made = {
+      what: 'telemetry',
+      everyMs,
+      watermark: rollups.watermark,
+      transaction: <T>(work: (tx: EntityManager) => Promise<T>) => rollups.transaction(work),
+      take: (tx: EntityManager, span: IdSpan) => this.#take(tx, span),
+      took: (taken: Taken, ms: number) => this.#took(taken, ms),
+    };
+    this.#rollUp = new RollUp(made, leader, counters, log);
+  }
 
   onApplicationBootstrap(): void {
-    this.#timer = setTimeout(() => {
-      this.#looking = this.#look().finally(() => this.#stop.signal.aborted || this.onApplicationBootstrap());
-    }, everyMs);
+    this.#rollUp.start();
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    this.#stop.abort();
-    clearTimeout(this.#timer);
-    await this.#looking;
+  onApplicationShutdown(): Promise<void> {
+    return this.#rollUp.stop();
   }
 
-  /** All that is settled at this moment. */
-  async catchUp(): Promise<void> {
-    const upTo = await this.#settled();
-    while (!this.#stop.signal.aborted && (await this.#step(upTo))) continue;
+  catchUp(): Promise<void> {
+    return this.#rollUp.catchUp();
   }
 
-  async #look(): Promise<void> {
-    if (!this.leader.isLeader()) return;
-    try {
-      await this.catchUp();
-    } catch (error) {
-      // Another leader, or a database that restarts: the next look finds all as it was committed.
-      const level = error instanceof AppError && error.code === 'NOT_LEADER' ? 'info' : 'warn';
-      this.log[level]({ err: error }, 'telemetry could not be rolled up; it is tried again');
-    }
+  async #take(tx: EntityManager, { from, upTo }: IdSpan): Promise<Taken> {
+    const sums = new LevelSums();
+    const { windows, last } = await this.#read(tx, { from, upTo, until: performance.now() + step.ms }, sums);
+    const all = sums.finish();
+    for (const table of rollupTables) await this.rollups.add(tx, table, all[table]);
+    return { rows: windows, last };
   }
 
-  /**
-   * The last id up to which every window is committed, or never will be. Ids are drawn in order and committed in any, so it is
-   * not enough to look at the table: whoever was writing when the last id was read is waited for.
-   */
-  async #settled(): Promise<number> {
-    const { upTo, last } = await this.rollups.distance();
-    if (last <= upTo) return upTo;
-    let writing = await this.rollups.writers();
-    for (let look = 0; writing.length > 0 && look < writers.mostLooks && !this.#stop.signal.aborted; look++) {
-      await delay(writers.lookMs);
-      const still = new Set(await this.rollups.writers());
-      writing = writing.filter((writer) => still.has(writer));
-    }
-    if (writing.length === 0) return last;
-    this.counters.count('rollup.waited-in-vain');
-    return upTo;
-  }
-
-  /** False when nothing is left. */
-  async #step(upTo: number): Promise<boolean> {
-    const begun = performance.now();
-    const { windows, last } = await this.rollups.transaction(async (tx) => {
-      await this.leader.check(tx);
-      const from = await this.rollups.lockWatermark(tx);
-      if (from >= upTo) return { windows: 0, last: upTo };
-      const sums = new LevelSums();
-      const read = await this.#read(tx, { from, upTo, until: begun + step.ms }, sums);
-      const all = sums.finish();
-      for (const table of rollupTables) await this.rollups.add(tx, table, all[table]);
-      await this.rollups.moveWatermark(tx, read.last);
-      return read;
-    });
-    this.counters.count('rollup.windows', windows);
+  #took({ rows }: Taken, ms: number): void {
+    this.counters.count('rollup.windows', rows);
     this.counters.count('rollup.steps');
-    this.counters.count('rollup.ms', Math.round(performance.now() - begun));
-    return last < upTo;
+    this.counters.count('rollup.ms', Math.round(ms));
   }
 
   /** As many as one transaction takes: each row is then written once for all of them. `last`: how far they reach. */

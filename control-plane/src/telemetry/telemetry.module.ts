@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { EventsModule } from '../events/events.module.js';
 import { FleetModule } from '../fleet/fleet.module.js';
 import { ModelsModule } from '../models/models.module.js';
+import { ContentRollups } from './content-rollups.js';
 import { JustStored } from './just-stored.js';
 import { OldRows } from './old-rows.js';
 import { PartitionKeeper } from './partition-keeper.js';
@@ -12,6 +13,7 @@ import { Rollups } from './rollups.js';
 import { TelemetryController } from './telemetry.controller.js';
 import { TelemetryRepository } from './telemetry.repository.js';
 import { TelemetryService } from './telemetry.service.js';
+import { VitalsRollups } from './vitals-rollups.js';
 
 @Module({
   imports: [EventsModule, FleetModule, ModelsModule],
@@ -25,6 +27,8 @@ import { TelemetryService } from './telemetry.service.js';
     Retention,
     RollupRepository,
     Rollups,
+    VitalsRollups,
+    ContentRollups,
     JustStored,
   ],
   exports: [RollupRepository, TelemetryService],
