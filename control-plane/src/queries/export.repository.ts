@@ -12,7 +12,7 @@ export type ExportRow = Cell[];
 type Span = Readonly<{ from: Date; to: Date }>;
 
 /** So many rows are in memory at a time. */
-const pageSize = 500;
+const pageSize = 250;
 
 /** A table read page by page, each by a statement of its own: no transaction and no lock waits for a slow reader. */
 @Injectable()
