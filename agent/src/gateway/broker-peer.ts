@@ -5,7 +5,7 @@ import { messageOf } from '../errors.js';
 import { InboundPace } from './inbound-pace.js';
 
 /** How a broker is reached; files are read anew for each connection, since certificates and passwords are renewed. */
-export type BrokerAddress = {
+type BrokerAddress = {
   url: string;
   /** Tried in their order, and then from the first again, each time that one is lost or left. */
   otherUrls?: readonly string[] | undefined;
@@ -15,7 +15,7 @@ export type BrokerAddress = {
   certFile?: string | undefined;
   keyFile?: string | undefined;
 };
-export type BrokerPeerOptions = {
+type BrokerPeerOptions = {
   address: BrokerAddress;
   /** Of one connection: will, client id; made anew for each. */
   session: () => Partial<IClientOptions>;
@@ -27,7 +27,7 @@ export type BrokerPeerOptions = {
 };
 
 /** What is said on a connection that ends, if there is one, in place of the will. Within two seconds. */
-export type Goodbye = (client: MqttClient) => Promise<unknown>;
+type Goodbye = (client: MqttClient) => Promise<unknown>;
 
 const restarts = { baseMs: 500, capMs: 30_000 };
 /** CONNACK's codes for a bad name, password or permission. */

@@ -4,7 +4,7 @@ import { type BrokerSettings, FromBroker, type ToBroker } from '../device-broker
 import { messageOf } from '../errors.js';
 import type { Log } from './runner-process.js';
 
-export type BrokerOptions = {
+type BrokerOptions = {
   path: string;
   env?: NodeJS.ProcessEnv | undefined;
   log: Log;

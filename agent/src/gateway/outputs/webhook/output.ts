@@ -21,7 +21,7 @@ const partingMs = 1500;
 type Credentials = { secret: Buffer | undefined; agent: Agent };
 
 /** One slot's readings by POST, one request at a time and in order; each is sent until it is taken or refused. */
-export class WebhookSlotOutput implements Output {
+class WebhookSlotOutput implements Output {
   readonly #batches = new Batches();
   readonly #url: URL;
   readonly #closing = new AbortController();
