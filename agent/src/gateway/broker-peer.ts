@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { backoffMs } from '../core/backoff.js';
 import { messageOf } from '../errors.js';
+import { contentsOf } from './credential-file.js';
 import { InboundPace } from './inbound-pace.js';
 
 /** How a broker is reached; files are read anew for each connection, since certificates and passwords are renewed. */
@@ -169,12 +169,4 @@ async function credentialsOf({ username, passwordFile, caFile, certFile, keyFile
     ...(cert ? { cert } : {}),
     ...(key ? { key } : {}),
   };
-}
-
-async function contentsOf(path: string | undefined): Promise<Buffer | undefined> {
-  try {
-    return path === undefined ? undefined : await readFile(path);
-  } catch (error) {
-    throw new Error(`${path} can not be read: ${messageOf(error)}`, { cause: error });
-  }
 }

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../../../core/backoff.js';
 import { messageOf } from '../../../errors.js';
+import { contentsOf } from '../../credential-file.js';
 import type { OpenOutput, Output, OutputParts, OutputStatus } from '../output.js';
 import { readingId, readingJson } from '../reading-json.js';
 import type { Reading } from '../reading.js';
@@ -142,13 +142,5 @@ class WebhookSlotOutput implements Output {
       if (is.reason !== this.#state.reason) this.parts.log.warn({ output: 'webhook', slot, reason: is.reason }, 'not taken');
     }
     this.#state = is;
-  }
-}
-
-async function contentsOf(path: string | undefined): Promise<Buffer | undefined> {
-  try {
-    return path === undefined ? undefined : await readFile(path);
-  } catch (error) {
-    throw new Error(`${path} can not be read: ${messageOf(error)}`, { cause: error });
   }
 }
