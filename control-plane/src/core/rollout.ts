@@ -28,7 +28,7 @@ export type {
   Time,
 } from './rollout-state.js';
 
-/** The rollout machine (DESIGN section 7), over counts and evidence, never over a map of devices. */
+/** The rollout machine, over counts and evidence, never over a map of devices. */
 export function reduceRollout(plan: RolloutPlan, state: RolloutState, event: RolloutEvent): Step {
   switch (event.type) {
     case 'start':
