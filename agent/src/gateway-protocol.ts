@@ -5,7 +5,7 @@ import { Credentials } from './credentials.js';
 /** What supervisor and gateway say to each other over the child's IPC channel; both sides parse what they receive. */
 
 /** Where a part of the configuration came from, in words for people. */
-export const Provenance = z.object({
+const Provenance = z.object({
   source: z.string().optional(),
   trigger: z.string().optional(),
   pipeline: z.string().optional(),

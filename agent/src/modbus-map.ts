@@ -5,7 +5,7 @@ import type { ModbusOutput } from '@flotilla/protocol';
 export type RegisterType = 'uint16' | 'int16' | 'uint32' | 'float32' | 'ascii';
 /** `at`: from the block's base. `words`: registers of 16 bits. */
 export type Register = Readonly<{ name: string; at: number; words: number; type: RegisterType; meaning: string }>;
-export type Bit = Readonly<{ name: string; at: number; meaning: string }>;
+type Bit = Readonly<{ name: string; at: number; meaning: string }>;
 type Layout = Pick<ModbusOutput, 'labelChars' | 'values'>;
 
 /** It rises with each change that moves what a client reads. */

@@ -4,7 +4,7 @@ const mostPhases = 20_000;
 const [crossings, beta] = [10, 5];
 
 /** `taps` at `up` times the rate that comes; every `down`th sample of what it makes is given out. */
-export type ResampleFilter = { up: number; down: number; taps: Float64Array };
+type ResampleFilter = { up: number; down: number; taps: Float64Array };
 
 /** scipy.signal.resample_poly's own Kaiser filter. Throws for rates that share too little. */
 export function resampleFilter(from: number, to: number): ResampleFilter {

@@ -33,7 +33,7 @@ type Call = {
   signal?: AbortSignal;
 };
 /** What was read, and the tag with which it can be changed as it was read. */
-export type TaggedValue<T> = { value: T; tag: string };
+type TaggedValue<T> = { value: T; tag: string };
 
 /** A request with a key is done once, however often it is sent: worth asking again for so long. */
 const keyedPatienceMs = 5000;

@@ -30,9 +30,11 @@ export const restore = (): Command =>
       .description('Fill an empty data folder from a backup (the control plane must not run on it)')
       .argument('<backup>')
       .option('--data <folder>', 'the data folder (or FLOTILLA_DATA)', localDataFolder())
-      .action((from: string, { data }: { data: string }, command: Command) => {
+      .option('--blocks-of <folder>', 'the data folder of before: what was killed since the backup stays killed')
+      .action((from: string, { data, blocksOf }: { data: string; blocksOf?: string }, command: Command) => {
         const program = fileURLToPath(new URL('../src/restore.js', import.meta.url));
-        const { status, stdout } = spawnSync(process.execPath, [program, resolve(from), resolve(data)], {
+        const blocks = blocksOf === undefined ? [] : [resolve(blocksOf)];
+        const { status, stdout } = spawnSync(process.execPath, [program, resolve(from), resolve(data), ...blocks], {
           stdio: ['ignore', 'pipe', 'inherit'],
           encoding: 'utf8',
         });

@@ -10,7 +10,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export type Globals = { url?: string; token?: string; json?: boolean };
+type Globals = { url?: string; token?: string; json?: boolean };
 export const globalsOf = (command: Command): Globals => command.optsWithGlobals<Globals>();
 
 /** Where a control plane started in this directory keeps its data. */

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 
-const port = z.coerce.number().int().min(0).max(65_535);
+const portError = 'must be a port: a whole number up to 65535, 0 for any that is free';
+const port = z.coerce.number(portError).int(portError).min(0, portError).max(65_535, portError);
+const url = (protocol: RegExp, example: string) => z.url({ protocol, error: `must be a URL such as ${example}` });
 const days = (usual: number) => z.coerce.number().int().min(1).max(3650).default(usual);
 const listen = (defaultPort: number) => ({ host: z.string().min(1).default('127.0.0.1'), port: port.default(defaultPort) });
 
@@ -16,19 +18,21 @@ export const ControlPlaneConfig = z
     /** Operator API, OpenAPI and page. */
     http: z.strictObject(listen(8080)).prefault({}),
     /** Device API (mTLS). `publicUrl`: how devices reach it. */
-    deviceApi: z.strictObject({ ...listen(8443), publicUrl: z.url({ protocol: /^https$/ }).optional() }).prefault({}),
+    deviceApi: z
+      .strictObject({ ...listen(8443), publicUrl: url(/^https$/, 'https://flotilla.example:8443').optional() })
+      .prefault({}),
     /** Embedded broker (MQTT over mTLS), unless `url` names another one. `publicUrl`: how devices reach it. */
     mqtt: z
       .strictObject({
         ...listen(8883),
-        url: z.url({ protocol: /^mqtts?$/ }).optional(),
-        publicUrl: z.url({ protocol: /^mqtts$/ }).optional(),
+        url: url(/^mqtts?$/, 'mqtts://broker.example:8883').optional(),
+        publicUrl: url(/^mqtts$/, 'mqtts://flotilla.example:8883').optional(),
         /** Mosquitto's dynamic-security administration, only with `url`. */
         dynsec: z.strictObject({ username: z.string(), password: z.string() }).optional(),
       })
       .prefault({}),
     /** An external PostgreSQL; embedded where absent. */
-    databaseUrl: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    databaseUrl: url(/^postgres(ql)?$/, 'postgres://user:password@host/flotilla').optional(),
     /** Windows, vitals and dead letters as they came. */
     retentionDays: days(30),
     /** What windows say together, by minute (fleet only), hour and day. */
@@ -44,7 +48,7 @@ export const ControlPlaneConfig = z
     /** An OpenTelemetry collector that is sent the figures of `/metrics` too; `url` is its whole address for metrics (OTLP over HTTP, protobuf). */
     otlp: z
       .strictObject({
-        url: z.url({ protocol: /^https?$/ }),
+        url: url(/^https?$/, 'http://collector.example:4318/v1/metrics'),
         intervalS: z.coerce.number().min(1).max(3600).default(60),
         headers: z.record(z.string(), z.string()).default({}),
       })

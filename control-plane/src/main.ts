@@ -5,8 +5,8 @@ import type { ControlPlane } from './control-plane.js';
 import type { Logger } from './platform/logger.js';
 
 const neededNode = 24;
-/** After sysexits.h: 78 says that the configuration is wrong, and that starting again will not help. */
-const exits = { failed: 1, interrupted: 130, configuration: 78 } as const;
+/** After sysexits.h: 64 and 78 say that command line or configuration is wrong, and that starting again will not help. */
+const exits = { failed: 1, interrupted: 130, usage: 64, configuration: 78 } as const;
 const stopWithinMs = 10_000;
 
 function end(code: number, message: string): never {
@@ -25,14 +25,29 @@ const { ConfigError, loadConfig } = await import('./load-config.js');
 const { createLogger } = await import('./platform/logger.js');
 const { startControlPlane } = await import('./control-plane.js');
 
-const { values: options } = parseArgs({
-  options: {
-    /** Ends when the process that started it does: its stdin closes, or its IPC channel. */
-    'exit-with-parent': { type: 'boolean', default: false },
-    /** A file descriptor that takes one line of JSON when everything is up. */
-    'ready-fd': { type: 'string' },
-  },
-});
+const usage = `The control plane. Settings: flotilla.yaml here, or the file that FLOTILLA_CONFIG names, and FLOTILLA_* (docs/settings.md).
+  --exit-with-parent  end when the process that started it does: its stdin closes, or its IPC channel
+  --ready-fd N        write one line of JSON to this file descriptor when everything is up
+  --help              this text`;
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        'exit-with-parent': { type: 'boolean', default: false },
+        'ready-fd': { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    return end(exits.usage, `${(error as Error).message}\n${usage}`);
+  }
+}
+const options = readOptions();
+if (options.help) {
+  console.log(usage);
+  process.exit(0);
+}
 
 let log: Logger | undefined;
 let starting: Promise<ControlPlane> | undefined;

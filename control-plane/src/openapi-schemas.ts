@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-export type JsonSchema = Record<string, unknown>;
+type JsonSchema = Record<string, unknown>;
 type Side = 'input' | 'output';
 type Definitions = Map<string, JsonSchema>;
 

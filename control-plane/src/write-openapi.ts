@@ -18,10 +18,10 @@ import { TrustService } from './trust/trust.service.js';
 export const openApiFile = join(packageFolder, 'openapi.json');
 
 /** The client that is made of it. */
-export const clientFile = join(packageFolder, 'cli/flotilla-client.ts');
+const clientFile = join(packageFolder, 'cli/flotilla-client.ts');
 
 /** The description alone: the application is built and never started, so that neither database nor broker is needed. */
-export async function describeOperatorApi(): Promise<OpenAPIObject> {
+async function describeOperatorApi(): Promise<OpenAPIObject> {
   const dataDir = await mkdtemp(join(tmpdir(), 'flotilla-openapi-'));
   const log = createLogger('silent');
   const folder = await openDataFolder(dataDir);

@@ -176,7 +176,7 @@ function depthOf(graph: Graph, name: string): number {
 }
 
 /** The cut that a node's pictures come from; undefined for the whole picture. */
-export function cutBelow(graph: Graph, name: string): string | undefined {
+function cutBelow(graph: Graph, name: string): string | undefined {
   if (name === wholePicture) return undefined;
   const node = graph[name]!;
   if ('cut' in node) return name;

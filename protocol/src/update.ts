@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A slot's place in an update (DESIGN: idle → … → committed). */
+/** A slot's place in an update (idle → … → committed). */
 export const UpdateState = z.enum([
   'idle',
   'offered',

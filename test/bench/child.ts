@@ -12,6 +12,8 @@ export class Child {
 
   constructor(program: URL, args: readonly string[] = []) {
     this.#process = fork(program, args, {
+      // ONNX Runtime reports to nobody in a runner, either.
+      env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
       serialization: 'advanced',
       execArgv: [],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -15,7 +15,10 @@ const roundMs = 400;
 export async function fastapi({ log, rounds, flags }: PartOptions): Promise<Record<string, Figure>> {
   const python = flags.value('python') ?? process.env['FLOTILLA_BENCH_PYTHON'];
   if (!python) return { fastapi_ratio: { skipped: 'name a Python with fastapi, uvicorn, numpy and onnxruntime: --python PATH' } };
-  const server = spawn(python, [file('bench/fastapi_server.py'), blazeface.path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const server = spawn(python, [file('bench/fastapi_server.py'), blazeface.path], {
+    env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const bare = await BareLoop.of(blazeface);
   let client: LoadClient | undefined;
   try {

@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
 import type { Bench, Figure } from './figure.js';
+import { takenAway } from './exports.js';
 import { quantile } from './statistics.js';
 import { fill } from './telemetry-fill.js';
 
@@ -50,9 +51,10 @@ const questions: Readonly<Record<'rollup' | 'label' | 'vitals', Readonly<Record<
 /** Answers over HTTP, from a database with a month of a whole fleet. */
 export const telemetryQueries: Bench = {
   about:
-    'answers from rollups of 10,000 devices and 30 days, tables taken away (--devices, --days, --rounds; --data DIR keeps them)',
+    'answers from rollups of 10,000 devices and 30 days, tables taken away (--devices, --days, --rounds, --export-days; --data DIR keeps them)',
   async run(log, flags) {
     const [devices, days, rounds] = [flags.count('devices', 10_000), flags.count('days', 30), flags.count('rounds', 20)];
+    const exported = Math.min(days, flags.count('export-days', 4));
     const kept = flags.value('data');
     // As the program itself starts, so that what it keeps is what is measured.
     await import('@flotilla/control-plane/small-heap');
@@ -61,14 +63,15 @@ export const telemetryQueries: Bench = {
     try {
       log(`rollups of ${devices} devices and ${days} days:`);
       await filledOnce(cp, { devices, days }, log);
-      return {
+      const figures = {
         devices: { value: devices, unit: 'count' },
         days: { value: days, unit: 'count' },
         rollup_p95_ms: { value: await worst(cp, 'rollup', rounds, log), unit: 'ms', reach: '< 300' },
         label_day_p95_ms: { value: await worst(cp, 'label', rounds, log), unit: 'ms', reach: '< 1000' },
         vitals_p95_ms: { value: await worst(cp, 'vitals', rounds, log), unit: 'ms', reach: '< 1000' },
-        ...(await takenAway(cp, log)),
       } satisfies Record<string, Figure>;
+      await cp.halt();
+      return { ...figures, ...(await takenAway(cp.dataDir, `since=${midnight(exported)}&until=${midnight(0)}`, exported, log)) };
     } finally {
       ended[Symbol.dispose]();
       await (kept ? cp.halt() : cp.stop());
@@ -119,37 +122,4 @@ async function worst(
     );
   }
   return Math.max(...p95s);
-}
-
-/** Hours of every device, some days of them, as fast as they are made: what the process grows by meanwhile, its reader included. */
-async function takenAway(cp: TestControlPlane, log: (line: string) => void): Promise<Record<string, Figure>> {
-  const csv = await exported(cp, 'csv', 4, log);
-  const parquet = await exported(cp, 'parquet', 4, log);
-  return {
-    export_rows: { value: csv.rows, unit: 'count' },
-    export_csv_mb_per_s: { value: csv.bytes / 1e6 / csv.seconds, unit: 'MB/s', reach: '>= 5' },
-    export_parquet_rows_per_s: { value: csv.rows / parquet.seconds, unit: '1/s' },
-    export_growth_mb: { value: Math.max(csv.growthMb, parquet.growthMb), unit: 'MB' },
-  };
-}
-
-async function exported(cp: TestControlPlane, format: 'csv' | 'parquet', days: number, log: (line: string) => void) {
-  const before = process.memoryUsage.rss();
-  const begun = performance.now();
-  let [bytes, rows, peak] = [0, -1, before];
-  const query = `of=device-hours&format=${format}&since=${midnight(days)}&until=${midnight(0)}`;
-  const response = await fetch(`${cp.url}/api/v1/telemetry/export?${query}`, {
-    headers: { authorization: `Bearer ${cp.adminToken}` },
-  });
-  for await (const chunk of response.body!) {
-    bytes += chunk.length;
-    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) rows += 1;
-    peak = Math.max(peak, process.memoryUsage.rss());
-  }
-  const seconds = (performance.now() - begun) / 1000;
-  const growthMb = (peak - before) / 2 ** 20;
-  log(
-    `  ${days} days as ${format}: ${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(0)} s, ${growthMb.toFixed(0)} MB more memory`,
-  );
-  return { bytes, rows, seconds, growthMb };
 }

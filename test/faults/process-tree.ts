@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-export type ProcessInfo = { pid: number; parent: number; command: string };
+type ProcessInfo = { pid: number; parent: number; command: string };
 
 /** Every process below `root`, from /proc. */
 export function processesBelow(root: number): ProcessInfo[] {

@@ -16,7 +16,7 @@ import sharp from 'sharp';
 import { agentFile } from '../support/agent-files.js';
 
 export const camera = SlotName.parse('camera');
-export const station = SlotName.parse('station');
+const station = SlotName.parse('station');
 export const colours = ['red', 'green', 'blue'] as const;
 export type Colour = (typeof colours)[number];
 const framesPerSecond = 30;

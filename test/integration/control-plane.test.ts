@@ -114,6 +114,12 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(await once(child, 'exit')).toEqual([78, null]);
     expect(await said).toMatch(/FLOTILLA_HTTP_PORT[^]*FLOTILLA_LOG_LEVEL/);
   });
+
+  it('names an unknown option, and those that there are', async () => {
+    const { exited, said } = launch('--port', '80');
+    expect(await exited).toEqual([64, null]);
+    expect(await said).toMatch(/'--port'[^]*--ready-fd N/);
+  });
 });
 
 const firstLine = async (stream: NodeJS.ReadableStream): Promise<string> => {

@@ -2,10 +2,10 @@ import { askCheck } from '@flotilla/control-plane/rollouts/ask-check';
 import { PlanCheck } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { anAskedServer, type Reply } from '../support/asked.js';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import type { TestControlPlane } from '../support/control-plane.js';
 import { lookedAt } from '../support/looked-at.js';
 import { expectReplayed } from '../support/replayed.js';
-import { aRolloutRig, newer, type RolloutRig } from '../support/rollout-rig.js';
+import { aRunningRig, newer, type RolloutRig } from '../support/rollout-rig.js';
 import { digestOfRelease } from '../support/releases.js';
 
 let cp: TestControlPlane;
@@ -15,8 +15,7 @@ let outside: Awaited<ReturnType<typeof anAskedServer>>;
 
 beforeAll(async () => {
   outside = await anAskedServer();
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
+  ({ cp, rig } = await aRunningRig());
   its = await lookedAt(cp, rig);
 });
 afterAll(async () => {

@@ -1,10 +1,11 @@
 import type { RolloutPlanInput } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { TestControlPlane } from '../support/control-plane.js';
+import { aCrowd } from '../support/crowd.js';
 import { type Death, dying } from '../support/dying-leader.js';
 import { digestOfRelease } from '../support/releases.js';
 import { expectReplayed } from '../support/replayed.js';
-import { aStillRig, newer, type RolloutRig } from '../support/rollout-rig.js';
+import { aStillRig, newer, old, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
 let rig: RolloutRig;
@@ -50,5 +51,50 @@ it(
         expect(epochs).toEqual(unharmed);
       }
     }
+  },
+);
+
+/** More than are told at once, twice. */
+const many = 2300;
+const crowd: Partial<RolloutPlanInput> = { stages: [{ name: 'all', percent: 100, soak: 600, deadline: '1h' }], inFlight: 'hold' };
+/** How many of them are told to run the old release, and their epochs. */
+async function toldOf(name: string) {
+  const rows = await rig.db.query<{ told: boolean; epoch: number }[]>(
+    `SELECT a.digest = $2 told, d.epoch::int FROM device d JOIN assignment a ON a.device = d.id WHERE d.labels ->> 'fleet' = $1 ORDER BY d.id`,
+    [name, digestOfRelease(old)],
+  );
+  return { told: rows.filter(({ told }) => told).length, epochs: rows.map(({ epoch }) => epoch) };
+}
+
+it.each([
+  ['roll-back', 'before its commit', 1000],
+  ['roll-back', 'after its commit', 2000],
+  ['cancel', 'before its commit', 1000],
+  ['cancel', 'after its commit', 2000],
+] as const)(
+  'Given a %s of many devices, When the leader dies %s of a part, Then each is told once all the same',
+  { timeout: 60_000 },
+  async (type, death, told) => {
+    const name = `${type}-${told}`;
+    await aCrowd(rig.db, name, many, digestOfRelease(old));
+    const { id } = await rig.started(rig.plan(name, crowd));
+    let later = 0;
+    const look = () => rig.look(id, new Date(Date.now() + later));
+    while (await look()) continue;
+    const { told: before, epochs } = await toldOf(name);
+    expect([before, epochs.length]).toEqual([0, many]);
+
+    expect((await cp.api('POST', `rollouts/${id}/commands`, { type })).status).toBe(201);
+    // It was paused for a day, say: a device that has been silent for as long is told as well.
+    if (type === 'cancel') later = 86_400_000;
+    await expect(dying(rig.db, death, look)).rejects.toThrow(`died ${death}`);
+    expect((await toldOf(name)).told).toBe(told);
+    if (type === 'cancel') expect((await rig.view(id)).detail).toContain('those that have not begun are being told');
+    while (await look()) continue;
+
+    await look();
+    expect(await toldOf(name)).toEqual({ told: many, epochs: epochs.map((epoch) => epoch + 1) });
+    expect((await rig.view(id)).detail).not.toContain('being told');
+    await expectReplayed(rig.db, id);
   },
 );

@@ -1,15 +1,12 @@
 import { type DeviceId, type RolloutPlanInput, RolloutPreview } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
-import { aRolloutRig } from '../support/rollout-rig.js';
+import type { TestControlPlane } from '../support/control-plane.js';
+import { aRunningRig, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 let cp: TestControlPlane;
-let rig: Awaited<ReturnType<typeof aRolloutRig>>;
-beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
-});
+let rig: RolloutRig;
+beforeAll(async () => void ({ cp, rig } = await aRunningRig()));
 afterEach(() => rig.clear());
 afterAll(() => cp?.stop());
 

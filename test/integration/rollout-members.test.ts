@@ -1,14 +1,13 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
-import { aRolloutRig, type RolloutRig } from '../support/rollout-rig.js';
+import type { TestControlPlane } from '../support/control-plane.js';
+import { aRunningRig, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 let cp: TestControlPlane;
 let rig: RolloutRig;
 
 beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
+  ({ cp, rig } = await aRunningRig());
   await until(async () => (await cp.api('GET', 'status')).body.leader, 'it leads');
 });
 afterAll(() => cp?.stop());

@@ -1,18 +1,15 @@
 import { DeploymentId, type RolloutPlanInput } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import type { TestControlPlane } from '../support/control-plane.js';
 import { anUpdate } from '../support/records.js';
 import { digestOfRelease } from '../support/releases.js';
-import { aRolloutRig, boot, newer, old, slot, type RolloutRig } from '../support/rollout-rig.js';
+import { aRunningRig, boot, newer, old, slot, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 let cp: TestControlPlane;
 let rig: RolloutRig;
 
-beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
-});
+beforeAll(async () => void ({ cp, rig } = await aRunningRig()));
 afterAll(() => cp?.stop());
 afterEach(() => rig.clear());
 

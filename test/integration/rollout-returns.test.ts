@@ -1,10 +1,10 @@
 import { AssignmentsService } from '@flotilla/control-plane/fleet/assignments.service';
 import type { DeviceId, Digest } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import type { TestControlPlane } from '../support/control-plane.js';
 import { anUpdate } from '../support/records.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
-import { aRolloutRig, boot, newer, old, slot, type RolloutRig } from '../support/rollout-rig.js';
+import { aRunningRig, boot, newer, old, slot, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 const older = aRelease('0.9.0');
@@ -12,8 +12,7 @@ let cp: TestControlPlane;
 let rig: RolloutRig;
 
 beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
+  ({ cp, rig } = await aRunningRig());
   await pushed(cp, older);
 });
 afterAll(() => cp?.stop());

@@ -1,16 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import type { TestControlPlane } from '../support/control-plane.js';
 import { lookedAt } from '../support/looked-at.js';
 import { digestOfRelease } from '../support/releases.js';
-import { aRolloutRig, newer, old, type RolloutRig } from '../support/rollout-rig.js';
+import { aRunningRig, newer, old, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
 let rig: RolloutRig;
 let its: Awaited<ReturnType<typeof lookedAt>>;
 
 beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
+  ({ cp, rig } = await aRunningRig());
   its = await lookedAt(cp, rig);
 });
 afterAll(() => cp?.stop());

@@ -1,16 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { flotilla } from '../support/command-line.js';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import type { TestControlPlane } from '../support/control-plane.js';
 import { lookedAt, oneStage } from '../support/looked-at.js';
-import { aRolloutRig, type RolloutRig } from '../support/rollout-rig.js';
+import { aRunningRig, type RolloutRig } from '../support/rollout-rig.js';
 
 let cp: TestControlPlane;
 let rig: RolloutRig;
 let its: Awaited<ReturnType<typeof lookedAt>>;
 
 beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
+  ({ cp, rig } = await aRunningRig());
   its = await lookedAt(cp, rig);
 });
 afterAll(() => cp?.stop());

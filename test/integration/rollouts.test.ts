@@ -3,20 +3,17 @@ import { EvidenceRepository } from '@flotilla/control-plane/rollouts/evidence.re
 import { DeploymentId, sketchOf, type Digest, type RolloutPlanInput } from '@flotilla/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Browser } from '../support/browser.js';
-import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
+import type { TestControlPlane } from '../support/control-plane.js';
 import { anUpdate } from '../support/records.js';
 import { digestOfRelease } from '../support/releases.js';
 import { describeWith } from '../support/required.js';
-import { aRolloutRig, boot, old, slot, type RolloutRig } from '../support/rollout-rig.js';
+import { aRunningRig, boot, old, slot, type RolloutRig } from '../support/rollout-rig.js';
 import { until } from '../support/until.js';
 
 let cp: TestControlPlane;
 let rig: RolloutRig;
 
-beforeAll(async () => {
-  cp = await aControlPlane();
-  rig = await aRolloutRig(cp);
-});
+beforeAll(async () => void ({ cp, rig } = await aRunningRig()));
 afterAll(() => cp?.stop());
 afterEach(() => rig.clear());
 

@@ -123,6 +123,18 @@ describe('a backup made while everything goes on', { timeout: 120_000 }, () => {
     expect(existsSync(at('external'))).toBe(false);
   });
 
+  it('takes along what was killed since, out of the data folder of before', async () => {
+    const blocks = (await readFile(at('kept/blocks.json'), 'utf8')).replace('it bites', 'it bites since');
+    await mkdir(at('before'));
+    expect(await shell.sh('flotilla restore kept --data after --blocks-of before')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/before has no blocks\.json: name the data folder of before\n$/),
+    });
+    await writeFile(at('before/blocks.json'), blocks);
+    expect(await shell.sh('flotilla restore kept --data after --blocks-of before')).toMatchObject({ code: 0, stderr: '' });
+    expect(await readFile(at('after/blocks.json'), 'utf8')).toBe(blocks);
+  });
+
   it('that is cut short is refused, and leaves nothing', async () => {
     const manifest = JSON.parse(await readFile(at('kept/backup.json'), 'utf8')) as { files: { path: string; size: number }[] };
     const largest = manifest.files.toSorted((a, b) => b.size - a.size)[0]!;

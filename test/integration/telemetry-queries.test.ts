@@ -1,14 +1,17 @@
+import { ExportRepository } from '@flotilla/control-plane/queries/export.repository';
 import { TelemetryService } from '@flotilla/control-plane/telemetry/telemetry.service';
 import { type InferenceWindow, sketchOf, TelemetryAnswer } from '@flotilla/protocol';
 import { DataSource } from 'typeorm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { aControlPlane, type TestControlPlane } from '../support/control-plane.js';
 import { aNewDevice, enrolled } from '../support/fleet.js';
 import { aWindow } from '../support/records.js';
 import { aRelease, digestOfRelease, pushed } from '../support/releases.js';
 import { boot, newer, old } from '../support/rollout-rig.js';
+import { until } from '../support/until.js';
 
 const minute = 60_000;
+const day = 86_400_000;
 let cp: TestControlPlane;
 beforeAll(async () => {
   cp = await aControlPlane();
@@ -100,5 +103,64 @@ describe('what devices measured', () => {
     const { status, body } = await cp.api('GET', `telemetry?${query}`);
     expect(status).toBe(400);
     expect(JSON.stringify(body)).toMatch(words);
+  });
+});
+
+const db = () => cp.app.get(DataSource);
+const exported = (query: string, signal: AbortSignal | null = null) => {
+  const headers = { authorization: `Bearer ${cp.adminToken}` };
+  return fetch(`${cp.url}/api/v1/telemetry/export?${query}`, { headers, signal });
+};
+
+describe('an export', () => {
+  it('is made no faster than it is taken', async () => {
+    await db().query(
+      `INSERT INTO vitals (device, started_at, ended_at, received_at, vitals)
+       SELECT 'slow', $1, $1, $1, jsonb_build_object('pad', repeat('x', 1000)) FROM generate_series(1, 40000)`,
+      [new Date(Date.now() - 30 * day)],
+    );
+    const repository = cp.app.get(ExportRepository);
+    const pages = repository.pages.bind(repository);
+    let made = 0;
+    const spy = vi.spyOn(repository, 'pages').mockImplementation(async function* (...asked) {
+      for await (const page of pages(...asked)) {
+        made += page.length;
+        yield page;
+      }
+    });
+    const query = `of=vitals&since=${new Date(Date.now() - 31 * day).toISOString()}&until=29d`;
+    const [reader, before] = [(await exported(query)).body!.getReader(), made];
+    // What fits into buffers on the way is made; then it waits, as often as one looks.
+    let [seen, still] = [before, 0];
+    await until(() => (still = made === seen ? still + 1 : 0) > 50 || (seen = made) < 0, 'no more is made');
+    expect(made).toBeLessThan(20_000);
+    for (let read = await reader.read(); !read.done; read = await reader.read()) continue;
+    expect(made).toBe(40_000);
+    spy.mockRestore();
+  });
+
+  it('is one of four at once, and makes room when its reader leaves while the database is at it', async () => {
+    const reader = new AbortController();
+    const asked = () => exported('of=vitals&since=2h', reader.signal);
+    const waiting = async () => {
+      const [row] = await db().query<{ count: number }[]>(
+        `SELECT count(*)::int FROM pg_stat_activity WHERE state = 'active' AND wait_event_type = 'Lock' AND query LIKE '%FROM vitals%'`,
+      );
+      return row!.count;
+    };
+    // A table that is locked stands for one in which the next page is found only after minutes.
+    await db().transaction(async (tx) => {
+      await tx.query('LOCK TABLE vitals');
+      const four = Promise.allSettled(Array.from({ length: 4 }, asked));
+      await until(async () => (await waiting()) === 4, 'four exports wait for the database');
+      const fifth = await exported('of=vitals');
+      expect([fifth.status, await fifth.json()]).toEqual([429, expect.objectContaining({ code: 'TOO_MANY_REQUESTS' })]);
+      reader.abort();
+      expect((await four).map(({ status }) => status)).toEqual(Array(4).fill('rejected'));
+      await until(async () => (await waiting()) === 0, 'their statements are cancelled');
+      // Other tables can be read, over the connections that the four have given back.
+      await until(async () => (await exported('of=fleet-days')).status === 200, 'there is room for another export');
+    });
+    expect((await exported('of=vitals&since=2h')).status).toBe(200);
   });
 });

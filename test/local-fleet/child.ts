@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export type ChildOptions = {
+type ChildOptions = {
   name: string;
   /** Script and arguments for this Node. */
   args: readonly string[];

@@ -23,7 +23,7 @@ const Ready = z.object({ type: z.literal('ready'), http: z.url(), adminTokenFile
 /** Beside the control plane's data folder, which holds nothing else. */
 export const devicesFolder = (dataDir: string) => `${dataDir}-devices`;
 
-export type FleetOptions = {
+type FleetOptions = {
   dataDir: string;
   ports: { http: number; deviceApi: number; mqtt: number };
   devices: readonly LocalDevice[];

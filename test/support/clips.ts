@@ -11,7 +11,7 @@ export function makeClip(folder: string, { file, size = '64x48', frames = 10, pe
   return path;
 }
 
-export function ffmpeg(args: readonly string[]): void {
+function ffmpeg(args: readonly string[]): void {
   const { status, stderr } = spawnSync('ffmpeg', ['-v', 'error', '-y', '-nostdin', ...args], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`ffmpeg ${args.join(' ')}: ${stderr}`);
 }

@@ -9,7 +9,7 @@ import type { TestControlPlane } from './control-plane.js';
 
 export const checkout = resolve(import.meta.dirname, '../..');
 
-export interface Ended {
+interface Ended {
   code: number;
   stdout: string;
   stderr: string;

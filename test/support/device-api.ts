@@ -8,7 +8,7 @@ export interface DeviceAnswer {
   body: any;
 }
 
-export interface DeviceRequest {
+interface DeviceRequest {
   method?: string;
   headers?: Record<string, string>;
   /** JSON, or bytes as they are. */

@@ -30,7 +30,7 @@ const OutputViews = z.object({
     }),
   ),
 });
-export type OutputState = z.infer<typeof OutputViews>['outputs'][number];
+type OutputState = z.infer<typeof OutputViews>['outputs'][number];
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** A factory around one gateway, the real program: a sensor line, a broker, and a peer for each protocol; each a process of its own. */

@@ -172,10 +172,15 @@ export type RolloutRig = Awaited<ReturnType<typeof aRolloutRig>>;
 /** The leader leaves rollouts alone: else nobody could say when it looks, and what time it is then. */
 export const still = (cp: TestControlPlane): Promise<void> => cp.app.get(RolloutConductor).onApplicationShutdown();
 
-/** With a control plane of its own, whose leader is still. */
-export async function aStillRig() {
+/** With a control plane of its own. */
+export async function aRunningRig() {
   const cp = await aControlPlane();
-  const rig = await aRolloutRig(cp);
+  return { cp, rig: await aRolloutRig(cp) };
+}
+
+/** The same, and its leader is still. */
+export async function aStillRig() {
+  const { cp, rig } = await aRunningRig();
   await still(cp);
   return { cp, rig };
 }

@@ -15,6 +15,7 @@ import threading
 import time
 
 import numpy as np
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it asks once, when it is loaded, whether it may tell its maker what is computed where
 import onnxruntime as ort
 
 VERSION = "1.0"

@@ -10,7 +10,7 @@ import { Arrivals } from './arrivals.js';
 import { Retained } from './retained.js';
 
 /** A gateway catches up on 10,000 readings in a few seconds; a prediction may have 256 K characters. */
-export const clientLimits: ConnectionLimits = {
+const clientLimits: ConnectionLimits = {
   maxPacketBytes: 1024 * 1024,
   packetsPerS: 5000,
   packetBurst: 20_000,

@@ -9,9 +9,8 @@ if (!process.send) {
   console.error('the broker is started by flotilla-agent, with an IPC channel; it does nothing alone');
   process.exit(64);
 }
-// Before anything else is loaded: the heap is bounded, and its young generation stays small.
-for (const flag of ['--semi-space-growth-factor=1', '--max-semi-space-size=2', '--max-old-space-size=96', '--optimize-for-size'])
-  setFlagsFromString(flag);
+// Before anything else is loaded: the young generation would grow to tens of megabytes, which it then keeps.
+for (const flag of ['--semi-space-growth-factor=1', '--optimize-for-size']) setFlagsFromString(flag);
 await import('../jitless-schemas.js');
 const { startProgram } = await import('./program.js');
 startProgram();

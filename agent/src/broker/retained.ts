@@ -1,5 +1,5 @@
 /** What is kept for who comes later; beyond this a message is delivered and not kept. */
-export const retainedLimits = { topics: 4096, bytes: 16 * 1024 * 1024 };
+const retainedLimits = { topics: 4096, bytes: 16 * 1024 * 1024 };
 
 type Message = { topic: string; payload: string | Uint8Array };
 

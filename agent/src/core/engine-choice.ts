@@ -3,7 +3,7 @@ import type { ExecutionProvider } from '@flotilla/protocol';
 /** `providers`: those of the machine that it is used for; absent where it did not answer, so that it may have any. */
 export type OfferedEngine = Readonly<{ name: string; providers?: readonly ExecutionProvider[] | undefined }>;
 /** `engine` absent: the one built into the runner. `providers`: what to ask it for, best first. */
-export type EngineChoice = Readonly<{ engine?: string; providers: readonly ExecutionProvider[] }>;
+type EngineChoice = Readonly<{ engine?: string; providers: readonly ExecutionProvider[] }>;
 
 /** Who computes a variant: the first engine that has the device's best provider among those that the variant lists. */
 export function chooseEngine(

@@ -26,7 +26,7 @@ export type HandshakeEvent =
   /** `trouble`: why nothing is inferred at present, where that is known. */
   | { type: 'tick'; at: number; trouble?: string | undefined };
 
-export type HandshakeStep = { handshake: Handshake } | { refused: string };
+type HandshakeStep = { handshake: Handshake } | { refused: string };
 
 export const firstHandshake: Handshake = { state: 'ready', sequence: 0 };
 

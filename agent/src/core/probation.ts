@@ -1,7 +1,7 @@
 import type { Probation } from '@flotilla/protocol';
 
 export type Counts = Readonly<{ ok: number; errors: number; consecutiveErrors: number }>;
-export type Verdict = { verdict: 'wait' | 'commit' | 'commit-unproven' } | { verdict: 'unhealthy'; reason: string };
+type Verdict = { verdict: 'wait' | 'commit' | 'commit-unproven' } | { verdict: 'unhealthy'; reason: string };
 
 const burst = 5;
 const rate = { errors: 0.2, of: 20 } as const;

@@ -8,7 +8,7 @@ export type Move = (state: SlotState) => SlotEvent;
 
 const digest = (letter: string) => letter.repeat(64) as Digest;
 const deployment = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}` as DeploymentId;
-export const probation = { inferences: 20, timeoutS: 300 };
+const probation = { inferences: 20, timeoutS: 300 };
 /** Release `a` has a digest of a's; `n` tells deployments of it apart. */
 export const target = (letter: string, n = letter.charCodeAt(0)): Target => ({
   deployment: deployment(n),

@@ -2,9 +2,9 @@
 export type SwapMode = 'auto' | 'parallel' | 'sequential';
 
 /** What is known of a release's need, bytes. `peak`: measured here; `declared`: by its manifest. */
-export type Need = Readonly<{ peak?: number | undefined; declared?: number | undefined; weights: number; workers: number }>;
+type Need = Readonly<{ peak?: number | undefined; declared?: number | undefined; weights: number; workers: number }>;
 /** Bytes: what the system would still give, and what the slot may have in all. */
-export type Room = Readonly<{ available: number; budget: number }>;
+type Room = Readonly<{ available: number; budget: number }>;
 /** `why`: in words for whoever has to know that there will be a gap. */
 export type SwapPlan = Readonly<{ sequential: boolean; why?: string }>;
 

@@ -12,7 +12,7 @@ export type Capability = Readonly<{
   satisfies: (version: string, range: string) => boolean;
 }>;
 type Variant = Manifest['variants'][number];
-export type Compatible = { variants: readonly string[] } | { rejected: string };
+type Compatible = { variants: readonly string[] } | { rejected: string };
 
 /** The variants that this device can run, the most promising first, or why there is none. */
 export function compatibleVariants(manifest: Pick<Manifest, 'requires' | 'variants'>, device: Capability): Compatible {

@@ -11,7 +11,7 @@ export class ProtocolFault extends Error {
   override readonly name = 'ProtocolFault';
 }
 
-export type Frame = { head: unknown; payload: ArrayBuffer };
+type Frame = { head: unknown; payload: ArrayBuffer };
 
 /** Where the next tensor of a payload begins. */
 export const aligned = (offset: number) => Math.ceil(offset / alignment) * alignment;

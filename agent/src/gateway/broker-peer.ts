@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { backoffMs } from '../core/backoff.js';
 import { messageOf } from '../errors.js';
+import { contentsOf } from './credential-file.js';
 import { InboundPace } from './inbound-pace.js';
 
 /** How a broker is reached; files are read anew for each connection, since certificates and passwords are renewed. */
-export type BrokerAddress = {
+type BrokerAddress = {
   url: string;
   /** Tried in their order, and then from the first again, each time that one is lost or left. */
   otherUrls?: readonly string[] | undefined;
@@ -15,7 +15,7 @@ export type BrokerAddress = {
   certFile?: string | undefined;
   keyFile?: string | undefined;
 };
-export type BrokerPeerOptions = {
+type BrokerPeerOptions = {
   address: BrokerAddress;
   /** Of one connection: will, client id; made anew for each. */
   session: () => Partial<IClientOptions>;
@@ -27,7 +27,7 @@ export type BrokerPeerOptions = {
 };
 
 /** What is said on a connection that ends, if there is one, in place of the will. Within two seconds. */
-export type Goodbye = (client: MqttClient) => Promise<unknown>;
+type Goodbye = (client: MqttClient) => Promise<unknown>;
 
 const restarts = { baseMs: 500, capMs: 30_000 };
 /** CONNACK's codes for a bad name, password or permission. */
@@ -169,12 +169,4 @@ async function credentialsOf({ username, passwordFile, caFile, certFile, keyFile
     ...(cert ? { cert } : {}),
     ...(key ? { key } : {}),
   };
-}
-
-async function contentsOf(path: string | undefined): Promise<Buffer | undefined> {
-  try {
-    return path === undefined ? undefined : await readFile(path);
-  } catch (error) {
-    throw new Error(`${path} can not be read: ${messageOf(error)}`, { cause: error });
-  }
 }

@@ -11,7 +11,7 @@ import type { Results } from './results.js';
 import { RunnerError, type RunnerClient } from './runner-client.js';
 import type { Captured, Loss, Outcome, Sink, SourceState } from './source.js';
 
-export type LaneParts = {
+type LaneParts = {
   slot: string;
   /** Which source it is, for the state that goes with its frames. */
   stream: string;

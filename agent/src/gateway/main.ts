@@ -10,7 +10,7 @@ if (!process.send) {
   process.exit(64);
 }
 // Before anything else is loaded: the young generation would grow to tens of megabytes, which it then keeps.
-for (const flag of ['--semi-space-growth-factor=1', '--max-semi-space-size=4', '--optimize-for-size']) setFlagsFromString(flag);
+for (const flag of ['--semi-space-growth-factor=1', '--optimize-for-size']) setFlagsFromString(flag);
 // Libraries print there, some of them a line for each connection that they refuse; what matters is in the log.
 console.log = () => {};
 await import('../jitless-schemas.js');

@@ -11,7 +11,7 @@ export type Result = {
   /** From capture to result. */
   latencyMs: number;
 };
-export type GradedResult = Result & { quality: Quality };
+type GradedResult = Result & { quality: Quality };
 /** The picture that the latest result is of. */
 export type Seen = { payload: Payload; bytes: Uint8Array };
 /** `sequence`: of the result that is of it. */

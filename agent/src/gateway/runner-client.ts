@@ -5,7 +5,7 @@ import { http } from '../node-http.js';
 import { Prediction } from '../prediction.js';
 
 /** `refused`: the input is at fault. `failed`: the model is. `busy`: too much is asked of the runner. `unavailable`: none serves now. */
-export type RunnerTrouble = 'refused' | 'failed' | 'busy' | 'unavailable';
+type RunnerTrouble = 'refused' | 'failed' | 'busy' | 'unavailable';
 export class RunnerError extends Error {
   override readonly name = 'RunnerError';
   constructor(

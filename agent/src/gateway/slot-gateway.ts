@@ -15,7 +15,7 @@ import type { Sink, Source, SourceContext, SourceState } from './source.js';
 import { openSource } from './sources/open.js';
 import type { Recorder } from './sources/recorder.js';
 
-export type SlotPipelineParts = {
+type SlotPipelineParts = {
   config: GatewaySlot;
   folder: string;
   log: Logger;

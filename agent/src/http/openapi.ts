@@ -18,7 +18,7 @@ export type Operation = {
   refusals?: readonly number[];
 };
 
-export type Surface = {
+type Surface = {
   info: { title: string; version: string; description: string };
   operations: readonly Operation[];
   /** What has a name in the document: each schema that an operation names. */

@@ -1,21 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Manifest, PreprocessStep } from '@flotilla/protocol';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { OrtEngine } from './engine/ort-engine.js';
-import { Workshop } from './fixtures/orders.js';
+import { expect, test } from 'vitest';
+import { withEngine } from './fixtures/with-engine.js';
 import { peakRssBytes } from './memory.js';
 import { preflight } from './preflight.js';
 
-const workshop = new Workshop();
-let engine: OrtEngine;
-beforeEach(() => {
-  engine = new OrtEngine();
-});
-afterEach(async () => {
-  await engine.close();
-  await workshop.clear();
-});
+const { workshop, engine } = withEngine();
 
 const file = (path: string) => readFile(new URL(path, import.meta.url));
 type Steps = { decode?: object; resize?: object; normalise?: object };
@@ -39,7 +30,7 @@ async function proven(steps: Steps, weights: (model: Buffer) => void = () => und
   const model = await file('fixtures/colour.onnx');
   weights(model);
   await writeFile(join(order.folder, 'model.onnx'), model);
-  return preflight(order, engine, peakRssBytes);
+  return preflight(order, engine(), peakRssBytes);
 }
 
 /** The one number that it has learnt, 8, becomes another. */

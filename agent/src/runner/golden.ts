@@ -10,7 +10,7 @@ import type { LoadedRelease } from './loading.js';
 import type { Pipeline } from './pipeline/pipeline.js';
 import { type Tensor, firstNonFinite, numbersOf } from './tensor.js';
 
-export type GoldenResult = { cases: number; top1: number; cosine: number; outputs: Tensor[][] };
+type GoldenResult = { cases: number; top1: number; cosine: number; outputs: Tensor[][] };
 type Proven = Pick<LoadedRelease, 'manifest' | 'pipeline' | 'model'>;
 type CaseResult = { top1: boolean; cosine: number; outputs: Tensor[]; difference: string };
 

@@ -25,9 +25,9 @@ export class BadPicture extends Error {
   override readonly name = 'BadPicture';
 }
 /** Another kind of input than the release takes. */
-export class OtherKind extends BadPicture {}
+class OtherKind extends BadPicture {}
 /** The model threw, or its answer can't be used. */
-export class InferenceFailed extends Error {
+class InferenceFailed extends Error {
   override readonly name = 'InferenceFailed';
 }
 

@@ -2,25 +2,16 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GoldenSet } from '@flotilla/protocol';
 import sharp from 'sharp';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { OrtEngine } from './engine/ort-engine.js';
+import { describe, expect, test } from 'vitest';
 import { ReleaseFault } from './fault.js';
-import { Workshop } from './fixtures/orders.js';
+import { withEngine } from './fixtures/with-engine.js';
 import type { LoadOrder } from './loading.js';
 import { peakRssBytes } from './memory.js';
 import { preflight } from './preflight.js';
 
-const workshop = new Workshop();
-let engine: OrtEngine;
-beforeEach(() => {
-  engine = new OrtEngine();
-});
-afterEach(async () => {
-  await engine.close();
-  await workshop.clear();
-});
+const { workshop, engine } = withEngine();
 
-const run = (order: LoadOrder) => preflight(order, engine, peakRssBytes);
+const run = (order: LoadOrder) => preflight(order, engine(), peakRssBytes);
 async function fault(order: LoadOrder): Promise<ReleaseFault> {
   const error = await run(order).then(
     () => 'no fault at all',

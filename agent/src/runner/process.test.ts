@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../fixtures/eventually.js';
@@ -41,6 +42,18 @@ describe('preflight', () => {
     expect(await runner.ended).toEqual({ code: 0, signal: null });
     expect(runner.said).toMatchObject([{ type: 'failed', failure: 'health' }]);
   });
+});
+
+test('ONNX Runtime keeps and sends nothing of its own', async () => {
+  const order = await workshop.smallRelease('colour');
+  const home = join(order.folder, 'home');
+  await mkdir(home);
+  // Nothing in it that says "CI": there it would keep quiet by itself.
+  const runner = new Runners({ PATH: process.env['PATH'], HOME: home }).start();
+  runner.send(order);
+  await runner.ended;
+  expect(runner.said).toMatchObject([{ type: 'preflighted' }]);
+  expect(await readdir(home)).toEqual([]);
 });
 
 describe('serving', () => {

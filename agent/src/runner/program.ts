@@ -7,9 +7,9 @@ import type { Logger } from '../log.js';
 import { watchRuns } from './run-watch.js';
 import { Runner } from './runner.js';
 
-export type ProgramOptions = { engine: (parts: EngineParts) => Engine; logLevel: string | undefined };
+type ProgramOptions = { engine: (parts: EngineParts) => Engine; logLevel: string | undefined };
 /** What an engine outside of this process tells through. */
-export type EngineParts = {
+type EngineParts = {
   log: Logger;
   onProgress: (progress: Omit<Extract<FromRunner, { type: 'progress' }>, 'type'>) => void;
 };

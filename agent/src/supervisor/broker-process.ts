@@ -4,7 +4,7 @@ import { type BrokerSettings, FromBroker, type ToBroker } from '../device-broker
 import { messageOf } from '../errors.js';
 import type { Log } from './runner-process.js';
 
-export type BrokerOptions = {
+type BrokerOptions = {
   path: string;
   env?: NodeJS.ProcessEnv | undefined;
   log: Log;
@@ -42,8 +42,8 @@ export class BrokerProcess {
     this.#reason = '';
     this.#begunAt = performance.now();
     const child = fork(path, {
-      // Its heap is as bounded as its work; one thread beside the main one is enough for either.
-      execArgv: ['--v8-pool-size=1'],
+      // Its heap is as bounded as its work (V8 reads that limit at its start only); one thread beside the main one is enough for either.
+      execArgv: ['--v8-pool-size=1', '--max-old-space-size=96'],
       env: { ...env, MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_ARENA_MAX: '2', UV_THREADPOOL_SIZE: '2' },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

@@ -47,7 +47,7 @@ export async function commandLine(argv: readonly string[], env: NodeJS.ProcessEn
         '--token <token>',
         'claim token, fl1.…; seen by other users of this machine: rather use the next, or FLOTILLA_CLAIM_TOKEN',
       )
-      .option('--token-file <file>', 'file that holds the claim token');
+      .option('--token-file <file>', 'file that holds the claim token; "-" is standard input');
   withToken(program.command('run', { isDefault: true }))
     .description('run until SIGTERM or SIGINT; enrols first where a claim token is given and needed')
     .option('--exit-with-parent', 'end when standard input ends or the parent process disconnects')
@@ -219,7 +219,7 @@ async function hardwareOf(config: AgentConfig, env: NodeJS.ProcessEnv, log: Log 
 function tokenOf({ token, tokenFile }: Options, env: NodeJS.ProcessEnv): string | undefined {
   if (tokenFile === undefined) return token ?? env['FLOTILLA_CLAIM_TOKEN'];
   try {
-    return readFileSync(tokenFile, 'utf8');
+    return readFileSync(tokenFile === '-' ? process.stdin.fd : tokenFile, 'utf8');
   } catch (cause) {
     throw new StartError('config', `--token-file ${tokenFile} cannot be read: ${messageOf(cause)}.`, { cause });
   }

@@ -7,7 +7,7 @@ import { messageOf } from '../errors.js';
 
 const formatVersion = '1';
 
-export interface DataLock {
+interface DataLock {
   release(): void;
 }
 

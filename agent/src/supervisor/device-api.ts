@@ -13,7 +13,7 @@ export class ApiRefusal extends Error {
   }
 }
 
-export interface ApiTls {
+interface ApiTls {
   readonly ca: string;
   readonly cert?: string;
   readonly key?: string;

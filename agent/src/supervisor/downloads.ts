@@ -12,7 +12,7 @@ import { UpdateFailure } from '../core/failure.js';
 import { http } from '../node-http.js';
 import { isErrno, messageOf } from '../errors.js';
 
-export type DownloadOptions = {
+type DownloadOptions = {
   /** Origin of the device API. */
   baseUrl: string;
   /** Asked for each request: its certificate is renewed from time to time. */

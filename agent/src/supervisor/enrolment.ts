@@ -18,7 +18,7 @@ export class EnrolmentError extends Error {
   }
 }
 
-export type AboutDevice = Pick<EnrolRequest, 'name' | 'profile' | 'hardwareClass' | 'labels'>;
+type AboutDevice = Pick<EnrolRequest, 'name' | 'profile' | 'hardwareClass' | 'labels'>;
 
 /**
  * Hands the claim token's secret to the server whose CA the token pins, and to no other. The same token with the same key

@@ -13,7 +13,7 @@ import { messageOf } from '../errors.js';
 import { readIfThere, writeDurably } from './durable-file.js';
 import type { Log } from './runner-process.js';
 
-export type GatewayConfigurationOptions = {
+type GatewayConfigurationOptions = {
   /** Holds what was accepted, so that a device without a network, or one that was sent what it cannot read, goes by it. */
   file: string;
   device: Device;

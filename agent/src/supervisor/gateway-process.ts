@@ -8,7 +8,7 @@ import type { CredentialFiles } from './credential-files.js';
 import type { ListeningSocket } from './listening-socket.js';
 import type { Log } from './runner-process.js';
 
-export type GatewayOptions = {
+type GatewayOptions = {
   path: string;
   env?: NodeJS.ProcessEnv | undefined;
   log: Log;

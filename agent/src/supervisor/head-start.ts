@@ -4,7 +4,7 @@ import { Journal } from './journal.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';
 import { type SlotAddresses, SlotSockets } from './slot-sockets.js';
 
-export type HeadStartOptions = {
+type HeadStartOptions = {
   dataDir: string;
   slots: Readonly<Record<string, { listen?: SlotAddresses | undefined }>>;
   program: RunnerProgram;

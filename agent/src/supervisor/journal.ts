@@ -57,7 +57,7 @@ const Entry = z.discriminatedUnion('version', [z.object({ version: z.literal(1),
 type Entry = z.infer<typeof Entry>;
 
 /** `bootCount`: starts of the supervisor since the slot was last steady, this one included. */
-export type Opened = { journal: Journal; state: SlotState; bootCount: number; damage?: string };
+type Opened = { journal: Journal; state: SlotState; bootCount: number; damage?: string };
 
 /** One slot's state on disk: written before anything is done about it. */
 export class Journal {

@@ -2,13 +2,13 @@ import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { downKinds, downTopic, upTopic, type DeviceId, type DownKind, type TenantId, type UpKind } from '@flotilla/protocol';
 import { backoffMs } from '../core/backoff.js';
 
-export interface LinkHandlers {
+interface LinkHandlers {
   up(): void;
   down(reason: string): void;
   message(kind: DownKind, payload: Buffer): void;
 }
 
-export interface LinkOptions {
+interface LinkOptions {
   readonly url: string;
   readonly tenant: TenantId;
   readonly device: DeviceId;

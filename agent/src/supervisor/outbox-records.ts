@@ -15,7 +15,7 @@ const dropOrder = [
   `class = 'event' AND seq IS NOT NULL`,
 ];
 
-export interface Meta {
+interface Meta {
   readonly stream: string;
   readonly next: number;
   readonly dropped: number;

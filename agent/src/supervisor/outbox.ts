@@ -4,7 +4,7 @@ import type { EventRecord, TelemetryRecord } from '@flotilla/protocol';
 import type { BatchLimits, HeldRecords, OutboxAck, OutboxBatch, OutboxState, RecordClass } from './outbox-contract.js';
 import type { FromOutbox, OutboxOrder, OutboxWorkerData, ToOutbox } from './outbox-worker.js';
 
-export interface OutboxOptions extends OutboxWorkerData {
+interface OutboxOptions extends OutboxWorkerData {
   readonly onAlarm: (alarm: { name: string; message: string; closes?: HeldRecords | undefined }) => void;
   /** A bug: the thread ended. */
   readonly onDeath: (error: Error) => void;

@@ -6,7 +6,7 @@ import type { WindowMessage } from './slot-runners.js';
 import type { SlotReport } from './slots.js';
 import type { VitalsSampler } from './vitals.js';
 
-export interface RecordsOptions {
+interface RecordsOptions {
   readonly boot: BootId;
   readonly uptime: () => number;
   readonly outbox: Pick<Outbox, 'append' | 'state'>;

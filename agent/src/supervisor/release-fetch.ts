@@ -10,7 +10,7 @@ const maxManifestBytes = 4 << 20;
 const spareBytes = 16 << 20;
 const repairMs = 5000;
 
-export type Progress = { signal: AbortSignal; onWaiting?: (reason: string) => void; onReceiving?: () => void };
+type Progress = { signal: AbortSignal; onWaiting?: (reason: string) => void; onReceiving?: () => void };
 type Options = {
   store: ArtifactStore;
   downloads: Downloads;

@@ -3,7 +3,7 @@ import { isLoopback } from '../exposure.js';
 
 type Address = { host: string; port: number };
 /** What agent.yaml opens to the control plane beyond this device. */
-export type OpenAddresses = { listen: readonly Address[]; to: readonly Address[] };
+type OpenAddresses = { listen: readonly Address[]; to: readonly Address[] };
 type Wish = { kind: string; how: 'listen' | 'to'; address: Address; onDevice: boolean };
 
 const ports: Record<string, number> = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443, http: 80, https: 443 };

@@ -7,7 +7,7 @@ import { credentials, validity, type Identity } from './identity.js';
 import type { Logger } from './logger.js';
 import { messageOf } from '../errors.js';
 
-export interface RenewalOptions {
+interface RenewalOptions {
   readonly key: KeyObject;
   readonly identity: () => Identity;
   readonly onRenewed: (identity: Identity) => void;

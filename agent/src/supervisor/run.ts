@@ -34,7 +34,7 @@ import { TrustedClock } from './trusted-clock.js';
 import { Uplink } from './uplink.js';
 import { VitalsSampler } from './vitals.js';
 
-export interface Start {
+interface Start {
   readonly config: AgentConfig;
   readonly logging: Logging;
   readonly versions: Versions;

@@ -21,7 +21,7 @@ export type OrderParts = {
   engineCache: (digest: Digest) => string;
 };
 /** `engine` absent: the one built into the runner. */
-export type RunnerOrder = {
+type RunnerOrder = {
   load: Omit<Extract<ToRunner, { type: 'preflight' }>, 'type'>;
   engine: EngineSpec | undefined;
 };

@@ -21,7 +21,7 @@ export type RunnerProgram = {
   env?: NodeJS.ProcessEnv | undefined;
   log: Log;
 };
-export type RunnerOptions = {
+type RunnerOptions = {
   /** Of the slot; the child inherits them. */
   sockets?: SlotSockets | undefined;
   /** To what else the machine does, until `claimShare` or for so long. */

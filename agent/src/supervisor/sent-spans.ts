@@ -1,7 +1,7 @@
 import type { RecordClass } from './outbox-contract.js';
 
 /** Sequence numbers that were sent together and are not yet known to be acknowledged. */
-export interface Span {
+interface Span {
   readonly class: RecordClass;
   readonly from: number;
   readonly to: number;

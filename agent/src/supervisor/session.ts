@@ -22,9 +22,9 @@ import type { Trust } from './trust.js';
 import type { Uplink } from './uplink.js';
 
 /** What the device says of itself at birth, apart from what the session knows. */
-export type AboutDevice = Pick<Birth, 'boot' | 'agent' | 'profile' | 'hardwareClass' | 'notes' | 'slots'>;
+type AboutDevice = Pick<Birth, 'boot' | 'agent' | 'profile' | 'hardwareClass' | 'notes' | 'slots'>;
 
-export interface SessionOptions {
+interface SessionOptions {
   readonly link: Pick<MqttLink, 'publish' | 'isUp'>;
   readonly outbox: Pick<Outbox, 'state' | 'ack' | 'startNewStream'>;
   readonly trust: Pick<Trust, 'epoch' | 'hash' | 'desired' | 'command'>;

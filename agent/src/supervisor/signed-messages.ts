@@ -28,7 +28,7 @@ export interface SignedDesired {
   readonly jws: string;
 }
 
-export interface InForce {
+interface InForce {
   readonly epoch: number;
   readonly hash?: Digest | undefined;
 }

@@ -14,7 +14,7 @@ import type { VariantChoice } from './variant-choice.js';
 export type EffectHandlers = {
   [T in SlotEffect['type']]: (effect: SlotEffect & { type: T }, signal: AbortSignal) => Promise<SlotEvent | void>;
 };
-export type HandlerParts = {
+type HandlerParts = {
   releases: ReleaseFetch;
   choice: VariantChoice;
   runners: SlotRunners;

@@ -39,12 +39,12 @@ export type RunnersOptions = OrderParts & {
 };
 type Runner = Committed & { run: number; process: RunnerProcess; leaving: boolean; rssBytes: number };
 /** What a deployment's inferences are counted against. */
-export type SlowLimits = { deployment: string; limits: Record<string, number> };
+type SlowLimits = { deployment: string; limits: Record<string, number> };
 /** What may change while a runner serves. */
 type Settings = { windowS: number; staleAfterMs: number | undefined; slow?: SlowLimits | undefined };
 type Launched = { runner: Runner; figures: PreflightFigures | undefined };
 /** `note`: how long nothing served, where the incumbent had to go first. `figures`: of a candidate that was to prove itself. */
-export type Activation =
+type Activation =
   | { type: 'activated'; note?: string | undefined; figures?: PreflightFigures | undefined }
   | { type: 'failed' | 'swap-failed'; error: unknown };
 

@@ -8,7 +8,7 @@ import { type EffectHandlers, failureOf } from './slot-handlers.js';
 
 /** These lead towards a candidate: not begun unless the journal knows of it. */
 const forward = new Set<SlotEffect['type']>(['resolve', 'download', 'preflight', 'await-activation', 'activate']);
-export type SlotParts = {
+type SlotParts = {
   slot: SlotName;
   state: SlotState;
   journal: Pick<Journal, 'save'>;

@@ -119,6 +119,12 @@ describe('flotilla-agent', { timeout: 120_000 }, () => {
     );
   });
 
+  it('takes the token from standard input, for a user that may not read the file', async () => {
+    const { process: child, ended } = agent(['enrol', '--config', configFile('press-0'), '--token-file', '-']);
+    child.stdin.end(`${token}\n`);
+    expect(await ended).toEqual({ code: 0, output: 'Enrolled as press-0.\n' });
+  });
+
   it('needs the token once, and ends when its parent goes', async () => {
     const config = configFile('press-2');
     const file = join(folder, 'token');

@@ -13,7 +13,7 @@ import type { TrustedClock } from './trusted-clock.js';
 
 const rememberedNonces = 1000;
 
-export interface TrustOptions {
+interface TrustOptions {
   readonly anchor: Anchor;
   /** Holds the signed text of the desired state in force. */
   readonly file: string;

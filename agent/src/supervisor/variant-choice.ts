@@ -18,7 +18,7 @@ const Choice = z.object({
 });
 type Choice = z.infer<typeof Choice>;
 /** Measures one variant in a throwaway runner; throws UpdateFailure. */
-export type Preflight = (variant: string) => Promise<PreflightFigures>;
+type Preflight = (variant: string) => Promise<PreflightFigures>;
 
 /** Which variant of a release is the fastest here that passes its golden set: measured once per release and hardware class. */
 export class VariantChoice {

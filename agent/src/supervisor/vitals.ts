@@ -3,7 +3,7 @@ import type { Vitals } from '@flotilla/protocol';
 import type { BoardLog } from './board-log.js';
 
 /** What this machine felt like since the last sample; the caller knows when and where that belongs. */
-export type VitalsSample = Pick<
+type VitalsSample = Pick<
   Vitals,
   | 'cpu'
   | 'memoryUsedBytes'
@@ -16,7 +16,7 @@ export type VitalsSample = Pick<
   | 'gpuMHz'
 >;
 
-export interface CpuTimes {
+interface CpuTimes {
   readonly busy: number;
   readonly all: number;
 }

@@ -8,7 +8,7 @@ import { http } from '../node-http.js';
 import { errorCode, StartError } from '../supervisor/start-error.js';
 import { collected, type Shown, type SlotView } from './follow.js';
 
-export type About = { name: string; summary: string; release: string; input: string; kind: 'pictures' | 'sound' };
+type About = { name: string; summary: string; release: string; input: string; kind: 'pictures' | 'sound' };
 type Parts = { about: About; gateway: SlotView; log: Logger };
 
 // Not compiled: served from src/ as they are, wherever this code runs.

@@ -8,7 +8,7 @@ const prefix = 'flotilla-try-';
 /** One that is younger may be another's that is just being made. */
 const settledMs = 60_000;
 
-export type TrialFolder = { path: string; remove: () => Promise<void> };
+type TrialFolder = { path: string; remove: () => Promise<void> };
 
 /** A data folder for as long as this process lives. Those of others that were killed are taken away, too: their lock died with them. */
 export async function trialFolder(): Promise<TrialFolder> {

@@ -16,7 +16,7 @@ import { StartError } from '../supervisor/start-error.js';
 import { SlotView } from './follow.js';
 
 export type Programs = { runner: RunnerProgram; gatewayPath: string };
-export type TrialParts = {
+type TrialParts = {
   slot: SlotName;
   release: StoredRelease;
   source: SourceConfig;

@@ -11,8 +11,8 @@ import { onceThrough, sourceNamed } from './source-option.js';
 import { type Programs, Trial } from './trial.js';
 import { trialFolder } from './trial-folder.js';
 
-export type TryOptions = { source?: string; port: number; once?: boolean; json?: boolean };
-export type TryParts = {
+type TryOptions = { source?: string; port: number; once?: boolean; json?: boolean };
+type TryParts = {
   options: TryOptions;
   programs: Programs;
   /** Aborted when the user has seen enough. */

@@ -3,7 +3,7 @@ import type { ClaimTokenRow } from './claim-token.entity.js';
 const repeatWithinMs = 24 * 3_600_000;
 const newOne = 'create a new one with `flotilla tokens create`';
 
-export type Claim = { refused: string } | { repeats: string | null };
+type Claim = { refused: string } | { repeats: string | null };
 
 /**
  * May this key enrol with this token, and if it did before, as which device? A repeat is how a device goes on whose

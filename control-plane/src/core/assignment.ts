@@ -16,8 +16,8 @@ export const blockOn = (blocks: readonly Block[], device: string, digest: string
 export const blockedInWords = ({ reason }: Pick<Block, 'reason'>) => `the release was blocked: ${reason}`;
 
 /** `digest` null: the slot is to be stopped. */
-export type Want = Readonly<{ device: string; digest: string | null }>;
-export type Standing = Readonly<{
+type Want = Readonly<{ device: string; digest: string | null }>;
+type Standing = Readonly<{
   current?: Readonly<{ digest: string; deployment: string }> | undefined;
   /** The device has given its deployment up. */
   ended: boolean;

@@ -16,7 +16,7 @@ export type Baseline = Readonly<{
   verdicts?: Verdicts | undefined;
 }>;
 export type Verdicts = Readonly<{ given: number; wrong: number }>;
-export type BaselineNeeds = Readonly<{ baselineWindows: number; baselineInferences: number }>;
+type BaselineNeeds = Readonly<{ baselineWindows: number; baselineInferences: number }>;
 
 /** What of it rests on enough; a device that has shown too little is compared with nothing. */
 export function trusted(seen: Baseline | undefined, needs: BaselineNeeds): Baseline | undefined {

@@ -1,9 +1,9 @@
 import type { Manifest } from '@flotilla/protocol';
 
 /** `satisfies(version, range)` of the semver package, handed in because core imports nothing. */
-export type Satisfies = (version: string, range: string) => boolean;
+type Satisfies = (version: string, range: string) => boolean;
 /** `agent`: its version, as it said at its last birth. `runs`: what the slot has committed, model@version. */
-export type Standing = Readonly<{ agent: string | null; runs: string | undefined }>;
+type Standing = Readonly<{ agent: string | null; runs: string | undefined }>;
 
 /** Why a device could not run a release whatever its profile decides; undefined: nothing known speaks against it. */
 export const incompatibility = (manifest: Manifest, standing: Standing, satisfies: Satisfies): string | undefined =>

@@ -1,6 +1,6 @@
 import type { StageCounts } from '@flotilla/protocol';
 
-/** Devices of one stage by state (DESIGN section 7): read in the transaction that also writes the verdict. */
+/** Devices of one stage by state: read in the transaction that also writes the verdict. */
 export type Counts = Readonly<Omit<StageCounts, 'superseded'>>;
 
 export const noCounts: Counts = {

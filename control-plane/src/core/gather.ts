@@ -5,7 +5,7 @@ import { collect, type Sample } from './sample.js';
 
 /** A device of a stage as evidence is gathered from it. */
 export type Witness = Readonly<{ hardwareClass: string; baseline: Baseline | undefined; kept: Sample | undefined }>;
-export type Added = Readonly<{ gate: number; stratum: string; evidence: GateEvidence }>;
+type Added = Readonly<{ gate: number; stratum: string; evidence: GateEvidence }>;
 
 /** By hardware class; the gate on compute time judges devices with an unsteady incumbent apart. */
 const stratumOf = (gate: PlanGate, { hardwareClass, baseline }: Witness) =>

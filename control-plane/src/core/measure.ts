@@ -3,7 +3,7 @@ import { limitOn, type Baseline } from './baseline.js';
 import type { Sample } from './sample.js';
 
 /** A window as a fraction in [0, 1] for one gate, with the figures that people read. */
-export type Measured = Readonly<{ x: number; inferences: number; value: number; reference: number }>;
+type Measured = Readonly<{ x: number; inferences: number; value: number; reference: number }>;
 
 /** Undefined: the window says nothing to this gate, for lack of an incumbent, of inferences, or of the figure itself. */
 export function measure(gate: PlanGate, key: string, sample: Sample, baseline: Baseline | undefined): Measured | undefined {

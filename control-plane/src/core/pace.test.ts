@@ -173,6 +173,20 @@ describe('devices under way', () => {
     expect(play([start, { type: 'supersede', at: at(2), detail: 'x' }], holding).did).toEqual(['offer 0', 'withdraw']);
     expect(play([{ type: 'cancel', at: at(2) }], holding).did).toEqual([]);
   });
+  it('go back a part at a time, until none is left', () => {
+    const left = (unwithdrawn: boolean): RolloutEvent => {
+      const seen = look(3, [[counts({})]]);
+      return seen.type === 'observed' ? { ...seen, observation: { ...seen.observation, unwithdrawn } } : seen;
+    };
+    const cancelled: RolloutEvent[] = [start, { type: 'cancel', at: at(2) }, left(true)];
+    expect(play(cancelled, holding)).toMatchObject({
+      state: { phase: 'cancelled', withdrawing: true },
+      did: ['offer 0', 'withdraw', 'withdraw'],
+    });
+    const over = play([...cancelled, left(false), left(false)], holding);
+    expect(over.did).toEqual(['offer 0', 'withdraw', 'withdraw']);
+    expect(over.state).toEqual({ phase: 'cancelled', detail: 'cancelled; devices keep what they have' });
+  });
   it('are nobody when it has passed', () =>
     expect(play([start, ...passes(0, 0), ...passes(10, 1, [[done, good]])], holding).state.phase).toBe('completed'));
 });

@@ -8,7 +8,7 @@ export type LabelTally = Readonly<{ value: string; waiting: number; inFlight: nu
 /** What has been used up of the plan's budgets. `spent`: bytes offered within the last span that the plan names. */
 export type Budgets = Readonly<{ labels?: readonly LabelTally[]; bytes?: Readonly<{ perDevice: number; spent: number }> }>;
 /** `waiting`: devices of the stage that may be offered now; `inFlight`: under way over all stages. */
-export type Demand = Readonly<{ counts: Counts; waiting: number; inFlight: number; budgets?: Budgets | undefined }>;
+type Demand = Readonly<{ counts: Counts; waiting: number; inFlight: number; budgets?: Budgets | undefined }>;
 export type Allowance = Readonly<{ most: number; each?: Readonly<Record<string, number>> }>;
 
 const minute = 60_000;

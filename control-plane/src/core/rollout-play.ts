@@ -26,8 +26,8 @@ export const written: RolloutPlanInput = {
 export const plan = RolloutPlan.parse(written);
 export const pausing = RolloutPlan.parse({ ...written, onBreach: 'pause' });
 
-export type Evidence = readonly Strata[];
-export const incumbent: Baseline = {
+type Evidence = readonly Strata[];
+const incumbent: Baseline = {
   windows: 40,
   inferences: 800,
   computeMeanUs: 10_000,

@@ -30,6 +30,9 @@ export type StageProgress = Readonly<{
 /** `to`: the release that all go back to, where it isn't what each ran before. `toldAt`: when a device was last told to, where there is a pace. */
 type Return = Readonly<{ stage: number; since: Time; detail: string; to?: string; toldAt?: Time }>;
 
+/** `withdrawing`: devices may be left that were offered the release, do not run it yet, and have not been told to keep what they have. */
+type Ended = Readonly<{ detail: string; withdrawing?: true }>;
+
 export type Approval = Readonly<{ by: string; at: Time; comment?: string | undefined }>;
 /** `planHash`: what is approved; `author` may not approve it. */
 type Submitted = Readonly<{ planHash: string; author: string }>;
@@ -44,7 +47,8 @@ export type RolloutState = Readonly<{ submitted?: Submitted }> &
     | ({ phase: 'rolling-back' } & Return)
     | ({ phase: 'rolled-back' | 'rollback-incomplete' } & Return)
     | { phase: 'completed'; detail: string; accepted?: Accepted }
-    | { phase: 'rejected' | 'cancelled' | 'superseded' | 'killed'; detail: string }
+    | { phase: 'rejected'; detail: string }
+    | ({ phase: 'cancelled' | 'superseded' | 'killed' } & Ended)
   );
 
 /** Counts of one stage, and for each of its gates, in their order, the evidence by hardware class. */
@@ -74,6 +78,8 @@ export type Observation = Readonly<{
   /** While it is taken back. */
   returns?: Returns;
   alarms: number;
+  /** While it withdraws: such devices are left. */
+  unwithdrawn?: boolean;
   held?: Held;
   budgets?: Budgets;
   /** What checks outside said last. */
@@ -115,7 +121,8 @@ export type RolloutEvent =
  */
 export type RolloutEffect =
   | { type: 'offer-stage'; stage: number; most?: number; each?: Readonly<Record<string, number>> }
-  | { type: 'hold' | 'let-go' | 'withdraw' }
+  | { type: 'hold' | 'let-go' }
+  | { type: 'withdraw' }
   | { type: 'retry-failed'; upTo: number }
   /** `most` absent: all that hold the release; `to` absent: each to what it ran before. */
   | { type: 'roll-back'; most?: number; to?: string };

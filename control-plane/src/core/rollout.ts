@@ -28,7 +28,7 @@ export type {
   Time,
 } from './rollout-state.js';
 
-/** The rollout machine (DESIGN section 7), over counts and evidence, never over a map of devices. */
+/** The rollout machine, over counts and evidence, never over a map of devices. */
 export function reduceRollout(plan: RolloutPlan, state: RolloutState, event: RolloutEvent): Step {
   switch (event.type) {
     case 'start':
@@ -105,11 +105,20 @@ function observe(plan: RolloutPlan, state: RolloutState, at: Time, observation: 
     case 'rolled-back':
     case 'rejected':
     case 'completed':
+      return to(state);
     case 'cancelled':
     case 'superseded':
     case 'killed':
-      return to(state);
+      return watchWithdrawal(state, observation);
   }
+}
+
+/** However many there are, they are told a part at a time. */
+function watchWithdrawal(state: StateOf<'cancelled' | 'superseded' | 'killed'>, { unwithdrawn }: Observation): Step {
+  if (!state.withdrawing) return to(state);
+  if (unwithdrawn) return to(state, { type: 'withdraw' });
+  const { withdrawing: _, ...ended } = state;
+  return to(ended);
 }
 
 function judge(plan: RolloutPlan, seen: StateOf<'running'>, at: Time, observation: Observation): Step {
@@ -206,7 +215,8 @@ function pause(plan: RolloutPlan, state: StateOf<'running'>, reason: PauseReason
 /** Nobody would ever let go what is held: it goes back. */
 function end(plan: RolloutPlan, state: RolloutState, phase: 'cancelled' | 'superseded' | 'killed', detail: string): Step {
   const withdraws = plan.inFlight === 'hold' && isUnderWay(state);
-  return to({ phase, detail, ...submittedOf(state) }, ...(withdraws ? [{ type: 'withdraw' as const }] : []));
+  const ended = { phase, detail, ...submittedOf(state) };
+  return withdraws ? to({ ...ended, withdrawing: true }, { type: 'withdraw' }) : to(ended);
 }
 /** A thin coverage was accepted for one stage; what failed there stays accepted. */
 const acceptedOf = ({ accepted }: StageProgress) => (accepted ? { accepted: { ...accepted, coverage: false } } : {});

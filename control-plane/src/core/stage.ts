@@ -5,7 +5,7 @@ import { isAbsolute, judgeGate, oddsOf } from './gate.js';
 import { offeredByBytes, shareBy } from './pace.js';
 import type { Accepted, Observation, StageProgress, StateOf, Time } from './rollout-state.js';
 
-export type StageVerdict =
+type StageVerdict =
   | { type: 'breach'; detail: string; toAccept: Accepted }
   | { type: 'place-breach'; detail: string; toAccept: Accepted }
   | { type: 'inconclusive'; detail: string; toAccept: Accepted }

@@ -1,9 +1,9 @@
 import { isArtifactFailure, type FailureClass, type UpdateState } from '@flotilla/protocol';
 
 /** A device's place in a rollout, as its reports say. */
-export type ReportedTarget = 'open' | 'committed' | 'unproven' | 'failed-artifact' | 'failed-place' | 'rejected';
+type ReportedTarget = 'open' | 'committed' | 'unproven' | 'failed-artifact' | 'failed-place' | 'rejected';
 
-export type Report = Readonly<{ state: UpdateState; failure?: FailureClass | undefined; committed?: string | undefined }>;
+type Report = Readonly<{ state: UpdateState; failure?: FailureClass | undefined; committed?: string | undefined }>;
 
 /**
  * What a report means for the rollout of `digest`; undefined: nothing. Success is commit *and* the digest that the device says it

@@ -1,6 +1,23 @@
 /** Server-sent events, as a browser's EventSource and others read them. */
 export const frameOf = (event: { id: number }): string => `id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`;
 
+const pageSize = 200;
+
+/** All between two places, page by page: what waits for a slow reader lies in the database. */
+export async function* framesBetween<T extends { id: number }>(
+  from: number,
+  until: number,
+  pageOf: (from: number, until: number, count: number) => Promise<readonly T[]>,
+): AsyncGenerator<string> {
+  for (let at = from; ;) {
+    const page = await pageOf(at, until, pageSize);
+    for (const each of page) yield frameOf(each);
+    const last = page.at(-1);
+    if (page.length < pageSize || !last) return;
+    at = last.id;
+  }
+}
+
 /** Tells a reader how far it is, and is no event: what is asked for next time begins behind it. */
 export const placeFrame = (id: number): string => `id: ${id}\n\n`;
 

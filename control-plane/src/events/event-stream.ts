@@ -3,12 +3,10 @@ import type { ServerResponse } from 'node:http';
 import { DataSource } from 'typeorm';
 import type { Logger } from '../platform/logger.js';
 import { LOGGER } from '../platform/tokens.js';
-import { frameOf } from './event-frames.js';
+import { framesBetween } from './event-frames.js';
 import { type EventFilter, EventsService } from './events.service.js';
 import { LogTail } from './log-tail.js';
 import { Readers } from './readers.js';
-
-const pageSize = 200;
 
 /** The event log as it grows. */
 @Injectable()
@@ -28,20 +26,11 @@ export class EventStream implements OnModuleDestroy {
   }
 
   serve(response: ServerResponse, filter: EventFilter, after: number | undefined): Promise<void> {
-    return this.#readers.serve(response, (from, until) => this.frames(from, until, filter), after);
+    const between = (from: number, until: number, count: number) => this.events.between(from, until, filter, count);
+    return this.#readers.serve(response, (from, until) => framesBetween(from, until, between), after);
   }
 
   onModuleDestroy(): void {
     this.#readers.close();
-  }
-
-  private async *frames(from: number, until: number, filter: EventFilter): AsyncGenerator<string> {
-    for (let at = from; ;) {
-      const page = await this.events.between(at, until, filter, pageSize);
-      for (const event of page) yield frameOf(event);
-      const last = page.at(-1);
-      if (page.length < pageSize || !last) return;
-      at = last.id;
-    }
   }
 }

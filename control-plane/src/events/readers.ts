@@ -12,7 +12,7 @@ const slowAfterMs = 30_000;
 const lastsMs = 3_600_000;
 
 /** What lies between two places of a log, as frames. */
-export type FramesBetween = (from: number, until: number) => AsyncIterable<string>;
+type FramesBetween = (from: number, until: number) => AsyncIterable<string>;
 
 /** Those who follow a log as it grows. Each has its own place in it and reads from there: nothing is kept in memory for it. */
 export class Readers {

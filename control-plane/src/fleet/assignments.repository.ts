@@ -25,7 +25,7 @@ export type Addressed = Pick<DeviceRow, 'id' | 'tenant' | 'keyThumbprint' | 'epo
 export type ToldSlot = Pick<AssignmentRow, 'device' | 'slot' | 'deployment' | 'digest' | 'probation' | 'slow'>;
 
 /** What is urgent is sent before all else that waits. */
-export type Urgency = 'usual' | 'urgent';
+type Urgency = 'usual' | 'urgent';
 
 /** Sets, not rows: a stage is offered to thousands of devices in one statement each. */
 @Injectable()

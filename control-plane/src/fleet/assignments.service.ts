@@ -8,7 +8,7 @@ import { type Addressed, AssignmentsRepository, type NewAssignment, type Ownersh
 import { DesiredStates } from './desired-states.js';
 import { SlotCommits } from './slot-commits.js';
 
-export interface AssignmentItem {
+interface AssignmentItem {
   device: DeviceId;
   /** Null: the slot is to be stopped. */
   digest: Digest | null;

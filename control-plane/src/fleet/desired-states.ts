@@ -11,7 +11,7 @@ import { DeviceConfigs } from './device-configs.js';
 import { unknownRelease } from './device-view.js';
 
 /** `row` is as it is after issuing. */
-export type Issued = { state: DesiredState; row: Addressed; desiredHash: Digest };
+type Issued = { state: DesiredState; row: Addressed; desiredHash: Digest };
 
 const validForMs = 7 * 86_400_000;
 

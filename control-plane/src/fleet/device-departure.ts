@@ -43,4 +43,4 @@ export class DeviceDeparture {
   }
 }
 
-export type SessionEnd = 'drop-session' | 'renew-session';
+type SessionEnd = 'drop-session' | 'renew-session';

@@ -9,7 +9,7 @@ import { checkLabels } from './labels.js';
 
 type Labels = Readonly<Record<string, string>>;
 export const labelsTag = ({ labels }: { labels: Labels }) => tagOf(labels);
-export type Labelled = { device: DeviceId; labels: Labels };
+type Labelled = { device: DeviceId; labels: Labels };
 
 type By = { actor: string; precondition: Precondition };
 

@@ -4,7 +4,7 @@ import type { AssignmentRow, DeviceRow, SlotReportRow } from './device.entity.js
 import { isAttended } from './maintenance.js';
 
 /** What a device's slots should run, say they run, and how people call those releases. */
-export interface SlotFacts {
+interface SlotFacts {
   assignments: readonly AssignmentRow[];
   reports: readonly SlotReportRow[];
   names: ReadonlyMap<string, string>;

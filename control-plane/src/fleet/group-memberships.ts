@@ -5,7 +5,7 @@ import { affectedBy, anyway, type Dynamic, dynamicOf, factsOf, levelsOf, ofGroup
 import { MembershipRepository } from './membership.repository.js';
 
 /** What changed about devices: `label:KEY`, a fact by its name, or `status` for one that comes or goes. */
-export type ChangedKeys = Iterable<string>;
+type ChangedKeys = Iterable<string>;
 
 /**
  * Keeps the table of members in step with what their selectors read, in the transaction that changes it: only the devices that

@@ -11,9 +11,9 @@ import { selectorSql } from './selector-sql.js';
 import type { Selector } from './selector.js';
 
 /** So many of them, the first of which are named. */
-export type Some = { size: number; members: DeviceId[] };
-export type Compared = Record<'wanted' | 'joining' | 'leaving', Some>;
-export const named = 100;
+type Some = { size: number; members: DeviceId[] };
+type Compared = Record<'wanted' | 'joining' | 'leaving', Some>;
+const named = 100;
 const nobody: Some = { size: 0, members: [] };
 
 export async function groupByName(tx: EntityManager, name: string): Promise<GroupRow> {

@@ -13,7 +13,7 @@ import { RolloutKills } from '../rollouts/rollout-kills.js';
 import { KillsRepository } from './kills.repository.js';
 
 /** What is to be killed, and what that meant before anything was locked. */
-export type Aim = Named & { digests: readonly Digest[] };
+type Aim = Named & { digests: readonly Digest[] };
 type Said = Pick<BlockRow, 'reason' | 'actor' | 'at'>;
 type Claimed = { digests: Digest[]; members: DeviceId[] | undefined };
 
@@ -127,5 +127,5 @@ const blockOf = (aim: Aim, { reason, actor, at }: Said): BlockRow => ({
 });
 
 /** "classifier@1.2.0 on group lyon" */
-export const inWords = ({ model, version, group }: Named) =>
+const inWords = ({ model, version, group }: Named) =>
   `${model}${version === null ? ' (all versions)' : `@${version}`}${group === null ? '' : ` on group ${group}`}`;

@@ -7,7 +7,7 @@ import { priorities } from '../core/assignment.js';
 import { AssignmentsService } from '../fleet/assignments.service.js';
 import { CONFIG } from '../platform/tokens.js';
 
-export type Taking = { block: BlockId; digests: readonly Digest[]; actor: string; reason: string };
+type Taking = { block: BlockId; digests: readonly Digest[]; actor: string; reason: string };
 export type Tally = { block: string; state: KillTargetState; stopped: boolean; n: string };
 export type Target = {
   device: string;

@@ -7,7 +7,6 @@ const alarm = { type: 'alarm', boot, uptime: 5, name: 'hot', message: 'too hot' 
 const from = {
   sender: { tenant: TenantId.parse('default'), device: DeviceId.parse('d1') },
   receivedAt: new Date(0),
-  bytes: 1,
 };
 const message = (records: readonly Record<string, unknown>[], more: object = {}) => ({
   v: 1,

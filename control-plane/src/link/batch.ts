@@ -25,8 +25,6 @@ export type ReceivedBatch = Readonly<{
   seq0: number;
   records: readonly ReadRecord[];
   receivedAt: Date;
-  /** What it takes of the buffer. */
-  bytes: number;
 }>;
 export type Unreadable = { unreadable: string };
 
@@ -38,7 +36,7 @@ const isRecord = { telemetry: quickCheck(TelemetryRecord), event: quickCheck(Eve
 export function readBatch(
   kind: keyof typeof recordSchemas,
   message: unknown,
-  from: Pick<ReceivedBatch, 'sender' | 'receivedAt' | 'bytes'>,
+  from: Pick<ReceivedBatch, 'sender' | 'receivedAt'>,
 ): ReceivedBatch | Unreadable {
   const envelope = isBatch(message) ? { success: true as const, data: message as Batch } : Batch.safeParse(message);
   if (!envelope.success) return { unreadable: inWords(envelope.error.issues) };

@@ -16,12 +16,11 @@ import type { z } from 'zod';
 import type { Counters } from '../platform/counters.js';
 import type { Logger } from '../platform/logger.js';
 import type { Clock } from '../platform/tokens.js';
-import { inWords, isLive, readBatch, type Sender } from './batch.js';
+import { inWords, readBatch, type ReceivedBatch, type Sender } from './batch.js';
 import type { DeviceSessions } from './device-sessions.js';
 import type { Ingest } from './ingest.js';
 import type { PresenceWatch } from './presence.js';
 import type { StreamAlarms } from './stream-alarms.js';
-import type { Unread } from './waiting-batches.js';
 
 type Parts = {
   sessions: DeviceSessions;
@@ -58,12 +57,10 @@ export class DeviceInbox {
     const up = parseUpTopic(topic);
     if (!up) return counters.count('link.unknown-topic');
     const sender: Sender = { tenant: up.tenant, device: up.device };
+    if (up.kind === 'telemetry' || up.kind === 'event') return this.#batch(up.kind, payload, { sender, receivedAt });
     const message = this.#decode(sender, up.kind, payload);
     if (message === undefined) return;
     switch (up.kind) {
-      case 'telemetry':
-      case 'event':
-        return this.#batch(up.kind, message, payload, { sender, receivedAt, bytes: jsonBytes(payload) });
       case 'birth':
         return this.#inOrder(sender, () => this.#parsed(Birth, sender, up.kind, message, (birth) => this.#birth(sender, birth)));
       case 'heartbeat':
@@ -87,10 +84,19 @@ export class DeviceInbox {
     }
   }
 
-  async #batch(kind: BatchKind, message: unknown, payload: Buffer, from: BatchOrigin): Promise<void> {
+  /** Kept as a copy: the payload is a view into what the socket read, which would stay with it. */
+  #batch(kind: BatchKind, payload: Buffer, from: BatchOrigin): Promise<void> {
+    const own = Buffer.from(payload);
+    return this.#parts.ingest.add({ bytes: own.length, jsonBytes: jsonBytes(own), read: () => this.#read(kind, own, from) });
+  }
+
+  #read(kind: BatchKind, payload: Buffer, from: BatchOrigin): ReceivedBatch | undefined {
+    const message = this.#decode(from.sender, kind, payload);
+    if (message === undefined) return undefined;
     const batch = readBatch(kind, message, from);
-    if ('unreadable' in batch) return this.#drop(from.sender, kind, reasonCode(message), batch.unreadable);
-    await this.#parts.ingest.add(batch, isLive(batch) ? undefined : unread(kind, payload, from));
+    if (!('unreadable' in batch)) return batch;
+    this.#drop(from.sender, kind, reasonCode(message), batch.unreadable);
+    return undefined;
   }
 
   async #parsed<T>(
@@ -167,19 +173,13 @@ export class DeviceInbox {
 type BatchKind = Parameters<typeof readBatch>[0];
 type BatchOrigin = Parameters<typeof readBatch>[2];
 
-/** A copy: the payload is a view into what the socket read, which would stay with it. */
-function unread(kind: BatchKind, payload: Buffer, from: BatchOrigin): Unread {
-  const own = Buffer.from(payload);
-  return { bytes: own.length, read: () => readBatch(kind, decodePayload(own), from) };
-}
-
 /** A message of a later version is no garbage: it tells that this control plane is too old. */
 const reasonCode = (message: unknown) =>
   message !== null && typeof message === 'object' && 'v' in message && message.v !== 1
     ? 'link.unknown-version'
     : 'link.malformed';
 
-/** gzip ends with the length of what it holds (RFC 1952); it has been decoded, so it is no more than a message may be. */
+/** gzip ends with the length of what it holds (RFC 1952): what it says, within what a message may be. */
 const jsonBytes = (payload: Buffer) =>
   payload[0] === 0x1f && payload.length > 18
     ? Math.min(16 * maxPayloadBytes, Math.max(payload.length, payload.readUInt32LE(payload.length - 4)))

@@ -6,7 +6,6 @@ import { readBatch } from './batch.js';
 const from = {
   sender: { tenant: TenantId.parse('default'), device: DeviceId.parse('lyon-1') },
   receivedAt: new Date(0),
-  bytes: 1,
 };
 const recordKinds = { TelemetryRecord: 'telemetry', EventRecord: 'event' } as const;
 const isRecord = (schema: string): schema is keyof typeof recordKinds => schema in recordKinds;

@@ -8,10 +8,17 @@ import type { ReceivedBatch } from './batch.js';
 import { Ingest, type IngestLimits } from './ingest.js';
 import type { Stored } from './record-store.js';
 
-const limits: IngestLimits = { delayMs: 5, records: 10, bytes: 400, backlogBytes: 100, retryMs: { first: 1, most: 2 } };
+const limits: IngestLimits = {
+  delayMs: 5,
+  jsonBytes: 100,
+  records: 10,
+  bytes: 400,
+  backlogBytes: 100,
+  retryMs: { first: 1, most: 2 },
+};
 const sqlError = (code: string) => new QueryFailedError('INSERT', [], Object.assign(new Error(`SQLSTATE ${code}`), { code }));
 
-function aBatch(device: string, seq0: number, n: number, bytes = 10): ReceivedBatch {
+function aBatch(device: string, seq0: number, n: number): ReceivedBatch {
   const boot = BootId.parse(randomUUID());
   const record = { type: 'alarm', boot, uptime: 1, name: 'test', message: device } as const;
   return {
@@ -23,7 +30,6 @@ function aBatch(device: string, seq0: number, n: number, bytes = 10): ReceivedBa
     seq0,
     records: Array.from({ length: n }, () => ({ record })),
     receivedAt: new Date(),
-    bytes,
   };
 }
 
@@ -32,8 +38,10 @@ class Shelf {
   readonly transactions: ReceivedBatch[][] = [];
   fail: (batches: readonly ReceivedBatch[]) => Error | undefined = () => undefined;
   open = Promise.resolve();
+  readonly asked = Promise.withResolvers<void>();
 
   async store(batches: readonly ReceivedBatch[]): Promise<Stored> {
+    this.asked.resolve();
     await this.open;
     const error = this.fail(batches);
     if (error) throw error;
@@ -64,13 +72,15 @@ async function keepAck(topic: string, payload: Buffer): Promise<void> {
   acks.push({ topic, ack: Ack.parse(decodePayload(payload)) });
   acknowledged.resolve();
 }
-const addBacklog = (batch: ReceivedBatch) => ingest.add(batch, { bytes: batch.bytes, read: () => batch });
+const add = (batch: ReceivedBatch, bytes = 10) => ingest.add({ bytes, jsonBytes: 10 * batch.records.length, read: () => batch });
+/** Measured long before it was sent. */
+const addBacklog = (batch: ReceivedBatch, bytes = 10) => add({ ...batch, uptime: 10_000 }, bytes);
 afterEach(() => ingest.stop());
 
 describe('ingest', () => {
   it('puts what comes close together into one transaction, and acknowledges each stream once', async () => {
     start();
-    await Promise.all([ingest.add(aBatch('a', 0, 2)), ingest.add(aBatch('a', 2, 2)), ingest.add(aBatch('b', 0, 1))]);
+    await Promise.all([add(aBatch('a', 0, 2)), add(aBatch('a', 2, 2)), add(aBatch('b', 0, 1))]);
     await ingest.stop();
     expect(shelf.transactions).toHaveLength(1);
     expect(acks.map(({ topic, ack }) => [topic, ack.upTo])).toEqual([
@@ -81,7 +91,7 @@ describe('ingest', () => {
 
   it('cuts a transaction at its number of records', async () => {
     start();
-    for (let i = 0; i < 4; i++) await ingest.add(aBatch('a', 6 * i, 6, 1));
+    for (let i = 0; i < 4; i++) await add(aBatch('a', 6 * i, 6));
     await ingest.stop();
     expect(shelf.transactions.map((t) => t.length)).toEqual([2, 2]);
   });
@@ -90,9 +100,10 @@ describe('ingest', () => {
     start();
     const gate = Promise.withResolvers<void>();
     shelf.open = gate.promise;
-    await ingest.add(aBatch('a', 0, 1, 90));
+    await add(aBatch('a', 0, 1));
+    await shelf.asked.promise;
     let admitted = false;
-    const full = ingest.add(aBatch('a', 1, 1, 20)).then(() => (admitted = true));
+    const full = add(aBatch('a', 1, 1), 401).then(() => (admitted = true));
     await new Promise(setImmediate);
     expect(admitted).toBe(false);
     gate.resolve();
@@ -103,10 +114,10 @@ describe('ingest', () => {
     start();
     const gate = Promise.withResolvers<void>();
     shelf.open = gate.promise;
-    await ingest.add(aBatch('first', 0, 10));
-    await new Promise(setImmediate);
-    for (const seq0 of [0, 10]) await addBacklog(aBatch('away', seq0, 10, 1));
-    for (const seq0 of [0, 10]) await ingest.add(aBatch('live', seq0, 10, 1));
+    await add(aBatch('first', 0, 10));
+    await shelf.asked.promise;
+    for (const seq0 of [0, 10]) await addBacklog(aBatch('away', seq0, 10));
+    for (const seq0 of [0, 10]) await add(aBatch('live', seq0, 10));
     gate.resolve();
     await ingest.stop();
     const named = shelf.transactions.map((batches) => batches.map(({ sender, seq0 }) => `${sender.device} ${seq0}`));
@@ -117,21 +128,27 @@ describe('ingest', () => {
     start();
     const gate = Promise.withResolvers<void>();
     shelf.open = gate.promise;
-    await addBacklog(aBatch('away', 0, 10, 60));
-    await addBacklog(aBatch('away', 0, 10, 30));
-    await addBacklog(aBatch('away', 10, 10, 60));
-    await ingest.add(aBatch('live', 0, 1));
-    expect(counters.snapshot()['ingest.put-off']).toBe(1);
+    await add(aBatch('first', 0, 10));
+    await shelf.asked.promise;
+    await addBacklog(aBatch('away', 0, 10), 60);
+    await addBacklog(aBatch('away', 0, 10), 30);
+    await addBacklog(aBatch('away', 10, 10), 60);
+    await add(aBatch('live', 0, 1));
     gate.resolve();
     await ingest.stop();
-    expect(shelf.transactions.flat().map(({ sender, seq0 }) => `${sender.device} ${seq0}`)).toEqual(['away 0', 'live 0']);
+    expect(counters.snapshot()['ingest.put-off']).toBe(1);
+    expect(shelf.transactions.flat().map(({ sender, seq0 }) => `${sender.device} ${seq0}`)).toEqual([
+      'first 0',
+      'live 0',
+      'away 0',
+    ]);
   });
 
   it('tries again while the database is away, and acknowledges nothing meanwhile', async () => {
     start();
     let failures = 3;
     shelf.fail = () => (failures-- > 0 ? sqlError('57P03') : undefined);
-    await ingest.add(aBatch('a', 0, 1));
+    await add(aBatch('a', 0, 1));
     await acknowledged.promise;
     expect(failures).toBe(-1);
     expect(acks).toHaveLength(1);
@@ -144,7 +161,7 @@ describe('ingest', () => {
       return batch.sender.device === 'bad' && bad !== undefined && 'record' in bad;
     };
     shelf.fail = (batches) => (batches.some(isPoison) ? sqlError('22021') : undefined);
-    await Promise.all([ingest.add(aBatch('good', 0, 3)), ingest.add(aBatch('bad', 5, 5))]);
+    await Promise.all([add(aBatch('good', 0, 3)), add(aBatch('bad', 5, 5))]);
     await ingest.stop();
     const records = shelf.transactions
       .flat()
@@ -158,7 +175,7 @@ describe('ingest', () => {
     start();
     shelf.fail = (batches) =>
       batches.some((b) => b.sender.device === 'cursed') ? new TypeError('undefined is no function') : undefined;
-    await Promise.all([ingest.add(aBatch('cursed', 0, 2)), ingest.add(aBatch('blessed', 0, 2))]);
+    await Promise.all([add(aBatch('cursed', 0, 2)), add(aBatch('blessed', 0, 2))]);
     await ingest.stop();
     expect(acks.map(({ topic }) => topic)).toEqual(['fl/v1/default/blessed/dn/ack']);
     expect(counters.snapshot()['ingest.not-stored']).toBe(2);
@@ -166,7 +183,7 @@ describe('ingest', () => {
 
   it('lives on when an acknowledgement cannot be sent', async () => {
     start(() => Promise.reject(new Error('not connected')));
-    await ingest.add(aBatch('a', 0, 1));
+    await add(aBatch('a', 0, 1));
     await ingest.stop();
     expect(counters.snapshot()['ingest.acks-failed']).toBe(1);
   });
@@ -174,7 +191,7 @@ describe('ingest', () => {
   it('gives up what the database does not take when it is stopped', async () => {
     start();
     shelf.fail = () => sqlError('57P03');
-    await ingest.add(aBatch('a', 0, 1));
+    await add(aBatch('a', 0, 1));
     await ingest.stop();
     expect(acks).toEqual([]);
   });

@@ -9,10 +9,12 @@ import type { StreamAlarms } from './stream-alarms.js';
 import { WaitingBatches, type Unread } from './waiting-batches.js';
 
 export type IngestLimits = {
-  /** A transaction begins at the latest so long after its first batch came, or as soon as it has this many records. */
+  /** A transaction begins at the latest so long after its first batch came, or as soon as so much JSON waits. */
   delayMs: number;
+  jsonBytes: number;
+  /** It takes no further batch once it has so many. */
   records: number;
-  /** What may wait in memory; more slows the broker connection, not the process. */
+  /** What may wait in memory, as it came; more slows the broker connection, not the process. */
   bytes: number;
   /** The same of backlog; more is put off: its devices send it again, and what is live still comes through. */
   backlogBytes: number;
@@ -21,8 +23,10 @@ export type IngestLimits = {
 };
 export const ingestLimits: IngestLimits = {
   delayMs: 100,
+  // Five hundred records of 490 bytes, as windows and vitals together have: more would leave the database without work meanwhile.
+  jsonBytes: 240 * 1024,
   records: 1000,
-  bytes: 24 * 1024 ** 2,
+  bytes: 4 * 1024 ** 2,
   backlogBytes: 32 * 1024 ** 2,
   retryMs: { first: 100, most: 5000 },
 };
@@ -43,7 +47,7 @@ export class Ingest {
   readonly #stop = new AbortController();
   readonly #parts: Parts;
   readonly #limits: IngestLimits;
-  readonly #waiting = new WaitingBatches();
+  readonly #waiting: WaitingBatches;
   #arrived = Promise.withResolvers<void>();
   #full = Promise.withResolvers<void>();
   #room = Promise.withResolvers<void>();
@@ -53,28 +57,27 @@ export class Ingest {
   constructor(parts: Parts, limits: IngestLimits = ingestLimits) {
     this.#parts = parts;
     this.#limits = limits;
+    const putOff = () => parts.counters.count('ingest.put-off');
+    this.#waiting = new WaitingBatches({ backlogBytes: limits.backlogBytes, putOff });
   }
 
   start(): void {
     this.#running ??= this.#run();
   }
 
-  /** Resolves when there is room for the next one. `unread`: it is backlog, and waits as it came. */
-  async add(batch: ReceivedBatch, unread?: Unread): Promise<void> {
-    if (unread) this.#addBacklog(batch, unread);
-    else this.#waiting.addLive(batch);
+  /** Resolves when there is room for the next one. */
+  async add(batch: Unread): Promise<void> {
+    this.#waiting.add(batch);
     this.#arrived.resolve();
-    if (this.#waiting.records >= this.#limits.records) this.#full.resolve();
+    if (this.#isFull) this.#full.resolve();
     if (!this.#hasRoom) await this.#room.promise;
   }
 
-  #addBacklog(batch: ReceivedBatch, unread: Unread): void {
-    if (this.#waiting.bytes.backlog + unread.bytes > this.#limits.backlogBytes) this.#parts.counters.count('ingest.put-off');
-    else this.#waiting.addBacklog(batch, unread);
+  get #isFull(): boolean {
+    return this.#waiting.jsonBytes >= this.#limits.jsonBytes;
   }
-
   get #hasRoom(): boolean {
-    return this.#waiting.bytes.live <= this.#limits.bytes;
+    return this.#waiting.bytes.arrived <= this.#limits.bytes;
   }
 
   /** Stores what waits, once; what the database does not take now the devices send again. */
@@ -92,23 +95,20 @@ export class Ingest {
     while (!signal.aborted || !this.#waiting.isEmpty) {
       await this.#arrived.promise;
       if (!signal.aborted) await Promise.race([this.#full.promise, delay(this.#limits.delayMs)]);
-      const batches = this.#take();
+      const batches = await this.#take();
       if (batches.length > 0) this.#announce(await this.#settle(batches));
-      this.#release();
     }
   }
 
-  #take(): ReceivedBatch[] {
-    const taken = this.#waiting.take(this.#limits.records);
-    if (this.#waiting.records < this.#limits.records) this.#full = Promise.withResolvers();
+  async #take(): Promise<ReceivedBatch[]> {
+    const taken = await this.#waiting.take(this.#limits.records);
+    if (!this.#isFull) this.#full = Promise.withResolvers();
     if (this.#waiting.isEmpty && !this.#stop.signal.aborted) this.#arrived = Promise.withResolvers();
+    if (this.#hasRoom) this.#admit();
     return taken;
   }
 
-  /** Taken batches count until they are settled: a stalled database must be felt. */
-  #release(): void {
-    this.#waiting.settled();
-    if (!this.#hasRoom || this.#stop.signal.aborted) return;
+  #admit(): void {
     this.#room.resolve();
     this.#room = Promise.withResolvers();
   }

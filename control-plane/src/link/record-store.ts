@@ -64,13 +64,23 @@ const claimOf = ({ sender, stream }: ReceivedBatch): StreamClaim => ({ ...sender
 type StreamEnd = StreamClaim & Readonly<{ next: number }>;
 
 function claimsOf(batch: ReceivedBatch): StreamClaim[] {
-  const records = batch.records.flatMap((read) => ('record' in read ? [read.record] : []));
-  return [claimOf(batch), ...records.flatMap((record) => endOf(batch, record) ?? [])];
+  const claims: StreamClaim[] = [claimOf(batch)];
+  for (const read of batch.records) {
+    const end = 'record' in read ? endOf(batch, read.record) : undefined;
+    if (end) claims.push(end);
+  }
+  return claims;
 }
 
 function endOf({ sender }: ReceivedBatch, record: DeviceRecord): StreamEnd | undefined {
-  const { stream, next = 0 } = (record.type === 'alarm' && record.closes) || {};
-  return stream && { ...sender, stream, next };
+  const closes = record.type === 'alarm' ? record.closes : undefined;
+  return closes?.stream && { ...sender, stream: closes.stream, next: closes.next ?? 0 };
+}
+
+function refusedIn({ seq0, records }: ReceivedBatch): number[] {
+  const seqs: number[] = [];
+  for (let i = 0; i < records.length; i++) if ('refused' in records[i]!) seqs.push(seq0 + i);
+  return seqs;
 }
 
 /** Moves the cursors over one transaction's batches and gathers what is new. */
@@ -88,8 +98,8 @@ class StreamWork {
       (claimed.refused === 'foreign' ? this.#foreign : this.#unknown).push(claimOf(batch));
       return;
     }
-    const refusedSeqs = batch.records.flatMap((record, i) => ('refused' in record ? [batch.seq0 + i] : []));
     const { stream, base, seq0, records } = batch;
+    const refusedSeqs = refusedIn(batch);
     const before = this.cursors.get(stream) ?? claimed.cursor;
     const { cursor, fresh } = advance(before, { base, seq0, n: records.length, refusedSeqs });
     this.cursors.set(stream, cursor);

@@ -2,6 +2,7 @@ import type { DeviceId, SeqRange, StreamId, TenantId } from '@flotilla/protocol'
 import { Injectable } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { advance, type StreamCursor } from '../core/stream-cursor.js';
+import { arrayOf } from '../telemetry/unnest.js';
 
 export type StreamClaim = Readonly<{ tenant: TenantId; device: DeviceId; stream: StreamId }>;
 /** `foreign`: the stream belongs to another device, or to another key of this one (a cloned disk). `unknown`: no such active device. */
@@ -26,7 +27,7 @@ type LockedRow = {
 export class Streams {
   /** Locks the rows in device order (replicas that meet wait, never deadlock), making those that are new. */
   async lock(tx: EntityManager, claims: readonly StreamClaim[]): Promise<(claim: StreamClaim) => Claimed> {
-    const columns = [claims.map((c) => c.stream), claims.map((c) => c.device), claims.map((c) => c.tenant)];
+    const columns = [claims.map((c) => c.stream), claims.map((c) => c.device), claims.map((c) => c.tenant)].map(arrayOf);
     await tx.query(
       `INSERT INTO device_stream (stream, device, key_thumbprint)
        SELECT DISTINCT ON (c.stream) c.stream, d.id, d.key_thumbprint
@@ -85,7 +86,7 @@ export class Streams {
         all.map((c) => c.next),
         all.map((c) => c.lost),
         all.map((c) => c.refused),
-      ],
+      ].map(arrayOf),
     );
   }
 }

@@ -1,69 +1,101 @@
-import type { ReceivedBatch, Unreadable } from './batch.js';
+import { setImmediate as turn } from 'node:timers/promises';
+import { isLive, type ReceivedBatch } from './batch.js';
 
-/** A batch as it came: it takes about a thirtieth of what it takes once it is read. */
-export type Unread = { bytes: number; read: () => ReceivedBatch | Unreadable };
-type Backlog = Unread & { records: number };
+/**
+ * A batch as it came. Read, it takes thirty times as much, and what waits as objects is copied by each collection of garbage: so it is read
+ * at its turn. `read` gives nothing for what can't be read.
+ */
+export type Unread = {
+  /** As it came, and as JSON. */
+  bytes: number;
+  jsonBytes: number;
+  read: () => ReceivedBatch | undefined;
+};
 
-/** Measured: a record of 410 bytes as JSON in columns takes 1.65 kB of the heap. */
-const heapPerJsonByte = 4;
-const bytesOf = (batch: ReceivedBatch) => heapPerJsonByte * batch.bytes;
+type Parts = {
+  /** What backlog may wait in memory. */
+  backlogBytes: number;
+  /** Backlog for which there is no room: its device sends it again, and what is live still comes through. */
+  putOff: () => void;
+};
 
-/** Batches that wait for a transaction: what is live before what is backlog, and neither starves. What was taken counts until it is settled. */
+/** Reading holds up all else: others have a turn after so long. */
+const readForMs = 10;
+
+/** Batches that wait for a transaction: what is live before what is backlog, and neither starves. */
 export class WaitingBatches {
-  #live: ReceivedBatch[] = [];
+  readonly #parts: Parts;
+  #arrived: Unread[] = [];
   /** By what is in it: what a device sends again while it waits here waits once. */
-  readonly #backlog = new Map<string, Backlog>();
-  #records = 0;
-  #taken = { live: 0, backlog: 0 };
-  #bytes = { live: 0, backlog: 0 };
+  readonly #backlog = new Map<string, Unread>();
+  #bytes = { arrived: 0, backlog: 0 };
+  #jsonBytes = 0;
 
-  get records(): number {
-    return this.#records;
+  constructor(parts: Parts) {
+    this.#parts = parts;
   }
+
   get isEmpty(): boolean {
-    return this.#live.length === 0 && this.#backlog.size === 0;
+    return this.#arrived.length === 0 && this.#backlog.size === 0;
   }
-  /** Of this process's memory. */
-  get bytes(): Readonly<Record<'live' | 'backlog', number>> {
+  /** As they came: those of which it is not known yet whether they are live, and backlog. */
+  get bytes(): Readonly<Record<'arrived' | 'backlog', number>> {
     return this.#bytes;
   }
-
-  addLive(batch: ReceivedBatch): void {
-    this.#live.push(batch);
-    this.#records += batch.records.length;
-    this.#bytes.live += bytesOf(batch);
+  get jsonBytes(): number {
+    return this.#jsonBytes;
   }
 
-  addBacklog({ stream, sender, seq0, records }: ReceivedBatch, unread: Unread): void {
-    const key = `${sender.device} ${stream} ${seq0} ${records.length}`;
-    if (this.#backlog.has(key)) return;
-    this.#backlog.set(key, { ...unread, records: records.length });
-    this.#records += records.length;
-    this.#bytes.backlog += unread.bytes;
+  add(unread: Unread): void {
+    this.#arrived.push(unread);
+    this.#bytes.arrived += unread.bytes;
+    this.#jsonBytes += unread.jsonBytes;
   }
 
-  /** As many as make up one transaction: live ones, then backlog, of which there is always one. */
-  take(most: number): ReceivedBatch[] {
-    let records = 0;
-    const end = this.#live.findIndex((batch) => (records += batch.records.length) >= most);
-    const live = this.#live.splice(0, end < 0 ? this.#live.length : end + 1);
-    for (const batch of live) this.#taken.live += bytesOf(batch);
+  /** As many records as make up one transaction: live ones, then backlog, of which there is always one. */
+  async take(most: number): Promise<ReceivedBatch[]> {
+    const live = await this.#takeLive(most);
+    let records = live.reduce((sum, batch) => sum + batch.records.length, 0);
     const backlog: ReceivedBatch[] = [];
     for (const [key, waiting] of this.#backlog) {
       if (records >= most && backlog.length > 0) break;
-      records += waiting.records;
       this.#backlog.delete(key);
-      this.#taken.backlog += waiting.bytes;
+      this.#bytes.backlog -= waiting.bytes;
+      this.#jsonBytes -= waiting.jsonBytes;
       const batch = waiting.read();
-      if (!('unreadable' in batch)) backlog.push(batch);
+      if (!batch) continue;
+      records += batch.records.length;
+      backlog.push(batch);
     }
-    this.#records -= records;
     return [...live, ...backlog];
   }
 
-  /** What was taken last is stored, or given up. */
-  settled(): void {
-    this.#bytes = { live: this.#bytes.live - this.#taken.live, backlog: this.#bytes.backlog - this.#taken.backlog };
-    this.#taken = { live: 0, backlog: 0 };
+  /** Of what has come by now; backlog among it is put aside. */
+  async #takeLive(most: number): Promise<ReceivedBatch[]> {
+    const live: ReceivedBatch[] = [];
+    let [records, read] = [0, 0];
+    let pauseAt = performance.now() + readForMs;
+    for (const end = this.#arrived.length; read < end && records < most;) {
+      const waiting = this.#arrived[read++]!;
+      this.#bytes.arrived -= waiting.bytes;
+      this.#jsonBytes -= waiting.jsonBytes;
+      const batch = waiting.read();
+      if (batch && isLive(batch)) records += live.push(batch) && batch.records.length;
+      else if (batch) this.#putAside(batch, waiting);
+      if (performance.now() < pauseAt) continue;
+      await turn();
+      pauseAt = performance.now() + readForMs;
+    }
+    this.#arrived.splice(0, read);
+    return live;
+  }
+
+  #putAside({ stream, sender, seq0, records }: ReceivedBatch, unread: Unread): void {
+    const key = `${sender.device} ${stream} ${seq0} ${records.length}`;
+    if (this.#backlog.has(key)) return;
+    if (this.#bytes.backlog + unread.bytes > this.#parts.backlogBytes) return this.#parts.putOff();
+    this.#backlog.set(key, unread);
+    this.#bytes.backlog += unread.bytes;
+    this.#jsonBytes += unread.jsonBytes;
   }
 }

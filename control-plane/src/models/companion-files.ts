@@ -9,7 +9,7 @@ import {
 } from '@flotilla/protocol';
 
 /** A stored file as JSON; undefined where its bytes are none. */
-export type ReadJson = (digest: ManifestFile['sha256']) => Promise<unknown>;
+type ReadJson = (digest: ManifestFile['sha256']) => Promise<unknown>;
 
 const maxGoldenBytes = 32 * 1024 ** 2;
 

@@ -146,7 +146,7 @@ const attention = ({ pending, maintenance }) =>
 const drawSummary = (status) => {
   const { devices, releases, rollouts, broker, leader, version, database } = status;
   at('summary').textContent =
-    `${devices.online} of ${devices.total} devices online · ${attention(devices)}${releases} releases · ${rollouts.running} rollouts running, ` +
+    `${devices.online} of ${devices.total} devices online · ${attention(devices)}${releases} ${releases === 1 ? 'release' : 'releases'} · ${rollouts.running} ${rollouts.running === 1 ? 'rollout' : 'rollouts'} running, ` +
     `${rollouts.paused} paused · broker ${broker.kind}, ${broker.connected ? 'connected' : 'not connected'} · database ${database} · ` +
     `${leader ? 'leading' : 'not leading'} · version ${version}`;
 };

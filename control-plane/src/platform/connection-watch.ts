@@ -5,7 +5,7 @@ import type { Logger } from './logger.js';
 /** What pg's clients have, of which its types tell only a part. */
 type Wired = pg.PoolClient & { readonly connection: { stream: Socket }; processID: number | null; readyForQuery: boolean };
 
-export interface WatchOptions {
+interface WatchOptions {
   readonly url: string;
   /** A statement on which nothing came or went for so long is looked into. */
   readonly silenceMs?: number;

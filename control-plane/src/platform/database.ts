@@ -6,7 +6,7 @@ import { entities } from './entities.js';
 import type { Logger } from './logger.js';
 
 /** A database that can't be used, in a sentence for whoever starts the program. */
-export class DatabaseError extends Error {
+class DatabaseError extends Error {
   override readonly name = 'DatabaseError';
 }
 

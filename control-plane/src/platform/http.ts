@@ -37,7 +37,7 @@ export const problem = (code: ErrorCode, detail: string) => ({
 
 /** Known failures say what they are; anything else is a bug: logged with its stack, answered 500 without it. */
 @Catch()
-export class ProblemFilter implements ExceptionFilter {
+class ProblemFilter implements ExceptionFilter {
   constructor(private readonly log: Logger) {}
 
   catch(error: unknown, host: ArgumentsHost): void {

@@ -91,7 +91,9 @@ export class TelemetryStreamsController {
   @ApiProduces('text/csv', 'application/vnd.apache.parquet')
   @ApiResponse({ status: 200, description: 'The table', schema: { type: 'string', format: 'binary' } })
   async export(@Query({ schema: ExportQuery }) query: ExportQuery, @Res() reply: FastifyReply): Promise<void> {
-    const { body, type, name } = await this.exports.open(query);
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    const { body, type, name } = await this.exports.open(query, gone.signal);
     await reply.type(type).header('content-disposition', `attachment; filename="${name}"`).send(body);
   }
 }

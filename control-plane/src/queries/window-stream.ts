@@ -2,16 +2,16 @@ import type { TelemetryFilter } from '@flotilla/protocol';
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
 import { DataSource } from 'typeorm';
-import { frameOf, placeFrame, skippedFrame } from '../events/event-frames.js';
+import { framesBetween, placeFrame, skippedFrame } from '../events/event-frames.js';
 import { LogTail } from '../events/log-tail.js';
 import { Readers } from '../events/readers.js';
 import type { Logger } from '../platform/logger.js';
 import { CLOCK, type Clock, LOGGER } from '../platform/tokens.js';
 import { TailRepository } from './tail.repository.js';
 
-const pageSize = 200;
-/** A reader further behind has no use for all of it: it goes on with the last page. */
+/** A reader further behind has no use for all of it: it goes on with the last ones. */
 const mostBehind = 2000;
+const lastIds = 200;
 const lookBackMs = 86_400_000;
 
 /** Windows as they are stored, by whichever control plane. */
@@ -50,16 +50,10 @@ export class WindowStream implements OnModuleDestroy {
     let at = from;
     const behind = until - from > mostBehind ? await this.windows.count(from, until, filter) : 0;
     if (behind > mostBehind) {
-      at = until - pageSize;
+      at = until - lastIds;
       yield skippedFrame(await this.windows.count(from, at, filter));
       yield placeFrame(at);
     }
-    for (;;) {
-      const page = await this.windows.between(at, until, filter, pageSize);
-      for (const window of page) yield frameOf(window);
-      const last = page.at(-1);
-      if (page.length < pageSize || !last) return;
-      at = last.id;
-    }
+    yield* framesBetween(at, until, (since, to, count) => this.windows.between(since, to, filter, count));
   }
 }

@@ -1,7 +1,7 @@
 import { CheckAnswer, type PlanCheck } from '@flotilla/protocol';
 import { z } from 'zod';
 
-export type Verdict = Readonly<{ verdict: 'pass' | 'fail' | 'wait' | 'error'; detail: string }>;
+type Verdict = Readonly<{ verdict: 'pass' | 'fail' | 'wait' | 'error'; detail: string }>;
 const mostBytes = 65_536;
 
 /** Asks once; whatever goes wrong is an answer, too: `error`, with the reason. */

@@ -8,7 +8,7 @@ import { parseSelector } from '../fleet/selector.js';
 import { type Bind, selectorSql } from '../fleet/selector-sql.js';
 
 /** What a device would go from, as far as it decides whether it could run a release. */
-export type Standing = Readonly<{ agent: string | null; runs: string | null }>;
+type Standing = Readonly<{ agent: string | null; runs: string | null }>;
 /** `first`: some, by name. */
 export type StageSize = Readonly<{ stage: number; devices: number; offline: number; rejected: number }> & {
   readonly classes: Readonly<Record<string, number>>;

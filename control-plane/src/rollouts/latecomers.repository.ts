@@ -9,7 +9,7 @@ import { underWay } from './rollout.repository.js';
 import type { RolloutRow } from './rollout.entity.js';
 
 type Late = Pick<RolloutRow, 'id' | 'slot' | 'plan'>;
-export type Newcomer = Pick<Member, 'id' | 'agent' | 'hardwareClass'>;
+type Newcomer = Pick<Member, 'id' | 'agent' | 'hardwareClass'>;
 /** Whatever a newer rollout brings to the same slots, an older one has nothing more to say there. */
 const newer = (rollout: string) =>
   `EXISTS (SELECT 1 FROM rollout n WHERE n.slot = ${rollout}.slot AND n.created_at > ${rollout}.created_at

@@ -11,6 +11,10 @@ export type Held = { device: DeviceId; previousDigest: string | null };
 const stillHeld = `rollout_target t JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
        WHERE t.rollout = $1 AND t.deployment IS NOT NULL AND t.state = ANY('{waiting,open,committed,unproven,failed-artifact,failed-place,
          timed-out,rejected,deferred,superseded}')`;
+const notBegun = `rollout_target t JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
+       LEFT JOIN slot_report s ON s.device = t.device AND s.slot = $2 AND s.deployment = t.deployment
+       WHERE t.rollout = $1 AND t.state = 'open' AND s.state IS DISTINCT FROM 'probation'`;
+type Of = Pick<RolloutRow, 'id' | 'slot'>;
 const ofReturns = ['rolling-back', 'return-failed', 'rolled-back'];
 
 /** Devices on their way back: rows moved in sets, never one by one. */
@@ -19,7 +23,7 @@ export class ReturnRepository {
   constructor(@Inject(CountRepository) private readonly counts: CountRepository) {}
 
   /** Devices that still hold this rollout's deployment; the first stages first, where not all are asked for. */
-  held(tx: EntityManager, { id, slot }: Pick<RolloutRow, 'id' | 'slot'>, most?: number): Promise<Held[]> {
+  held(tx: EntityManager, { id, slot }: Of, most?: number): Promise<Held[]> {
     return tx.query(
       `SELECT t.device, t.previous_digest "previousDigest" FROM ${stillHeld} ORDER BY t.stage, t.device LIMIT $3 FOR UPDATE OF t`,
       [id, slot, most ?? null],
@@ -27,14 +31,16 @@ export class ReturnRepository {
   }
 
   /** Of those, the ones that do not run it yet, for all that is known. */
-  async notBegun(tx: EntityManager, rollout: RolloutId, slot: string): Promise<Held[]> {
+  notBegun(tx: EntityManager, { id, slot }: Of, most: number): Promise<Held[]> {
     return tx.query(
-      `SELECT t.device, t.previous_digest "previousDigest" FROM rollout_target t
-       JOIN assignment a ON a.device = t.device AND a.slot = $2 AND a.deployment = t.deployment
-       LEFT JOIN slot_report s ON s.device = t.device AND s.slot = $2 AND s.deployment = t.deployment
-       WHERE t.rollout = $1 AND t.state = 'open' AND s.state IS DISTINCT FROM 'probation' ORDER BY t.device FOR UPDATE OF t`,
-      [rollout, slot],
+      `SELECT t.device, t.previous_digest "previousDigest" FROM ${notBegun} ORDER BY t.stage, t.device LIMIT $3 FOR UPDATE OF t`,
+      [id, slot, most],
     );
+  }
+
+  async anyNotBegun(tx: EntityManager, { id, slot }: Of): Promise<boolean> {
+    const [row] = await tx.query<{ any: boolean }[]>(`SELECT EXISTS (SELECT FROM ${notBegun}) "any"`, [id, slot]);
+    return row!.any;
   }
 
   /** `deployment` null: the slot was empty before and is empty again, nothing is left to confirm. */
@@ -52,7 +58,7 @@ export class ReturnRepository {
   }
 
   /** Of one that is taken back. `toldAfter`: who was told before and is still silent holds up nobody. */
-  async returns(tx: EntityManager, { id, slot }: Pick<RolloutRow, 'id' | 'slot'>, toldAfter: Date): Promise<Returns> {
+  async returns(tx: EntityManager, { id, slot }: Of, toldAfter: Date): Promise<Returns> {
     const [held] = await tx.query<[{ n: number }]>(`SELECT count(*)::int n FROM ${stillHeld}`, [id, slot]);
     const [moving] = await tx.query<[{ n: number }]>(
       `SELECT count(*)::int n FROM rollout_target WHERE rollout = $1 AND state = 'rolling-back' AND offered_at > $2`,

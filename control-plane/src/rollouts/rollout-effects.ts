@@ -13,6 +13,7 @@ import { ReturnRepository, type Held } from './return.repository.js';
 import { TargetRepository, type Offer, type Waiting } from './target.repository.js';
 
 type RollingBack = Extract<RolloutEffect, { type: 'roll-back' }>;
+type Withdrawing = Extract<RolloutEffect, { type: 'withdraw' }>;
 type Offering = Extract<RolloutEffect, { type: 'offer-stage' }>;
 
 /** However large a stage: its first devices are told while the next are offered, and memory and locks are those of so many. */
@@ -36,6 +37,7 @@ export class RolloutEffects {
   async perform(tx: EntityManager, rollout: RolloutRow, effect: RolloutEffect, at: Date): Promise<boolean> {
     if (effect.type === 'offer-stage') return this.offer(tx, rollout, effect, at);
     if (effect.type === 'roll-back') return this.rollBack(tx, rollout, effect, at);
+    if (effect.type === 'withdraw') return this.withdraw(tx, rollout, at);
     await this.change(tx, rollout, effect, at);
     return false;
   }
@@ -43,15 +45,13 @@ export class RolloutEffects {
   private async change(
     tx: EntityManager,
     rollout: RolloutRow,
-    effect: Exclude<RolloutEffect, Offering | RollingBack>,
+    effect: Exclude<RolloutEffect, Offering | RollingBack | Withdrawing>,
     at: Date,
   ): Promise<void> {
     switch (effect.type) {
       case 'hold':
       case 'let-go':
         return this.pace.retime(tx, rollout, effect.type, at);
-      case 'withdraw':
-        return this.giveBack(tx, rollout, await this.returning.notBegun(tx, rollout.id, rollout.slot), at);
       case 'retry-failed':
         return this.targets.retry(tx, rollout.id, effect.upTo);
     }
@@ -107,6 +107,12 @@ export class RolloutEffects {
     const digest = to === undefined ? undefined : (await this.releases.byName(to)).digest;
     const back = digest === undefined ? held : held.map((its) => ({ ...its, previousDigest: digest }));
     await this.giveBack(tx, rollout, back, at);
+    return held.length === returnsAtOnce;
+  }
+
+  private async withdraw(tx: EntityManager, rollout: RolloutRow, at: Date): Promise<boolean> {
+    const held = await this.returning.notBegun(tx, rollout, returnsAtOnce);
+    await this.giveBack(tx, rollout, held, at);
     return held.length === returnsAtOnce;
   }
 

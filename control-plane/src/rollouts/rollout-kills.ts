@@ -5,7 +5,7 @@ import { CLOCK, type Clock } from '../platform/tokens.js';
 import { RolloutMachine } from './rollout-machine.js';
 import { RolloutRepository, underWay } from './rollout.repository.js';
 
-export type Killed = Readonly<{
+type Killed = Readonly<{
   block: BlockId;
   digests: readonly Digest[];
   /** Absent: on every device. */

@@ -22,7 +22,8 @@ export class RolloutObserver {
 
   async look(tx: EntityManager, row: RolloutRow, at: Date): Promise<Observation> {
     await this.pace.renew(tx, row, at);
-    await this.sweep(tx, row, at);
+    // What is silent for too long may still hold what it was offered, for as long as a pause lasted.
+    if (!isWithdrawing(row)) await this.sweep(tx, row, at);
     await this.evidence.fold(tx, row.id);
     await this.targets.fold(tx, row.id);
     return this.again(tx, row, at);
@@ -31,6 +32,7 @@ export class RolloutObserver {
   async again(tx: EntityManager, row: RolloutRow, at: Date): Promise<Observation> {
     const counted = await this.targets.observe(tx, row);
     const seen = { ...counted, ...(await this.pace.observe(tx, row, counted.stages, at)) };
+    if (isWithdrawing(row)) return { ...seen, unwithdrawn: await this.returning.anyNotBegun(tx, row) };
     if (!isTakenBack(row)) return seen;
     const toldAfter = new Date(at.getTime() - row.plan.success.deviceDeadline * 1000);
     return { ...seen, returns: await this.returning.returns(tx, row, toldAfter) };
@@ -51,4 +53,5 @@ export class RolloutObserver {
   }
 }
 
+const isWithdrawing = ({ state }: RolloutRow) => 'withdrawing' in state;
 const isTakenBack = ({ state }: RolloutRow) => state.phase === 'rolling-back' || state.phase === 'rollback-incomplete';

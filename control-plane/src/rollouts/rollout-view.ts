@@ -69,6 +69,7 @@ function checksOf(plan: RolloutPlan, index: number, { answers = [] }: Observatio
 
 function detailOf(state: RolloutState): Pick<RolloutView, 'detail'> {
   if (state.phase === 'running') return state.held ? { detail: state.held.why } : {};
+  if ('withdrawing' in state) return { detail: `${state.detail}; those that have not begun are being told` };
   return 'detail' in state && state.detail !== undefined ? { detail: state.detail } : {};
 }
 

@@ -141,9 +141,10 @@ export class RolloutRepository {
   /** Ids of the rollouts that a tick has to look at. */
   async active(): Promise<RolloutId[]> {
     const phases = ['scheduled', 'running', 'rolling-back', 'rollback-incomplete'];
-    const rows = await this.db.query<{ id: RolloutId }[]>(`SELECT id FROM rollout WHERE phase = ANY($1) ORDER BY created_at`, [
-      phases,
-    ]);
+    const rows = await this.db.query<{ id: RolloutId }[]>(
+      `SELECT id FROM rollout WHERE phase = ANY($1) OR state ->> 'withdrawing' = 'true' ORDER BY created_at`,
+      [phases],
+    );
     return rows.map((row) => row.id);
   }
 

@@ -63,7 +63,7 @@ export class RolloutsService {
 }
 
 /** What is approved: an approval of another plan is none. */
-export const planHash = (plan: RolloutPlan) => digestOf(plan);
+const planHash = (plan: RolloutPlan) => digestOf(plan);
 
 function eventOf(command: RolloutCommand, { name: actor, role }: Operator, at: number): RolloutEvent {
   switch (command.type) {

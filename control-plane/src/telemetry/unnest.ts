@@ -41,38 +41,31 @@ function apart<T>(columns: readonly Column<T>[]): [arrays: ArrayColumn<T>[], doc
 }
 
 function arrayLiteral<T>(rows: readonly T[], kind: ArrayKind, value: (row: T) => unknown): string {
-  let literal = '{';
-  let separator = '';
-  for (const row of rows) {
-    literal += separator + element(value(row), kind);
-    separator = ',';
-  }
-  return `${literal}}`;
+  const values = kind === 'timestamptz' ? rows.map((row) => (value(row) as Date | null)?.getTime()) : rows.map(value);
+  return kind === 'int[]' || kind === 'int8[]' ? arrayOfLists(values) : arrayOf(values);
 }
 
-function element(value: unknown, kind: ArrayKind): string {
-  if (value === null || value === undefined) return 'NULL';
-  switch (kind) {
-    case 'text':
-      return quoted(value as string);
-    case 'int[]':
-    case 'int8[]':
-      // Of whole numbers JSON is the same but for the brackets, and several times as fast as joining them.
-      return `"{${JSON.stringify(value).slice(1, -1)}}"`;
-    case 'timestamptz':
-      return String((value as Date).getTime());
-    case 'uuid':
-    case 'int':
-    case 'int8':
-    case 'smallint':
-    case 'real':
-    case 'boolean':
-      return String(value as string | number | boolean);
-  }
+/** Escapes of JSON that PostgreSQL reads as the letter itself. */
+const onlyJson = /\\[bfnrtu]/;
+
+/**
+ * PostgreSQL's notation of an array (documentation, 8.15.6). But for its brackets and for escaped control characters JSON is the same,
+ * and many times as fast as anything put together here.
+ */
+export function arrayOf(values: readonly unknown[]): string {
+  const json = JSON.stringify(values);
+  return `{${onlyJson.test(json) ? values.map(quoted).join(',') : json.slice(1, -1)}}`;
 }
 
-const special = /["\\]/;
-const quoted = (text: string) => `"${special.test(text) ? text.replaceAll(/["\\]/g, String.raw`\$&`) : text}"`;
+/** Lists of whole numbers, each as the text of an array of its own. */
+export function arrayOfLists(lists: readonly unknown[]): string {
+  const json = JSON.stringify(lists);
+  if (lists.length === 0 || json.includes('null')) return arrayOf(lists.map((list) => (list ? arrayOf(list as number[]) : null)));
+  return `{"{${json.slice(2, -2).replaceAll(/\],\[/g, '}","{')}}"}`;
+}
+
+const quoted = (value: unknown) =>
+  value === null || value === undefined ? 'NULL' : `"${String(value as string | number).replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 
 /** `unnest` would flatten an array of arrays. */
 const travelsAs = (kind: Kind) => (kind === 'int[]' || kind === 'int8[]' ? 'text' : kind === 'timestamptz' ? 'int8' : kind);

@@ -4,7 +4,7 @@ import { calculateJwkThumbprint, type JWK } from 'jose';
 import { AppError } from '../platform/errors.js';
 import { ecP256 } from './certificates.js';
 
-export interface ProvenKey {
+interface ProvenKey {
   publicKey: webcrypto.CryptoKey;
   /** RFC 7638. */
   thumbprint: string;

@@ -13,7 +13,7 @@ const parts: readonly Part[] = ['PostgreSQL', 'broker', 'control plane', 'agents
 const pairs = parts.flatMap((one, i) => parts.slice(i + 1).map((other) => [one, other] as const));
 
 /** Each alone, each two at the same moment, and the broker over and over; all in one fleet, as a bad week would have it. */
-export const killings: readonly { name: string; strike: (rig: TelemetryRig) => Promise<void> }[] = [
+const killings: readonly { name: string; strike: (rig: TelemetryRig) => Promise<void> }[] = [
   ...[...parts.map((part) => [part]), ...pairs].map((victims) => ({
     name: `${victims.join(' and ')} killed`,
     strike: (rig: TelemetryRig) => killed(rig, victims),

@@ -4,7 +4,7 @@ import type { SlotGateway } from '../slot-gateway.js';
 import type { Outcome, Source } from '../source.js';
 
 /** A source that takes what is sent to it. Throws RequestError for what it does not take. */
-export type Pushed = Source & { push: (body: Buffer, contentType: string | undefined) => Promise<Outcome> };
+type Pushed = Source & { push: (body: Buffer, contentType: string | undefined) => Promise<Outcome> };
 const isPushed = (source: Source | undefined): source is Pushed => source !== undefined && 'push' in source;
 
 const statuses: Record<Outcome, number> = { inferred: 200, refused: 422, busy: 503, unasked: 409 };

@@ -34,4 +34,4 @@ export const configurationView = ({
 });
 
 /** The key that a source is known by. */
-export const kindOf = (source: object): string => Object.keys(source)[0] ?? 'none';
+const kindOf = (source: object): string => Object.keys(source)[0] ?? 'none';

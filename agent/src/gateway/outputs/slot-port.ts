@@ -8,8 +8,8 @@ import { grade, headlineOf, type Reading, type ReadingResult } from './reading.j
 
 /** Why there is a new reading: a result, a change of its quality, or of what the slot serves. */
 export type Cause = 'result' | 'quality' | 'status';
-export type ReadingListener = (reading: Reading, cause: Cause) => void;
-export type HandshakeListener = (handshake: Handshake | undefined) => void;
+type ReadingListener = (reading: Reading, cause: Cause) => void;
+type HandshakeListener = (handshake: Handshake | undefined) => void;
 /** What of a slot's gateway a port looks at. */
 export type PortSource = {
   results: Results;

@@ -97,7 +97,7 @@ function jsonOf(line: string): Row {
 }
 
 /** RFC 4180 within one line: a quoted field may hold the separator, and a quote as two. */
-export function fieldsOf(line: string, separator: string): string[] {
+function fieldsOf(line: string, separator: string): string[] {
   if (separator === ' ') return line.trim().split(/[ \t]+/);
   if (!line.includes('"')) return line.split(separator).map((field) => field.trim());
   const fields: string[] = [];

@@ -2,7 +2,7 @@
 export const mostLineBytes = 256 * 1024;
 
 /** `tooLong`: its bytes, which were let go. */
-export type Line = { text: string } | { tooLong: number };
+type Line = { text: string } | { tooLong: number };
 
 const newline = 0x0a;
 

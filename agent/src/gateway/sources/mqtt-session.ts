@@ -9,7 +9,7 @@ const Session = z.object({ clientId: z.string().min(1).max(128), url: z.string()
 type Session = z.infer<typeof Session>;
 
 /** `stale`: the broker knows the name with another topic, and must forget that first. */
-export type BrokerSession = { clientId: string; stale: boolean };
+type BrokerSession = { clientId: string; stale: boolean };
 
 /** Kept over restarts; the name is made once, and differs from every other device's. */
 export async function brokerSession(

@@ -13,7 +13,7 @@ export function ppmHeader({ width, height, channels }: Omit<PixelPicture, 'pixel
 }
 
 /** A stream that is no row of PPM pictures. */
-export class PpmError extends Error {
+class PpmError extends Error {
   override readonly name = 'PpmError';
 }
 

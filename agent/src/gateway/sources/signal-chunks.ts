@@ -1,7 +1,7 @@
 import type { Captured } from '../source.js';
 import { bytesOf } from './content.js';
 
-export type ChunkShape = { rate: number; channels: number; frames: number };
+type ChunkShape = { rate: number; channels: number; frames: number };
 
 /** Samples that come a few at a time, as chunks of a set length. */
 export class SignalChunks {

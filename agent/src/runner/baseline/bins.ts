@@ -1,6 +1,6 @@
 import { binAmong } from '@flotilla/protocol';
 
-export type Bins = { edges: number[]; counts: number[] };
+type Bins = { edges: number[]; counts: number[] };
 
 const inner = 10;
 /** How far beyond what was seen a value may lie and not be a stranger: part of the whole range, and of a constant. */

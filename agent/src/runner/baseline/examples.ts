@@ -4,7 +4,7 @@ import { extname, join } from 'node:path';
 /** One file's content, or of JSON lines one line. */
 export type Example = { name: string } & ({ picture: Buffer } | { sound: Buffer } | { json: string });
 /** A file to read when its turn comes: a data set has no room in memory. */
-export type ExampleFile = { name: string; read: () => Promise<Example[]> };
+type ExampleFile = { name: string; read: () => Promise<Example[]> };
 
 const pictures = ['.jpg', '.jpeg', '.png', '.webp'];
 

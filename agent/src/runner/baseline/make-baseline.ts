@@ -11,7 +11,7 @@ import { requestInputs } from '../slot-api/predict-request.js';
 import { Collector } from './collector.js';
 import { type Example, examplesIn } from './examples.js';
 
-export type MadeBaseline = {
+type MadeBaseline = {
   /** Undefined where nothing could be used. */
   baseline?: Baseline;
   /** What could not be used, and why the first. */

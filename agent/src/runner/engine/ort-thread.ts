@@ -9,6 +9,9 @@ type Asked<T extends ToWorker = ToWorker> = T extends ToWorker ? Omit<T, 'id'> :
 // From dist this is JavaScript; from the sources Node strips the worker's types.
 const workerUrl = new URL(`./ort-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
 
+// From 1.29 on ONNX Runtime tells its maker what is computed where, and keeps a database for it on the device. It asks once, when it is loaded.
+process.env['ORT_DISABLE_TELEMETRY'] = '1';
+
 /** One worker thread with a session for each network: what it is asked is done one after the other. */
 export class OrtThread {
   readonly #worker = new Worker(workerUrl);

@@ -7,10 +7,10 @@ import { type Method, StreamingCall, serveUnary } from './methods.js';
 import { CallError, codes } from './status.js';
 
 /** Undefined where there is none; may throw what all calls of that path end with. */
-export type FindMethod = (path: string) => Method | undefined;
+type FindMethod = (path: string) => Method | undefined;
 /** Why a call is not taken, in a sentence; undefined where it is. */
-export type Refusal = (headers: IncomingHttpHeaders, socket: Socket) => string | undefined;
-export type Patience = { /** Until a connection has begun to speak HTTP/2. */ prefaceMs: number; messageMs: number };
+type Refusal = (headers: IncomingHttpHeaders, socket: Socket) => string | undefined;
+type Patience = { /** Until a connection has begun to speak HTTP/2. */ prefaceMs: number; messageMs: number };
 const usualPatience: Patience = { prefaceMs: 10_000, messageMs: 60_000 };
 
 /** Wide enough that a picture's tensor comes in one go; the standard's 64 KiB cost a round trip each. */

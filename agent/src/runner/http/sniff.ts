@@ -5,7 +5,7 @@ const preface = Buffer.from('PRI ');
 /** A connection that says nothing is nobody's: so long it may take over its first bytes. */
 const firstBytesMs = 10_000;
 
-export type Spoken = 'http1' | 'http2';
+type Spoken = 'http1' | 'http2';
 
 /** Tells by its first bytes what a connection speaks, and leaves them to be read again. Undefined: it went away before it said so. */
 export function sniff(socket: Socket): Promise<Spoken | undefined> {

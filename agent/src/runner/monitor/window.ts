@@ -5,10 +5,7 @@ import { SpaceSaving } from './space-saving.js';
 /** One inference that went well. */
 export type Timing = { cpuUs: number; queueUs: number; computeUs: number; totalUs: number };
 export type TopClass = { label: string; score: number };
-export type WindowCounts = Omit<
-  InferenceWindow,
-  'type' | 'boot' | 'slot' | 'deployment' | 'digest' | 'variant' | 'start' | 'end'
->;
+type WindowCounts = Omit<InferenceWindow, 'type' | 'boot' | 'slot' | 'deployment' | 'digest' | 'variant' | 'start' | 'end'>;
 
 const scoreBins = 10;
 const zeros = (length: number) => Array.from({ length }, () => 0);

@@ -5,7 +5,7 @@ import { type ResponseHead, wantedOutputs } from './outputs.js';
 import type { InferRequest, WantedOutput } from './request.js';
 
 /** Writes the answer down in the protocol's form. Throws where that can't carry a value. */
-export type Encode<T> = (head: ResponseHead, wanted: readonly WantedOutput[], outputs: readonly Tensor[]) => T;
+type Encode<T> = (head: ResponseHead, wanted: readonly WantedOutput[], outputs: readonly Tensor[]) => T;
 
 /** When it came and from whom, and what goes before its own parameters. */
 type Came = Pick<Asked, 'since' | 'asker' | 'timeoutMs'>;

@@ -1,7 +1,7 @@
 import type { Datatype, TensorSignature } from '@flotilla/protocol';
 
 type Signatures = { inputs: readonly TensorSignature[]; outputs: readonly TensorSignature[] };
-export type Configured = {
+type Configured = {
   /** The slot's. */
   name: string;
   /** The variant's file, as the release names it. */
@@ -11,7 +11,6 @@ export type Configured = {
   maxBatch?: number;
   instances?: number;
 };
-export type ModelConfig = ReturnType<typeof modelConfig>;
 
 /** A free leading dimension on every input and output is the batch dimension. */
 function hasBatchDimension({ inputs, outputs }: Signatures): boolean {

@@ -20,7 +20,7 @@ export function wantedOutputs(request: InferRequest, existing: readonly TensorSi
 }
 
 export type ResponseHead = { model_name: string; model_version: string; id?: string };
-export type EncodedResponse = { headers: Record<string, string>; body: Buffer; tail?: readonly Buffer[] };
+type EncodedResponse = { headers: Record<string, string>; body: Buffer; tail?: readonly Buffer[] };
 
 /** Less than this is copied into one piece; more is not worth a copy. */
 const joinBelowBytes = 16 * 1024;

@@ -1,10 +1,11 @@
 import type { Spent, StatisticsSnapshot } from '../monitor/serving-statistics.js';
 
 type Duration = { count: number; ns: number };
-/** Triton's statistics extension, as its REST interface writes it; gRPC carries the same fields. */
-export type ModelStatistics = ReturnType<typeof modelStatistics>['model_stats'][number];
 
-/** `name` is the slot's, `version` the release's; counted since the release was activated. */
+/**
+ * Triton's statistics extension, as its REST interface writes it; gRPC carries the same fields.
+ * `name` is the slot's, `version` the release's; counted since the release was activated.
+ */
 export function modelStatistics({ name, version }: { name: string; version: string }, seen: StatisticsSnapshot) {
   const { success, failure, queue, compute } = seen;
   // Inputs are read, and outputs written, within the request: nothing is moved to a device and back, and nothing is cached.

@@ -2,7 +2,7 @@ import type { Datatype, TensorSignature } from '@flotilla/protocol';
 import { RequestError } from '../../http/http.js';
 import { type Tensor, type TensorData, describeTensor, elementsOf, emptyData, firstNonFinite } from '../tensor.js';
 
-export type JsonTensor = { name: string; datatype: Datatype; shape: readonly number[]; data: (number | boolean | string)[] };
+type JsonTensor = { name: string; datatype: Datatype; shape: readonly number[]; data: (number | boolean | string)[] };
 
 const refuse = (message: string) => new RequestError(400, message);
 

@@ -7,7 +7,7 @@ import type { Answering, Candidates, Moment, Postprocess, View } from './stages.
 import type { Opened } from './steps.js';
 
 type Areas = NonNullable<Findings['areas']>;
-export type Run = (step: Opened<Postprocess>, before: Answering) => Answering;
+type Run = (step: Opened<Postprocess>, before: Answering) => Answering;
 
 /** What the tiles of one picture come to, tile by tile: of each no more is kept than it adds. */
 export class TiledAnswer {

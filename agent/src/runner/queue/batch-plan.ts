@@ -9,7 +9,7 @@ export type Member = {
 };
 /** `maxRows` 1 is no batching. `delayMs`: how long a batch that is not full may be held for more. */
 export type Batching = { maxRows: number; delayMs: number };
-export type Plan<M> = {
+type Plan<M> = {
   /** Their time would be over before they were answered. */
   late: M[];
   /** What to run now; empty where nothing is left or `holdUntil` is told. */

@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor.js';
 
 export type Run = (inputs: readonly Tensor[]) => Promise<EngineRun>;
 type Asked = { inputs: readonly Tensor[]; rows: number };
-export type Outcome = { done: EngineRun } | { failed: unknown };
+type Outcome = { done: EngineRun } | { failed: unknown };
 
 /** What comes of each member, in order. */
 export async function runBatch(run: Run, batch: readonly Asked[]): Promise<Outcome[]> {

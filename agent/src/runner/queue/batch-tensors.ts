@@ -1,7 +1,7 @@
 import { spareBuffers } from '../spare-buffers.js';
 import { type Tensor, type TensorData, elementsOf, emptyData } from '../tensor.js';
 
-export type Grouping = { key: string | undefined; rows: number };
+type Grouping = { key: string | undefined; rows: number };
 const alone: Grouping = { key: undefined, rows: 1 };
 type Numbers = Exclude<TensorData, string[]>;
 

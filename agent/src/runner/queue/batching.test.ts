@@ -1,22 +1,13 @@
 import type { Manifest } from '@flotilla/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type BatchingOutcome, batchSizes } from './batching.js';
-import { OrtEngine } from '../engine/ort-engine.js';
-import { Workshop } from '../fixtures/orders.js';
+import { withEngine } from '../fixtures/with-engine.js';
 import { loadRelease } from '../loading.js';
 import { InferenceQueue } from './queue.js';
 import { probe } from '../probe.js';
 import { type Tensor, numbersOf } from '../tensor.js';
 
-const workshop = new Workshop();
-let engine: OrtEngine;
-beforeEach(() => {
-  engine = new OrtEngine();
-});
-afterEach(async () => {
-  await engine.close();
-  await workshop.clear();
-});
+const { workshop, engine } = withEngine();
 
 const mlp = {
   inputs: [{ name: 'x', type: 'FP32' as const, shape: [-1, 256] }],
@@ -26,11 +17,11 @@ const row = (seed: number, rows = 1) => [probe(mlp.inputs[0]!, seed, rows)];
 const bare = { preprocess: [], postprocess: [], batching: { maxBatch: 8, maxDelayMs: 0 } };
 
 const load = async (model: string, overrides: Partial<Manifest>) =>
-  loadRelease(await workshop.smallRelease(model, { ...bare, ...overrides }), engine);
+  loadRelease(await workshop.smallRelease(model, { ...bare, ...overrides }), engine());
 /** Batching is on whatever the machine measures now. */
 function queueOf(batching: BatchingOutcome | undefined = { on: true, maxRows: 8, delayMs: 0, gain: 2 }) {
   if (!batching?.on) throw new Error('it is off');
-  return new InferenceQueue((inputs) => engine.run(inputs), { length: 1000, bytes: 1e9, batching });
+  return new InferenceQueue((inputs) => engine().run(inputs), { length: 1000, bytes: 1e9, batching });
 }
 
 test('the sizes that are warmed up', () => {
@@ -57,12 +48,12 @@ describe('a release that declares batching', () => {
   test('is not tried again where it was before: what was found then counts', async () => {
     const order = await workshop.smallRelease('mlp', { ...bare, ...mlp });
     const before = { on: false, gain: 0.7, why: 'it did not pay' };
-    expect(await loadRelease({ ...order, batching: before }, engine)).toMatchObject({ batching: before });
-    const { runs } = engine.stats();
-    const again = await loadRelease({ ...order, batching: { on: true, gain: 3.5 } }, engine);
+    expect(await loadRelease({ ...order, batching: before }, engine())).toMatchObject({ batching: before });
+    const { runs } = engine().stats();
+    const again = await loadRelease({ ...order, batching: { on: true, gain: 3.5 } }, engine());
     expect(again.batching).toEqual({ on: true, gain: 3.5, maxRows: 8, delayMs: 0 });
     // Three of one, and one each of two, four and eight.
-    expect(engine.stats().runs - runs).toBe(6);
+    expect(engine().stats().runs - runs).toBe(6);
   });
 
   test('is not batched where its first dimension is fixed', async () => {
@@ -78,7 +69,7 @@ describe('a release that declares batching', () => {
 describe('requests in batches', () => {
   test('are answered each with its own, in fewer runs, and share the CPU time', async () => {
     await load('mlp', mlp);
-    const alone = await Promise.all([1, 2, 3, 4, 5, 6].map((seed) => engine.run(row(seed, seed === 4 ? 3 : 1))));
+    const alone = await Promise.all([1, 2, 3, 4, 5, 6].map((seed) => engine().run(row(seed, seed === 4 ? 3 : 1))));
     const queue = queueOf();
     const runs = await Promise.all([1, 2, 3, 4, 5, 6].map((seed) => queue.submit(row(seed, seed === 4 ? 3 : 1))));
     expect(queue.executions).toBe(2);

@@ -18,7 +18,7 @@ export type QueueLimits = {
   aheadBelowMs?: number;
 };
 /** `wallUs` is that of the whole batch, `cpuUs` the part of it that is this request's. */
-export type QueuedRun = EngineRun & { queueUs: number };
+type QueuedRun = EngineRun & { queueUs: number };
 /** 1 goes before 2, and 2 before 3. */
 export const priorities = [1, 2, 3] as const;
 const leastUrgent = 3;
@@ -66,7 +66,7 @@ type Waiting = Member & {
 /** `begun` is Infinity while it waits in the engine for the one before it. */
 type Job = { begun: number; rows: number };
 /** Runs `then` after so many milliseconds, unless the function that it gives is called before. */
-export type Later = (ms: number, then: () => void) => () => void;
+type Later = (ms: number, then: () => void) => () => void;
 
 const gone = 'whoever asked is gone';
 const noBatching: Batching = { maxRows: 1, delayMs: 0 };

@@ -6,7 +6,7 @@ import type { GrpcServer } from '../grpc/server.js';
 import { SlotListeners } from '../http/slot-listeners.js';
 import { type Asked, type Client, grpcClient, restClient } from './clients.js';
 
-export type Stage = Asked & {
+type Stage = Asked & {
   handler: RequestListener;
   /** Where the slot speaks it. */
   loadGrpc?: (() => Promise<GrpcServer>) | undefined;

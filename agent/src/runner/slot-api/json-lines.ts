@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { messageOf } from '../../errors.js';
 import type { Logger } from '../../log.js';
 
-export type LinesFile = {
+type LinesFile = {
   file: string;
   maxBytes: number;
   keep: number;

@@ -59,7 +59,7 @@ function shapeOfFlat({ name, shape }: TensorSignature, values: number): number[]
 }
 
 /** Buffer would pass over what is no base64, and a truncated picture would be the message. */
-export function pictureFrom(base64: string): Buffer {
+function pictureFrom(base64: string): Buffer {
   const stray = /[^A-Za-z0-9+/=\r\n]/.exec(base64);
   if (stray)
     throw refuse(

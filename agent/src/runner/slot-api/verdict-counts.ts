@@ -1,9 +1,9 @@
 import type { DeploymentId, Digest, FeedbackCounts } from '@flotilla/protocol';
 
 /** Whose prediction it was. */
-export type Predictor = { deployment: DeploymentId; digest: Digest; variant?: string | undefined };
+type Predictor = { deployment: DeploymentId; digest: Digest; variant?: string | undefined };
 type Known = { deployment: DeploymentId; digest: Digest; variant: string };
-export type Heard = Known & { feedback: FeedbackCounts };
+type Heard = Known & { feedback: FeedbackCounts };
 
 /**
  * Verdicts since the last cut, each under the deployment whose prediction it is about: what is said late of a release that was replaced is not

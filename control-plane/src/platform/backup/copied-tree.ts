@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Digest, sha256 } from '@flotilla/protocol';
 import type { ServerUser } from '../postgres/server-user.js';
 
-export interface CopiedFile {
+interface CopiedFile {
   path: string;
   size: number;
   sha256: Digest;

@@ -23,8 +23,8 @@ const onTheWire = ({ path }: { path: string }) => path.replace('TritonExtensions
 const patienceMs = 30_000;
 const maxBytes = 256 * 1024 * 1024;
 
-export type Called<Response> = { code: status; details: string; response?: Response };
-export type StreamAnswer = { error_message: string; infer_response?: InferResponse };
+type Called<Response> = { code: status; details: string; response?: Response };
+type StreamAnswer = { error_message: string; infer_response?: InferResponse };
 
 type Method = MethodDefinition<object, object>;
 

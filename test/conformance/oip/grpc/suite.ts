@@ -7,7 +7,7 @@ import { healthAndMetadata } from './health.js';
 import { infer } from './infer.js';
 import { triton } from './triton.js';
 
-export type GrpcTarget = { grpc: string; model?: string; shapes?: ReadonlyMap<string, number[]> };
+type GrpcTarget = { grpc: string; model?: string; shapes?: ReadonlyMap<string, number[]> };
 
 export const grpcChecks: readonly Check<GrpcContext>[] = [...healthAndMetadata, ...infer, ...errors, ...triton];
 

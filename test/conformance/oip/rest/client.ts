@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { Violation, type Trace } from '../check.js';
 
-export type Sent = { method?: string; path: string; headers?: Record<string, string>; body?: Buffer | string | object };
+type Sent = { method?: string; path: string; headers?: Record<string, string>; body?: Buffer | string | object };
 export type Came = { status: number; headers: Readonly<Record<string, string | string[] | undefined>>; body: Buffer };
 
 const patienceMs = 30_000;

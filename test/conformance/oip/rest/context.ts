@@ -3,7 +3,7 @@ import { type Datatype, type Signature, alike, countOf, isDatatype, plainValues,
 import { type Came, type RestClient, jsonOf } from './client.js';
 import { conforms } from './schema.js';
 
-export type Model = { name: string; versions: string[]; inputs: Signature[]; outputs: Signature[] };
+type Model = { name: string; versions: string[]; inputs: Signature[]; outputs: Signature[] };
 export type JsonTensor = {
   name: string;
   shape: number[];

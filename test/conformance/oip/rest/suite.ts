@@ -10,7 +10,7 @@ import { metadataChecks } from './metadata.js';
 import { transport } from './transport.js';
 import { triton } from './triton.js';
 
-export type Target = { url: string; model?: string; shapes?: ReadonlyMap<string, number[]> };
+type Target = { url: string; model?: string; shapes?: ReadonlyMap<string, number[]> };
 
 export const restChecks: readonly Check<RestContext>[] = [
   ...health,

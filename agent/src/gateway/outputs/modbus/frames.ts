@@ -1,13 +1,13 @@
 /** Frames of Modbus TCP (MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3). */
 
-export type Request = { transaction: number; unit: number; pdu: Buffer };
+type Request = { transaction: number; unit: number; pdu: Buffer };
 
 const headerBytes = 7;
 /** Unit identifier and PDU: a PDU has at most 253 bytes (MODBUS Application Protocol V1.1b3, 4.1). */
 const longest = 254;
 
 /** What comes is none of this protocol; nothing that follows on the connection can be made sense of. */
-export class NotModbus extends Error {
+class NotModbus extends Error {
   override readonly name = 'NotModbus';
 }
 

@@ -11,7 +11,7 @@ const restarts = { baseMs: 1000, capMs: 30_000 };
 const idleMs = 60_000;
 
 /** Slots as registers of a Modbus TCP server. It shows the newest: what nobody reads is not kept. */
-export class ModbusOutput implements Output {
+class ModbusOutput implements Output {
   readonly #units: Units;
   #server: ModbusServer | undefined;
   #again: NodeJS.Timeout | undefined;

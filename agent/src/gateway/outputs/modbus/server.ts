@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '../../../errors.js';
 import { FrameReader, frameOf } from './frames.js';
 
-export type ServerOptions = {
+type ServerOptions = {
   host: string;
   port: number;
   maxClients: number;

@@ -16,7 +16,7 @@ const lookMs = 5000;
 const mostOwedMs = 20_000;
 
 /** One slot on a broker: readings on its topic, what is known of the slot on `<topic>/status`. */
-export class MqttSlotOutput implements Output {
+class MqttSlotOutput implements Output {
   readonly #topic: string;
   readonly #delivery = new Delivery();
   readonly #announcer: Announcer | undefined;

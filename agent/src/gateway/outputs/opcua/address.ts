@@ -2,7 +2,7 @@ import type { AddressSpace, Namespace, UAObject, UAObjectType, UAVariable } from
 import { AccessLevelFlag, DataType } from 'node-opcua-client';
 import type { Field, FieldType } from './fields.js';
 
-export const namespaceUri = 'urn:flotilla:slots';
+const namespaceUri = 'urn:flotilla:slots';
 /** The newest is set so often at most, and sampled so often at most. */
 export const samplingMs = 50;
 

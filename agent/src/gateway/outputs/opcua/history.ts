@@ -5,7 +5,7 @@ import { headlineIn, statusOf, type StatusName } from './fields.js';
 /** What is kept of one reading; `at` is the time that it is found by. */
 export type Kept = { at: number; status: StatusName; headline: Headline };
 /** Milliseconds since 1970, both inclusive; undefined: without an end. */
-export type Span = { from: number | undefined; to: number | undefined };
+type Span = { from: number | undefined; to: number | undefined };
 
 /** The last readings of one slot, oldest first, for all of its variables: bounded by age and count. */
 export class History {

@@ -2,14 +2,14 @@ import { type Metric, qualities } from './payload.js';
 import { type MetricValue, valuePrefix } from './slot-metrics.js';
 
 /** Numbers for metrics, of the whole edge node: none is given twice. */
-export type Aliases = { next: () => number };
+type Aliases = { next: () => number };
 type Known = {
   alias: number;
   now: MetricValue;
   /** What the host was told last as the present state; undefined: it was not. */
   told: MetricValue | undefined;
 };
-export type Change = {
+type Change = {
   /** What differs from what was known before. */
   changed: readonly MetricValue[];
   /** There is a metric that no birth has named yet. */

@@ -4,7 +4,7 @@ import { type Message, type NodeId, NodeSession } from './node-session.js';
 import type { MetricValue } from './slot-metrics.js';
 
 /** Takes a message, and calls back when there is room for the next: at once, or when the peer has read more. */
-export type Wire = (message: Message, onRoom: () => void) => void;
+type Wire = (message: Message, onRoom: () => void) => void;
 type Told = { device: DeviceSession; metrics: readonly MetricValue[] };
 /** What metrics of a result belong to. */
 export type OfResult = { digest: string; at: number };

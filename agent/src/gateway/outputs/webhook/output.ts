@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../../../core/backoff.js';
 import { messageOf } from '../../../errors.js';
+import { contentsOf } from '../../credential-file.js';
 import type { OpenOutput, Output, OutputParts, OutputStatus } from '../output.js';
 import { readingId, readingJson } from '../reading-json.js';
 import type { Reading } from '../reading.js';
@@ -21,7 +21,7 @@ const partingMs = 1500;
 type Credentials = { secret: Buffer | undefined; agent: Agent };
 
 /** One slot's readings by POST, one request at a time and in order; each is sent until it is taken or refused. */
-export class WebhookSlotOutput implements Output {
+class WebhookSlotOutput implements Output {
   readonly #batches = new Batches();
   readonly #url: URL;
   readonly #closing = new AbortController();
@@ -142,13 +142,5 @@ export class WebhookSlotOutput implements Output {
       if (is.reason !== this.#state.reason) this.parts.log.warn({ output: 'webhook', slot, reason: is.reason }, 'not taken');
     }
     this.#state = is;
-  }
-}
-
-async function contentsOf(path: string | undefined): Promise<Buffer | undefined> {
-  try {
-    return path === undefined ? undefined : await readFile(path);
-  } catch (error) {
-    throw new Error(`${path} can not be read: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -3,7 +3,7 @@ import { http } from '../../../node-http.js';
 
 const https = process.getBuiltinModule('node:https');
 
-export type Post = {
+type Post = {
   url: URL;
   agent: Agent;
   headers: Record<string, string>;

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 
-export type Signed = { id: string; timestamp: string; body: string };
+type Signed = { id: string; timestamp: string; body: string };
 
 /** The headers of the Standard Webhooks specification, 1.0; without a secret nothing is signed. */
 export function webhookHeaders({ id, timestamp, body }: Signed, secret: Buffer | undefined): Record<string, string> {

@@ -4,7 +4,7 @@ import { type Scene, turned } from './scene.js';
 import { type Point, composed, ontoQuad, shifted } from './transform.js';
 import { warped } from './warp.js';
 
-export type Box = NonNullable<Findings['boxes']>[number];
+type Box = NonNullable<Findings['boxes']>[number];
 
 /** Places of the boxes that are cut out, in the order in which they were found. */
 export function chosen(boxes: readonly Box[], { only, least, most }: CutNode): number[] {

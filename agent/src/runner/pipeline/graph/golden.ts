@@ -11,7 +11,7 @@ import { findingsDifference } from './findings-difference.js';
 import { wholeScene } from './scene.js';
 
 /** `picture`: one of the set's, as often as it is wanted. */
-export type GraphGolden = { cases: number; agreeing: number; picture: (seed: number) => Tensor[] };
+type GraphGolden = { cases: number; agreeing: number; picture: (seed: number) => Tensor[] };
 type Proven = Pick<LoadedRelease, 'manifest' | 'pipeline' | 'run'> & { networks: NonNullable<LoadedRelease['networks']> };
 
 /** Undefined for a release without a golden set. Throws a ReleaseFault at the first preprocessing fault, or when too many cases differ. */

@@ -14,7 +14,7 @@ import { wholeScene } from './scene.js';
 
 /** Of one network, for its proof. */
 export type LoadedNetwork = OpenNetwork & { probes: readonly Probed[]; unproven: string | undefined };
-export type LoadedGraph = {
+type LoadedGraph = {
   model: LoadedModel;
   pipeline: Pipeline;
   probes: readonly Probed[];

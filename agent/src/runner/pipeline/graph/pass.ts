@@ -11,8 +11,8 @@ import { type Scene, turned } from './scene.js';
 type Item = { at: readonly number[]; scene: Scene };
 type Found = Item & { findings: Findings };
 
-export type Compute = (inputs: readonly Tensor[], network: string) => Promise<EngineRun>;
-export type Passed = { findings: Findings; wallUs: number; cpuUs: number };
+type Compute = (inputs: readonly Tensor[], network: string) => Promise<EngineRun>;
+type Passed = { findings: Findings; wallUs: number; cpuUs: number };
 
 /** One picture through the whole graph. The times are the networks' own. */
 export class Pass {

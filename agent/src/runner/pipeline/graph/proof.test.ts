@@ -1,28 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import type { GoldenSet } from '@flotilla/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { OrtEngine } from '../../engine/ort-engine.js';
+import { describe, expect, test } from 'vitest';
 import { ReleaseFault } from '../../fault.js';
-import { Workshop } from '../../fixtures/orders.js';
+import { withEngine } from '../../fixtures/with-engine.js';
 import { peakRssBytes } from '../../memory.js';
 import { preflight } from '../../preflight.js';
 import { colouredHalves, halvesPicture, halvesRelease } from './fixtures/halves.js';
 
-const workshop = new Workshop();
-let engine: OrtEngine;
-beforeEach(() => {
-  engine = new OrtEngine();
-});
-afterEach(async () => {
-  await engine.close();
-  await workshop.clear();
-});
+const { workshop, engine } = withEngine();
 
 const golden = 'golden: { folder: golden, tolerance: {} }\n';
 type Case = z.input<typeof GoldenSet>['cases'][number];
 const proven = async (yaml: string, files: Record<string, string | Uint8Array> = {}) =>
-  preflight(await halvesRelease(workshop, yaml, files), engine, peakRssBytes);
+  preflight(await halvesRelease(workshop, yaml, files), engine(), peakRssBytes);
 const withCase = async (change: Partial<Case>) => {
   const set: z.input<typeof GoldenSet> = {
     v: 1,

@@ -17,7 +17,7 @@ export type Part = Held & {
   /** Why its results are uncertain, while they are. */ began?: string | undefined;
 };
 /** `digest`: of the release that wrote it. */
-export type Blob = { digest: string; stream: string; parts: Part[] };
+type Blob = { digest: string; stream: string; parts: Part[] };
 
 const Head = z.object({
   digest: z.string().max(128),

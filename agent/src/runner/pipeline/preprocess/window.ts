@@ -5,7 +5,7 @@ import { bytesOf, floatsOf } from '../memory/numbers.js';
 import { type Preprocess, type Signal, type SignalShape, type SignalWindow, type Surroundings, expectStage } from '../stages.js';
 
 /** What is left for the next window, of each channel; `madeUp`: how many of its first samples are zeros that nobody took. */
-export type Tail = { planes: readonly Float32Array[]; madeUp: number };
+type Tail = { planes: readonly Float32Array[]; madeUp: number };
 export type Windowing = Pick<Window, 'samples' | 'hop' | 'context'>;
 
 /** `at`: of the first sample after the context, in milliseconds. */

@@ -1,7 +1,7 @@
 /** Complex numbers in place, by their real and imaginary parts. */
 type Transform = (re: Float64Array, im: Float64Array) => void;
 /** Bins 0 … size / 2 of real samples; the result is overwritten by the next call. */
-export type RealTransform = (samples: Float64Array) => { re: Float64Array; im: Float64Array };
+type RealTransform = (samples: Float64Array) => { re: Float64Array; im: Float64Array };
 
 /** As numpy's rfft, in double precision: any size, fastest where half of it is a power of two. */
 export function realTransform(size: number): RealTransform {

@@ -1,4 +1,4 @@
-export type MelBank = {
+type MelBank = {
   mels: number;
   fftSize: number;
   rate: number;
@@ -8,7 +8,7 @@ export type MelBank = {
   norm: 'slaney' | 'none';
 };
 /** A triangle over neighbouring bins: its first bin, and the weights from there on. */
-export type Filter = { first: number; weights: Float64Array };
+type Filter = { first: number; weights: Float64Array };
 
 /** As librosa.filters.mel. */
 export function melFilters({ mels, fftSize, rate, fmin, fmax, formula, norm }: MelBank): Filter[] {

@@ -1,6 +1,6 @@
 import { resampleFilter } from '../../../resample-filter.js';
 
-export type Resampler = (channel: Float32Array) => Float32Array<ArrayBuffer>;
+type Resampler = (channel: Float32Array) => Float32Array<ArrayBuffer>;
 
 /** As scipy.signal.resample_poly with its own Kaiser filter, the whole signal at once; outside of it lies silence. Throws for rates that share too little. */
 export function resampler(from: number, to: number): Resampler {

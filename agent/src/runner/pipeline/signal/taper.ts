@@ -1,4 +1,4 @@
-export type Taper = 'hann' | 'hamming' | 'none';
+type Taper = 'hann' | 'hamming' | 'none';
 
 /** As scipy's get_window: the periodic form, as it is used before a Fourier transform. */
 export function taperOf(kind: Taper, length: number): Float64Array {
