@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { anInferenceWindow } from '../fixtures/telemetry.js';
 import type { NewRecord, OutboxBatch, RecordClass } from './outbox-contract.js';
+import { coarsen } from './outbox-coarsen.js';
 import { OutboxStore, type StoreOptions } from './outbox-store.js';
 
 let folder: string;
@@ -18,6 +19,7 @@ const options = (overrides: Partial<StoreOptions> = {}): StoreOptions => ({
   file: join(folder, 'outbox.db'),
   thumbprint: 'ours',
   limits: { maxBytes: 1e6, maxAgeS: 1000 },
+  coarsen,
   now: () => 0,
   random: () => 0.5,
   onAlarm: () => {},
