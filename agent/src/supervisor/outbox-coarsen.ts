@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { TelemetryRecord } from '@flotilla/protocol';
+import { TelemetryRecord } from '@flotilla/protocol/device';
 import { keyOf, mergeRecords } from '../core/merge-windows.js';
 import type { Coarsen } from './outbox-contract.js';
 import { isWhole, sealOf, type Row as SealedRow } from './outbox-seal.js';

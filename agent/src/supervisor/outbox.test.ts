@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AlarmEvent } from '@flotilla/protocol';
+import { AlarmEvent } from '@flotilla/protocol/device';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../fixtures/eventually.js';
 import { anInferenceWindow } from '../fixtures/telemetry.js';
