@@ -17,7 +17,7 @@ export const inputs = (): Command =>
       .action(async (options: Asked<'inputs'>, command: Command) => {
         print(command, await clientFor(command).telemetryContents.inputs(options), textOf);
       }),
-    'flotilla telemetry inputs --release product-classifier@1.2.0 --by label:site --since 1d',
+    'flotilla telemetry inputs --release product-classifier@2.0.0 --by label:site --since 1d',
   );
 
 /** A table for each histogram: a line for each bin, a column for each group. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { cp as copy, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { program } from '@flotilla/control-plane/cli/program';
 import { pushRelease } from '@flotilla/control-plane/cli/push-release';
@@ -32,6 +32,7 @@ beforeAll(async () => {
   plan = RolloutPlan.parse(parse(await readFile(join(shell.dir, 'deploy/examples/rollout.yaml'), 'utf8')));
   const client = new FlotillaClient(cp.url, cp.adminToken);
   for (const each of ['1.0.0', '1.2.0']) await pushRelease(client, join(checkout, 'test/models/releases', each));
+  await pushRelease(client, await withBaseline(join(checkout, 'test/models/releases/1.2.0'), '2.0.0'));
   fleet = await ObedientFleet.join(cp, { ...label('lyon', 3), ...label('turin', 3) });
   for (const site of ['lyon', 'turin']) await cp.api('POST', 'groups', { name: site, selector: `site=${site}` });
   await until(async () => (await cp.api('GET', 'status')).body.leader, 'it leads');
@@ -41,6 +42,20 @@ afterAll(async () => {
   await shell?.close();
   await cp?.stop();
 });
+
+/** The release's folder as a later version, with what its inputs looked like. */
+async function withBaseline(release: string, later: string): Promise<string> {
+  const folder = join(shell.dir, 'with-baseline');
+  await copy(release, folder, { recursive: true });
+  const inputs = [{ input: 'images', statistic: 'mean', edges: [0.5], counts: [3, 1] }];
+  await writeFile(join(folder, 'baseline.json'), JSON.stringify({ v: 1, inferences: 4, inputs }));
+  const manifest = await readFile(join(release, 'release.yaml'), 'utf8');
+  await writeFile(
+    join(folder, 'release.yaml'),
+    `${manifest.replace(/^version: .*$/m, `version: ${later}`)}baseline: baseline.json\n`,
+  );
+  return folder;
+}
 
 const rollouts = async () => (await cp.api('GET', 'rollouts')).body.items as RolloutView[];
 const command = (id: string, type: string) => cp.api('POST', `rollouts/${id}/commands`, { type });
