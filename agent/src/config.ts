@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { describeIssues, DeviceId, ExecutionProvider, SlotName, SlotPipeline } from '@flotilla/protocol';
+import { describeIssues, DeviceId, ExecutionProvider, SlotName, SlotPipeline } from '@flotilla/protocol/device';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { brokerFile, brokerFrom } from './device-broker.js';

@@ -1,4 +1,4 @@
-import { PipelineOverrides } from '@flotilla/protocol';
+import { PipelineOverrides } from '@flotilla/protocol/device';
 import { z } from 'zod';
 
 /**

@@ -1,4 +1,4 @@
-import { DeploymentId, Digest, SlotName, SlotPipeline } from '@flotilla/protocol';
+import { DeploymentId, Digest, SlotName, SlotPipeline } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import { Credentials } from './credentials.js';
 

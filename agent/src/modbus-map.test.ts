@@ -1,4 +1,4 @@
-import { ModbusOutput } from '@flotilla/protocol';
+import { ModbusOutput } from '@flotilla/protocol/device';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { blockSize, mapTable, registersOf } from './modbus-map.js';

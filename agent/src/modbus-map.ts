@@ -1,4 +1,4 @@
-import type { ModbusOutput } from '@flotilla/protocol';
+import type { ModbusOutput } from '@flotilla/protocol/device';
 
 /** The register map of a slot: read by whoever encodes it, prints it, or writes about it. */
 

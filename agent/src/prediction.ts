@@ -1,4 +1,4 @@
-import { Datatype, DeploymentId, Digest } from '@flotilla/protocol';
+import { Datatype, DeploymentId, Digest } from '@flotilla/protocol/device';
 import { z } from 'zod';
 
 export const Ranked = z.object({

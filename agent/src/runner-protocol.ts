@@ -7,7 +7,7 @@ import {
   InferenceWindow,
   Manifest,
   SlotName,
-} from '@flotilla/protocol';
+} from '@flotilla/protocol/device';
 import { z } from 'zod';
 import { Credentials } from './credentials.js';
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { OutputsConfig, SlotPipeline, SourceConfig, TriggerConfig } from '@flotilla/protocol';
+import type { OutputsConfig, SlotPipeline, SourceConfig, TriggerConfig } from '@flotilla/protocol/device';
 
 type Resolve = (path: string) => string;
 

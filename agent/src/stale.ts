@@ -1,4 +1,4 @@
-import type { SlotPipeline } from '@flotilla/protocol';
+import type { SlotPipeline } from '@flotilla/protocol/device';
 
 const shortestStaleMs = 10_000;
 const missed = 5;

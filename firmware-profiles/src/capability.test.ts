@@ -1,4 +1,4 @@
-import { HardwareClass } from '@flotilla/protocol';
+import { HardwareClass } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import { hardwareClass, matches, slotMemoryBytes, threadBudget } from './capability.js';
 import { loadProfiles } from './load.js';

@@ -1,4 +1,4 @@
-import type { ExecutionProvider } from '@flotilla/protocol';
+import type { ExecutionProvider } from '@flotilla/protocol/device';
 import type { Facts } from './facts.js';
 import type { Profile } from './profile.js';
 

@@ -1,4 +1,4 @@
-import { ExecutionProvider, Precision } from '@flotilla/protocol';
+import { ExecutionProvider, Precision } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import { nearest } from './nearest.js';
 

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { coarsen } from '@flotilla/agent/supervisor/outbox-coarsen';
 import { OutboxStore } from '@flotilla/agent/supervisor/outbox-store';
 import type { NewRecord } from '@flotilla/agent/supervisor/outbox-contract';
 import type { Figure } from './figure.js';
@@ -29,6 +30,7 @@ async function hourOf(bodies: readonly string[], isConnected: boolean): Promise<
     file: join(folder, 'outbox.db'),
     thumbprint: 'bench',
     limits: { maxBytes: 64 * 2 ** 20, maxAgeS: 1e6 },
+    coarsen,
     now: () => now,
     random: () => 0.5,
     onAlarm: (_name, message) => console.error(message),

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { coarsen } from '@flotilla/agent/supervisor/outbox-coarsen';
 import { OutboxStore } from '@flotilla/agent/supervisor/outbox-store';
 import type { DeviceIdentity } from './identities.js';
 import type { LedgerFile } from './ledger-file.js';
@@ -18,7 +19,7 @@ const limits = { maxBytes: 64 * 2 ** 20, maxAgeS: 30 * 86_400 };
 export const fileStores =
   (folder: string): OpenStore =>
   ({ device, keyThumbprint: thumbprint }, now, onAlarm) =>
-    new OutboxStore({ file: join(folder, `${device}.db`), thumbprint, limits, now, random: Math.random, onAlarm });
+    new OutboxStore({ file: join(folder, `${device}.db`), thumbprint, limits, coarsen, now, random: Math.random, onAlarm });
 
 /** The same, and what of it was acknowledged goes into the ledger. `oneKey`: as if all had the key that they indeed share. */
 export const notedStores =

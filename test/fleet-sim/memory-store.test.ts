@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { coarsen } from '@flotilla/agent/supervisor/outbox-coarsen';
 import { OutboxStore } from '@flotilla/agent/supervisor/outbox-store';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -44,6 +45,7 @@ const inFile = (file: string, now: () => number): RecordStore =>
     file,
     thumbprint: 'a-key',
     limits: { maxBytes: 2 ** 20, maxAgeS: 1e9 },
+    coarsen,
     now,
     random: () => 0.5,
     onAlarm: () => {},

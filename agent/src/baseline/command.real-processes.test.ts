@@ -4,7 +4,7 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Baseline } from '@flotilla/protocol';
+import { Baseline } from '@flotilla/protocol/device';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const repository = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));

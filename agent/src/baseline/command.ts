@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Baseline, DeploymentId, digestOf, SlotName } from '@flotilla/protocol';
+import { type Baseline, DeploymentId, digestOf, SlotName } from '@flotilla/protocol/device';
 import { UpdateFailure } from '../core/failure.js';
 import { type RunnerProgram, RunnerProcess } from '../supervisor/runner-process.js';
 import { StartError } from '../supervisor/start-error.js';

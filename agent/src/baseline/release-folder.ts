@@ -10,7 +10,7 @@ import {
   sha256,
   variantFiles,
   variantName,
-} from '@flotilla/protocol';
+} from '@flotilla/protocol/device';
 import { messageOf } from '../errors.js';
 import { StartError } from '../supervisor/start-error.js';
 import { readYaml } from '../try/example.js';

@@ -1,4 +1,4 @@
-import type { ArtifactFailure } from '@flotilla/protocol';
+import type { ArtifactFailure } from '@flotilla/protocol/device';
 
 /** How a runner ended, as the operating system and the supervisor's own watch tell it. */
 export type Exit = Readonly<{

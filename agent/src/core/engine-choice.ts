@@ -1,4 +1,4 @@
-import type { ExecutionProvider } from '@flotilla/protocol';
+import type { ExecutionProvider } from '@flotilla/protocol/device';
 
 /** `providers`: those of the machine that it is used for; absent where it did not answer, so that it may have any. */
 export type OfferedEngine = Readonly<{ name: string; providers?: readonly ExecutionProvider[] | undefined }>;

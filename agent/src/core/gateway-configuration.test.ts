@@ -1,4 +1,4 @@
-import type { SlotPipeline } from '@flotilla/protocol';
+import type { SlotPipeline } from '@flotilla/protocol/device';
 import { describe, expect, it } from 'vitest';
 import { accept, effective, nothingAccepted, type Accepted, type Device } from './gateway-configuration.js';
 

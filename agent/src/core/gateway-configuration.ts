@@ -5,7 +5,7 @@ import {
   type Digest,
   type PipelineSection,
   type SlotPipeline,
-} from '@flotilla/protocol';
+} from '@flotilla/protocol/device';
 
 /** A section that the desired state brought: as written, and the epoch that brought it first. */
 export type SentSection = { value: unknown; epoch: number };

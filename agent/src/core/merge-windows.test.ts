@@ -1,4 +1,4 @@
-import { classError, InferenceWindow, sketchCount, sketchOf, Vitals } from '@flotilla/protocol';
+import { classError, InferenceWindow, sketchCount, sketchOf, Vitals } from '@flotilla/protocol/device';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyOf, mergeRecords } from './merge-windows.js';

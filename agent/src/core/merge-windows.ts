@@ -6,7 +6,7 @@ import {
   mergeSketches,
   type TelemetryRecord,
   type Vitals,
-} from '@flotilla/protocol';
+} from '@flotilla/protocol/device';
 
 /** Two records of the same thing, end to end, as one over both times; undefined where they are not, or where it would be longer than `mostS`. */
 export function mergeRecords<R extends TelemetryRecord>(a: R, b: R, mostS: number): R | undefined {

@@ -1,4 +1,4 @@
-import type { Probation } from '@flotilla/protocol';
+import type { Probation } from '@flotilla/protocol/device';
 
 export type Counts = Readonly<{ ok: number; errors: number; consecutiveErrors: number }>;
 type Verdict = { verdict: 'wait' | 'commit' | 'commit-unproven' } | { verdict: 'unhealthy'; reason: string };

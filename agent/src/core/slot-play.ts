@@ -1,4 +1,4 @@
-import type { Activate, DeploymentId, Digest, FailureClass } from '@flotilla/protocol';
+import type { Activate, DeploymentId, Digest, FailureClass } from '@flotilla/protocol/device';
 import type { Death } from './death.js';
 import { freshSlot, type SlotEffect, type SlotEvent, type SlotState, type Target } from './slot-state.js';
 import { reduceUpdate } from './update.js';

@@ -1,4 +1,4 @@
-import type { Activate, DeploymentId, Digest, FailureClass, Probation, UpdateState } from '@flotilla/protocol';
+import type { Activate, DeploymentId, Digest, FailureClass, Probation, UpdateState } from '@flotilla/protocol/device';
 import type { Death } from './death.js';
 
 /** What the desired state asks of a slot. */

@@ -1,4 +1,4 @@
-import type { Activate, FailureClass } from '@flotilla/protocol';
+import type { Activate, FailureClass } from '@flotilla/protocol/device';
 import { knowing, whyBlocked, withoutBlocked } from './blocked.js';
 import { judgeProbation } from './probation.js';
 import { bootServing, bringUp, servingBeats, servingDied, servingUp } from './serving.js';

@@ -1,4 +1,4 @@
-import type { Manifest } from '@flotilla/protocol';
+import type { Manifest } from '@flotilla/protocol/device';
 import { describe, expect, it } from 'vitest';
 import { type Capability, compatibleVariants } from './variant.js';
 

@@ -1,4 +1,4 @@
-import { type ExecutionProvider, type Manifest, type Precision, variantName } from '@flotilla/protocol';
+import { type ExecutionProvider, type Manifest, type Precision, variantName } from '@flotilla/protocol/device';
 
 /** What a device offers to a variant. `fits` and `satisfies` come from the profile and from semver. */
 export type Capability = Readonly<{

@@ -1,4 +1,4 @@
-import { Datatype, ExecutionProvider, TensorSignature } from '@flotilla/protocol';
+import { Datatype, ExecutionProvider, TensorSignature } from '@flotilla/protocol/device';
 import { z } from 'zod';
 
 /** What runner and engine say to each other in the heads of frames. The runner asks; each question has a number, and one answer. */

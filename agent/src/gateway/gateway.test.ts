@@ -1,7 +1,7 @@
 import { type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { SlotName, SlotPipeline } from '@flotilla/protocol';
+import { SlotName, SlotPipeline } from '@flotilla/protocol/device';
 import { Aedes } from 'aedes';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { createServer as createTcpServer } from 'node:net';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import type { GatewaySlot, SlotStatus, ToGateway } from '../gateway-protocol.js';
 import type { Logger } from '../log.js';
 import { Outputs, type OutputView } from './outputs/outputs.js';

@@ -1,4 +1,4 @@
-import type { TriggerConfig } from '@flotilla/protocol';
+import type { TriggerConfig } from '@flotilla/protocol/device';
 import { firstHandshake, type Handshake, type HandshakeEvent, reduceHandshake } from '../core/inspection.js';
 import type { Result } from './results.js';
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PipelineOverrides } from '@flotilla/protocol';
+import type { PipelineOverrides } from '@flotilla/protocol/device';
 import { messageOf } from '../errors.js';
 import type { Frame } from '../frame.js';
 import type { Logger } from '../log.js';

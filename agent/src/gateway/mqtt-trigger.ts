@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { TriggerConfig } from '@flotilla/protocol';
+import type { TriggerConfig } from '@flotilla/protocol/device';
 import type { MqttClient } from 'mqtt';
 import type { Handshake } from '../core/inspection.js';
 import { messageOf } from '../errors.js';

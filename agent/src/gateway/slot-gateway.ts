@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { SlotPipeline } from '@flotilla/protocol';
+import type { SlotPipeline } from '@flotilla/protocol/device';
 import { messageOf } from '../errors.js';
 import type { GatewaySlot } from '../gateway-protocol.js';
 import type { Logger } from '../log.js';

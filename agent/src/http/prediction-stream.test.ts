@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
-import { DeploymentId, Digest } from '@flotilla/protocol';
+import { DeploymentId, Digest } from '@flotilla/protocol/device';
 import { afterEach, describe, expect, test } from 'vitest';
 import { aLog, eventually } from '../fixtures/eventually.js';
 import { follow } from '../fixtures/event-stream.js';

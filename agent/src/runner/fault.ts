@@ -1,4 +1,4 @@
-import type { ArtifactFailure } from '@flotilla/protocol';
+import type { ArtifactFailure } from '@flotilla/protocol/device';
 import type { PreflightFigures } from '../runner-protocol.js';
 
 /** The release is at fault, not the place: reported by class and never retried here. */

@@ -1,4 +1,4 @@
-import type { GoldenCase, TensorSignature } from '@flotilla/protocol';
+import type { GoldenCase, TensorSignature } from '@flotilla/protocol/device';
 import { readFile } from 'node:fs/promises';
 import { ReleaseFault } from './fault.js';
 import { messageOf } from '../errors.js';

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Manifest, PreprocessStep } from '@flotilla/protocol';
+import { type Manifest, PreprocessStep } from '@flotilla/protocol/device';
 import { expect, test } from 'vitest';
 import { withEngine } from './fixtures/with-engine.js';
 import { peakRssBytes } from './memory.js';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type GoldenCase, GoldenSet } from '@flotilla/protocol';
+import { type GoldenCase, GoldenSet } from '@flotilla/protocol/device';
 import type { Engine } from './engine/engine.js';
 import { ReleaseFault } from './fault.js';
 import { messageOf } from '../errors.js';

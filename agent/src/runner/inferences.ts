@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Asked as PipelineAsked } from '@flotilla/protocol';
+import type { Asked as PipelineAsked } from '@flotilla/protocol/device';
 import { messageOf } from '../errors.js';
 import type { Frame, FrameAnswer } from '../frame.js';
 import type { LoadedRelease } from './loading.js';

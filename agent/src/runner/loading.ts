@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Baseline, type Manifest, releaseName, variantName } from '@flotilla/protocol';
+import { type Baseline, type Manifest, releaseName, variantName } from '@flotilla/protocol/device';
 import type { ToRunner } from '../runner-protocol.js';
 import { type BatchingOutcome, tryBatching } from './queue/batching.js';
 import { type Engine, type EngineRun, type LoadedModel, ModelRefused } from './engine/engine.js';

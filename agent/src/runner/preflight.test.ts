@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GoldenSet } from '@flotilla/protocol';
+import type { GoldenSet } from '@flotilla/protocol/device';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { ReleaseFault } from './fault.js';

@@ -1,4 +1,4 @@
-import { type InputSignature, type Manifest, type TensorSignature } from '@flotilla/protocol';
+import { type InputSignature, type Manifest, type TensorSignature } from '@flotilla/protocol/device';
 import { type Tensor, type TensorData, elementsOf, emptyData } from './tensor.js';
 
 /** An input as made-up data sees it: what the model takes, and what the release says is plausible for it. */

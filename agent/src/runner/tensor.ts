@@ -1,4 +1,4 @@
-import type { Datatype, TensorSignature } from '@flotilla/protocol';
+import type { Datatype, TensorSignature } from '@flotilla/protocol/device';
 
 /** FP16 as its bits, BOOL as 0 and 1, BYTES as text: what crosses to the engine's thread. */
 export type TensorData =

@@ -1,4 +1,4 @@
-import { ClosedStream, type AlarmEvent, type BootId, type SlotName } from '@flotilla/protocol';
+import { ClosedStream, type AlarmEvent, type BootId, type SlotName } from '@flotilla/protocol/device';
 import type { Log } from './runner-process.js';
 
 export interface Alarm {

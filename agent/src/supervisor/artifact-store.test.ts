@@ -1,4 +1,4 @@
-import { canonicalJson, type Digest, type Manifest, sha256 } from '@flotilla/protocol';
+import { canonicalJson, type Digest, type Manifest, sha256 } from '@flotilla/protocol/device';
 import { chmod, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-import { Digest, Manifest, variantFiles, variantName } from '@flotilla/protocol';
+import { Digest, Manifest, variantFiles, variantName } from '@flotilla/protocol/device';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, copyFile, link, mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';

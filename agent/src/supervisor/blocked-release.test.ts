@@ -1,4 +1,4 @@
-import type { BlockedRelease, DesiredSlot } from '@flotilla/protocol';
+import type { BlockedRelease, DesiredSlot } from '@flotilla/protocol/device';
 import { existsSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FleetOfOne, inspection, publish, stubPath, until } from './fixtures/fleet-of-one.js';

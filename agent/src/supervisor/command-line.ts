@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { decodeClaimToken, type ClaimToken } from '@flotilla/protocol';
+import { decodeClaimToken, type ClaimToken } from '@flotilla/protocol/device';
 import { Command, Option } from 'commander';
 import { temporaryFolder } from './temporary-folder.js';
 import { ConfigError, loadConfig, type AgentConfig } from '../config.js';

@@ -1,4 +1,4 @@
-import type { Command, ReplyEvent } from '@flotilla/protocol';
+import type { Command, ReplyEvent } from '@flotilla/protocol/device';
 
 const maxDetail = 8000;
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SlotName } from '@flotilla/protocol';
+import { SlotName } from '@flotilla/protocol/device';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { aFleetCa, type FleetCa } from '../fixtures/fleet-ca.js';
 import { CredentialFiles } from './credential-files.js';

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import type { Exposure } from '../exposure.js';
 import type { Credentials } from '../credentials.js';
 import type { Log } from './runner-process.js';

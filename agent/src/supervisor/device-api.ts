@@ -1,5 +1,5 @@
 import { request } from 'node:https';
-import { Problem } from '@flotilla/protocol';
+import { Problem } from '@flotilla/protocol/device';
 
 /** The device API said no: `code` of its problem details, or HTTP_nnn where it sent none. */
 export class ApiRefusal extends Error {

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { sha256 } from '@flotilla/protocol';
+import { sha256 } from '@flotilla/protocol/device';
 import { BasicConstraintsExtension, SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509';
 import { KeyObject, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-import type { Digest } from '@flotilla/protocol';
+import type { Digest } from '@flotilla/protocol/device';
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-import type { Digest } from '@flotilla/protocol';
+import type { Digest } from '@flotilla/protocol/device';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 

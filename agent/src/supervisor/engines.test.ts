@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { DeploymentId, Digest, SlotName } from '@flotilla/protocol';
+import { DeploymentId, Digest, SlotName } from '@flotilla/protocol/device';
 import { DeviceEngines, engineEnvironment, type EngineEntry, gpuEngineOf, type ProbedEngine, probeEngines } from './engines.js';
 import { EngineCache } from './engine-cache.js';
 import { ArtifactServer } from './fixtures/artifact-server.js';

@@ -1,4 +1,4 @@
-import type { ExecutionProvider, Manifest } from '@flotilla/protocol';
+import type { ExecutionProvider, Manifest } from '@flotilla/protocol/device';
 import { chooseEngine } from '../core/engine-choice.js';
 import type { Hello } from '../engine-protocol/messages.js';
 import { type EngineSpec, engineVariable } from '../runner-protocol.js';

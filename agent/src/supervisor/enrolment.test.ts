@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EnrolRequest, sha256, type ClaimToken } from '@flotilla/protocol';
+import { EnrolRequest, sha256, type ClaimToken } from '@flotilla/protocol/device';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { enrol, EnrolmentError } from './enrolment.js';
 import { aDirector } from './fixtures/director.js';

@@ -1,7 +1,7 @@
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect, type DetailedPeerCertificate } from 'node:tls';
-import { EnrolResponse, sha256, type ClaimToken, type Digest, type EnrolRequest } from '@flotilla/protocol';
+import { EnrolResponse, sha256, type ClaimToken, type Digest, type EnrolRequest } from '@flotilla/protocol/device';
 import { certificateRequest } from './csr.js';
 import { ApiRefusal, postJson } from './device-api.js';
 import { messageOf } from '../errors.js';

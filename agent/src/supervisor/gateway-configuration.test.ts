@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ConfigurationReport, DeviceConfig } from '@flotilla/protocol';
+import type { ConfigurationReport, DeviceConfig } from '@flotilla/protocol/device';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Effective } from '../core/gateway-configuration.js';
 import { effectiveConfiguration, GatewayConfiguration } from './gateway-configuration.js';

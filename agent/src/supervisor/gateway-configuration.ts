@@ -1,4 +1,10 @@
-import { canonicalJson, SlotName, type ConfigurationReport, type DesiredState, type SlotPipeline } from '@flotilla/protocol';
+import {
+  canonicalJson,
+  SlotName,
+  type ConfigurationReport,
+  type DesiredState,
+  type SlotPipeline,
+} from '@flotilla/protocol/device';
 import { z } from 'zod';
 import {
   accept,

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import { backoffMs } from '../core/backoff.js';
 import { isErrno, messageOf } from '../errors.js';
 import { FromGateway, type GatewaySlot, type SlotStatus, type ToGateway } from '../gateway-protocol.js';

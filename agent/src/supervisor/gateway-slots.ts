@@ -1,4 +1,4 @@
-import { SlotName } from '@flotilla/protocol';
+import { SlotName } from '@flotilla/protocol/device';
 import type { AgentConfig } from '../config.js';
 import type { Device, Effective } from '../core/gateway-configuration.js';
 import type { GatewaySlot } from '../gateway-protocol.js';

@@ -1,4 +1,4 @@
-import { DesiredState } from '@flotilla/protocol';
+import { DesiredState } from '@flotilla/protocol/device';
 import { fixtures } from '@flotilla/protocol/fixtures';
 import { describe, expect, it } from 'vitest';
 import { aDirector } from './fixtures/director.js';

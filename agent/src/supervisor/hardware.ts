@@ -11,7 +11,7 @@ import {
   type Facts,
   type Profile,
 } from '@flotilla/firmware-profiles';
-import type { ExecutionProvider } from '@flotilla/protocol';
+import type { ExecutionProvider } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import { shareThreads, type ThreadShares } from '../core/thread-budget.js';
 import { DeviceEngines, gpuEngineOf, type ProbedEngine } from './engines.js';

@@ -1,4 +1,4 @@
-import { SlotName } from '@flotilla/protocol';
+import { SlotName } from '@flotilla/protocol/device';
 import { join } from 'node:path';
 import { Journal } from './journal.js';
 import { RunnerProcess, type RunnerProgram } from './runner-process.js';

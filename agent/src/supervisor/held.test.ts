@@ -1,4 +1,4 @@
-import type { Activate, Digest } from '@flotilla/protocol';
+import type { Activate, Digest } from '@flotilla/protocol/device';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { EnrolResponse } from '@flotilla/protocol';
+import { EnrolResponse } from '@flotilla/protocol/device';
 import { calculateJwkThumbprint, exportJWK } from 'jose';
 import { readIfThere, writeDurably } from './durable-file.js';
 import { StartError } from './start-error.js';

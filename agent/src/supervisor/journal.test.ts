@@ -1,4 +1,4 @@
-import { SlotName } from '@flotilla/protocol';
+import { SlotName } from '@flotilla/protocol/device';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-import { Activate, DeploymentId, Digest, FailureClass, Probation, type SlotName } from '@flotilla/protocol';
+import { Activate, DeploymentId, Digest, FailureClass, Probation, type SlotName } from '@flotilla/protocol/device';
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';

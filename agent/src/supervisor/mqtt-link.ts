@@ -1,5 +1,13 @@
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
-import { downKinds, downTopic, upTopic, type DeviceId, type DownKind, type TenantId, type UpKind } from '@flotilla/protocol';
+import {
+  downKinds,
+  downTopic,
+  upTopic,
+  type DeviceId,
+  type DownKind,
+  type TenantId,
+  type UpKind,
+} from '@flotilla/protocol/device';
 import { backoffMs } from '../core/backoff.js';
 
 interface LinkHandlers {

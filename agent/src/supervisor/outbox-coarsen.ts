@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { TelemetryRecord } from '@flotilla/protocol';
+import { TelemetryRecord } from '@flotilla/protocol/device';
 import { keyOf, mergeRecords } from '../core/merge-windows.js';
+import type { Coarsen } from './outbox-contract.js';
 import { isWhole, sealOf, type Row as SealedRow } from './outbox-seal.js';
 
 /** As long as one record may become: of a day that nobody heard of, a point each ten minutes is left. */
@@ -11,8 +12,8 @@ const chunk = 1000;
 type Row = SealedRow & { id: number };
 type Held = { id: number; record: TelemetryRecord; bytes: number; wasMerged: boolean };
 
-/** Merges the oldest windows and vitals that have no number yet, until so many bytes are free or nothing more can be. Gives what it freed. */
-export function coarsen(database: DatabaseSync, wanted: number): number {
+/** Windows and vitals of the same thing, end to end, become one. */
+export const coarsen: Coarsen = (database, wanted) => {
   const query = database.prepare(
     `SELECT id, class, seq, body, seal FROM record WHERE class = 'window' AND seq IS NULL AND id > ? ORDER BY id LIMIT ${chunk}`,
   );
@@ -25,7 +26,7 @@ export function coarsen(database: DatabaseSync, wanted: number): number {
     last = rows.at(-1)!.id;
   }
   return freed;
-}
+};
 
 function mergeRows(database: DatabaseSync, rows: readonly Row[]): number {
   const remove = database.prepare('DELETE FROM record WHERE id = ?');

@@ -1,3 +1,5 @@
+import type { DatabaseSync } from 'node:sqlite';
+
 export type RecordClass = 'event' | 'window';
 export interface NewRecord {
   readonly class: RecordClass;
@@ -39,6 +41,8 @@ export interface HeldRecords {
   readonly next?: number;
   readonly dropped?: number;
 }
+/** Merges the oldest telemetry that has no number until so many bytes are free, or nothing more can be; gives what it freed. */
+export type Coarsen = (database: DatabaseSync, wanted: number) => number;
 export interface OutboxLimits {
   readonly maxBytes: number;
   /** In seconds that the agent ran: the wall clock of a device may jump by decades. */

@@ -1,6 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { coarsen } from './outbox-coarsen.js';
-import type { NewRecord, OutboxLimits } from './outbox-contract.js';
+import type { Coarsen, NewRecord, OutboxLimits } from './outbox-contract.js';
 import { sealOf } from './outbox-seal.js';
 
 /** Statements on the outbox's tables; the caller holds the transaction. What is removed is told in bytes. */
@@ -52,14 +51,18 @@ export function dropRecords(database: DatabaseSync, which: string, ...values: nu
   return removeRecords(database, which, ...values);
 }
 
-/** Makes what is too old or too much less: telemetry that was never sent grows coarser before anything is dropped. */
-export function keepBounds(database: DatabaseSync, bytes: number, limits: OutboxLimits, lifetime: number): number {
-  const tooOld = lifetime - limits.maxAgeS;
+/** Drops what is too old. */
+export function keepAge(database: DatabaseSync, { maxAgeS }: OutboxLimits, lifetime: number): number {
+  const tooOld = lifetime - maxAgeS;
   const oldest = single(database, 'SELECT added FROM record ORDER BY id LIMIT 1');
-  let freed = oldest !== null && Number(oldest) < tooOld ? dropRecords(database, 'added < ?', tooOld) : 0;
-  if (bytes - freed > limits.maxBytes)
-    freed += coarsen(database, Math.max(bytes - freed - limits.maxBytes, limits.maxBytes / 50));
-  for (const which of dropOrder) freed += dropOldest(database, which, bytes - freed - limits.maxBytes);
+  return oldest !== null && Number(oldest) < tooOld ? dropRecords(database, 'added < ?', tooOld) : 0;
+}
+
+/** Makes what is too much less: telemetry that was never sent grows coarser before anything is dropped. */
+export function keepSize(database: DatabaseSync, bytes: number, { maxBytes }: OutboxLimits, coarsen: Coarsen): number {
+  if (bytes <= maxBytes) return 0;
+  let freed = coarsen(database, Math.max(bytes - maxBytes, maxBytes / 50));
+  for (const which of dropOrder) freed += dropOldest(database, which, bytes - freed - maxBytes);
   return freed;
 }
 

@@ -2,11 +2,12 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync,
 import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InferenceWindow } from '@flotilla/protocol';
+import { InferenceWindow } from '@flotilla/protocol/device';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { anInferenceWindow } from '../fixtures/telemetry.js';
 import type { NewRecord, OutboxBatch, RecordClass } from './outbox-contract.js';
+import { coarsen } from './outbox-coarsen.js';
 import { OutboxStore, type StoreOptions } from './outbox-store.js';
 
 let folder: string;
@@ -18,6 +19,7 @@ const options = (overrides: Partial<StoreOptions> = {}): StoreOptions => ({
   file: join(folder, 'outbox.db'),
   thumbprint: 'ours',
   limits: { maxBytes: 1e6, maxAgeS: 1000 },
+  coarsen,
   now: () => 0,
   random: () => 0.5,
   onAlarm: () => {},

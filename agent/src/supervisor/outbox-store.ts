@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { fewWindows, liveShare, maxUnacknowledged } from './live-first.js';
-import { dropRecords, insertRecords, keepBounds, readMeta, removeRecords, single, sumOfBytes } from './outbox-records.js';
+import { dropRecords, insertRecords, keepAge, keepSize, readMeta, removeRecords, single, sumOfBytes } from './outbox-records.js';
 import { isWhole, sealMeta, sealOf, type Row } from './outbox-seal.js';
 import type {
   BatchLimits,
+  Coarsen,
   HeldRecords,
   NewRecord,
   OutboxAck,
@@ -20,6 +21,8 @@ export interface StoreOptions {
   /** The key that this stream speaks for: a file of another key is not ours. */
   readonly thumbprint: string;
   readonly limits: OutboxLimits;
+  /** Undefined: it is given where the store `wantsCoarsen`, so that it needs to be loaded only then. */
+  readonly coarsen: Coarsen | undefined;
   /** Uptime in seconds. */
   readonly now: () => number;
   readonly random: () => number;
@@ -34,6 +37,7 @@ const retryDiskS = 60;
 export class OutboxStore {
   readonly #options: StoreOptions;
   readonly #spans: SentSpans;
+  #coarsen: Coarsen | undefined;
   #database: DatabaseSync;
   #inFile = true;
   #openedAt = 0;
@@ -47,6 +51,7 @@ export class OutboxStore {
 
   constructor(options: StoreOptions) {
     this.#options = options;
+    this.#coarsen = options.coarsen;
     this.#spans = new SentSpans(options.random);
     this.#database = this.#openFileOrMemory();
     this.#load();
@@ -55,9 +60,20 @@ export class OutboxStore {
   append(records: readonly NewRecord[]): void {
     this.#returnToDisk();
     this.#durably((database) => {
-      const bytes = this.#bytes + insertRecords(database, records, this.#lifetime());
-      return bytes - keepBounds(database, bytes, this.#bounds(), this.#lifetime());
+      const added = insertRecords(database, records, this.#lifetime());
+      const bytes = this.#bytes + added - keepAge(database, this.#bounds(), this.#lifetime());
+      return this.#coarsen ? bytes - keepSize(database, bytes, this.#bounds(), this.#coarsen) : bytes;
     });
+  }
+
+  /** It holds more than it should, and until it has this it keeps all of it. */
+  get wantsCoarsen(): boolean {
+    return !this.#coarsen && this.#bytes > this.#bounds().maxBytes;
+  }
+
+  coarsenBy(coarsen: Coarsen): void {
+    this.#coarsen = coarsen;
+    this.append([]);
   }
 
   /** The next records of a class with consecutive numbers, durably theirs before anything is sent; undefined: nothing to send now. */

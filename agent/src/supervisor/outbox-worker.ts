@@ -40,6 +40,7 @@ const { unwrittenS, ...kept } = workerData as OutboxWorkerData;
 const waitsMs = { event: eventWaitsMs, window: Math.max(eventWaitsMs, unwrittenS * 1000) };
 const store = new OutboxStore({
   ...kept,
+  coarsen: undefined,
   now: () => performance.now() / 1000,
   random: Math.random,
   onAlarm: (name, message, closes) => post({ type: 'alarm', name, message, closes }),
@@ -47,6 +48,7 @@ const store = new OutboxStore({
 let pending: NewRecord[] = [];
 let timer: NodeJS.Timeout | undefined;
 let due = Infinity;
+let closed = false;
 
 function commit(): void {
   clearTimeout(timer);
@@ -55,6 +57,16 @@ function commit(): void {
   const records = pending;
   pending = [];
   store.append(records);
+  if (store.wantsCoarsen) void makeRoom();
+}
+
+/** With zod and the protocol it is 10 MB, of use to a device only that was long without a network. */
+async function makeRoom(): Promise<void> {
+  await import('../jitless-schemas.js');
+  const { coarsen } = await import('./outbox-coarsen.js');
+  if (closed || !store.wantsCoarsen) return;
+  store.coarsenBy(coarsen);
+  post({ type: 'state', state: store.state() });
 }
 
 function commitWithin(ms: number): void {
@@ -101,6 +113,7 @@ port.on('message', (message: ToOutbox) => {
   const batch = obey(message.order);
   post({ type: 'done', id: message.id, state: store.state(), batch });
   if (message.order.do !== 'close') return;
+  closed = true;
   store.close();
   port.close();
 });

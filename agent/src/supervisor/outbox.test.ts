@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AlarmEvent } from '@flotilla/protocol';
+import { AlarmEvent } from '@flotilla/protocol/device';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../fixtures/eventually.js';
 import { anInferenceWindow } from '../fixtures/telemetry.js';
@@ -10,8 +10,8 @@ import { Outbox } from './outbox.js';
 
 let folder: string;
 let outbox: Outbox;
-const open = async (unwrittenS = 30) => {
-  const limits = { maxBytes: 1e6, maxAgeS: 1e6 };
+const open = async (unwrittenS = 30, maxBytes = 1e6) => {
+  const limits = { maxBytes, maxAgeS: 1e6 };
   const onDeath = (error: Error) => {
     throw error;
   };
@@ -64,4 +64,15 @@ test('what waits is there after a proper end', async () => {
   await outbox.close();
   outbox = await open();
   expect(outbox.state).toMatchObject({ records: 1, unsent: { window: 1 } });
+});
+
+test('windows that are too many become coarser, by what is loaded only then', async () => {
+  await outbox.close();
+  const bytes = Buffer.byteLength(JSON.stringify(window));
+  outbox = await open(0, 10 * bytes);
+  const { start, end } = window;
+  for (let i = 0; i < 20; i++) outbox.append({ ...window, start: start + i * (end - start), end: end + i * (end - start) });
+  await outbox.flush();
+  await eventually(() => outbox.state.bytes <= 10 * bytes);
+  expect(outbox.state).toMatchObject({ dropped: 0 });
 });

@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { EventRecord, TelemetryRecord } from '@flotilla/protocol';
+import type { EventRecord, TelemetryRecord } from '@flotilla/protocol/device';
 import type { BatchLimits, HeldRecords, OutboxAck, OutboxBatch, OutboxState, RecordClass } from './outbox-contract.js';
 import type { FromOutbox, OutboxOrder, OutboxWorkerData, ToOutbox } from './outbox-worker.js';
 

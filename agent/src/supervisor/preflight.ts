@@ -1,4 +1,4 @@
-import type { Manifest } from '@flotilla/protocol';
+import type { Manifest } from '@flotilla/protocol/device';
 import type { Committed } from '../core/slot-state.js';
 import type { PreflightFigures } from '../runner-protocol.js';
 import { inWords, type OrderParts, orderFor, programWith } from './runner-orders.js';

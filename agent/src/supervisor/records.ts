@@ -1,5 +1,5 @@
 import type { BoardSpan } from '../core/board.js';
-import type { BootId, ConfigurationReport, ReplyEvent } from '@flotilla/protocol';
+import type { BootId, ConfigurationReport, ReplyEvent } from '@flotilla/protocol/device';
 import type { BoardLog } from './board-log.js';
 import type { Outbox } from './outbox.js';
 import type { WindowMessage } from './slot-runners.js';

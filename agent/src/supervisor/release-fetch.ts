@@ -1,4 +1,4 @@
-import type { Digest, Manifest } from '@flotilla/protocol';
+import type { Digest, Manifest } from '@flotilla/protocol/device';
 import { statfs } from 'node:fs/promises';
 import { UpdateFailure } from '../core/failure.js';
 import { type ArtifactStore, filesFor, type StoredRelease } from './artifact-store.js';

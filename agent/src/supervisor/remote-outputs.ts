@@ -1,4 +1,4 @@
-import type { OutputsConfig } from '@flotilla/protocol';
+import type { OutputsConfig } from '@flotilla/protocol/device';
 import { isLoopback } from '../exposure.js';
 
 type Address = { host: string; port: number };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SlotPipeline, sourceKinds } from '@flotilla/protocol';
+import { SlotPipeline, sourceKinds } from '@flotilla/protocol/device';
 import { pathsIn } from '../source-paths.js';
 import { judgeBy } from './remote-rules.js';
 

@@ -1,5 +1,5 @@
 import { resolve, sep } from 'node:path';
-import { readPipeline, type SlotPipeline } from '@flotilla/protocol';
+import { readPipeline, type SlotPipeline } from '@flotilla/protocol/device';
 import type { AgentConfig } from '../config.js';
 import type { Judge } from '../core/gateway-configuration.js';
 import { pathsIn, pipelineFrom } from '../source-paths.js';

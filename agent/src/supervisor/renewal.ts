@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { RenewResponse } from '@flotilla/protocol';
+import { RenewResponse } from '@flotilla/protocol/device';
 import { backoffMs } from '../core/backoff.js';
 import { certificateRequest } from './csr.js';
 import { postJson } from './device-api.js';

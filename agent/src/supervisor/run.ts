@@ -2,7 +2,7 @@ import { randomUUID, type KeyObject } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { matches, slotMemoryBytes } from '@flotilla/firmware-profiles';
-import { BootId, DeviceConfig, type Command, type DesiredState } from '@flotilla/protocol';
+import { BootId, DeviceConfig, type Command, type DesiredState } from '@flotilla/protocol/device';
 import { satisfies } from 'semver';
 import type { AgentConfig } from '../config.js';
 import { Alarms, type Alarm } from './alarms.js';

@@ -1,4 +1,4 @@
-import { Digest, Manifest, sha256, SlotName } from '@flotilla/protocol';
+import { Digest, Manifest, sha256, SlotName } from '@flotilla/protocol/device';
 import { existsSync, readFileSync } from 'node:fs';
 import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-import type { Digest, SlotName } from '@flotilla/protocol';
+import type { Digest, SlotName } from '@flotilla/protocol/device';
 import type { Committed } from '../core/slot-state.js';
 import type { ThreadShare } from '../core/thread-budget.js';
 import type { BatchingTrial, EngineSpec, FromRunner, ToRunner } from '../runner-protocol.js';

@@ -1,4 +1,4 @@
-import { Digest, SlotName } from '@flotilla/protocol';
+import { Digest, SlotName } from '@flotilla/protocol/device';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

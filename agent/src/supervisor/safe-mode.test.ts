@@ -1,5 +1,5 @@
 import { credentials, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
-import type { DesiredSlot } from '@flotilla/protocol';
+import type { DesiredSlot } from '@flotilla/protocol/device';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';

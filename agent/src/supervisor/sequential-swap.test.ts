@@ -1,4 +1,4 @@
-import type { DesiredSlot } from '@flotilla/protocol';
+import type { DesiredSlot } from '@flotilla/protocol/device';
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';

@@ -16,7 +16,7 @@ import {
   type DesiredState,
   type StreamId,
   type UpKind,
-} from '@flotilla/protocol';
+} from '@flotilla/protocol/device';
 import { Aedes } from 'aedes';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { aDesired, aDirector, device, thumbprint } from './fixtures/director.js';

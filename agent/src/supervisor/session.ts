@@ -11,7 +11,7 @@ import {
   type Heartbeat,
   type Presence,
   type StreamId,
-} from '@flotilla/protocol';
+} from '@flotilla/protocol/device';
 import type { z } from 'zod';
 import { backoffMs } from '../core/backoff.js';
 import type { Logger } from './logger.js';

@@ -1,4 +1,4 @@
-import { Command, DesiredState, digestOf, SignedMessage, type Digest, type DirectorKey } from '@flotilla/protocol';
+import { Command, DesiredState, digestOf, SignedMessage, type Digest, type DirectorKey } from '@flotilla/protocol/device';
 import { compactVerify, decodeProtectedHeader, importJWK } from 'jose';
 
 /** What a device believes a signed message by. */

@@ -1,4 +1,4 @@
-import { isArtifactFailure } from '@flotilla/protocol';
+import { isArtifactFailure } from '@flotilla/protocol/device';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';
 import type { Committed, Report, SlotEffect, SlotEvent, Target, Wait } from '../core/slot-state.js';

@@ -1,4 +1,4 @@
-import type { Digest } from '@flotilla/protocol';
+import type { Digest } from '@flotilla/protocol/device';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Death } from '../core/death.js';
 import { UpdateFailure } from '../core/failure.js';

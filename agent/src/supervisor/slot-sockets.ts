@@ -1,4 +1,4 @@
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import type { Listen } from '../runner-protocol.js';
 import { type Address, bindSocket, type ListeningSocket } from './listening-socket.js';
 import { bindUnixSocket } from './unix-socket.js';

@@ -1,4 +1,4 @@
-import { SlotName } from '@flotilla/protocol';
+import { SlotName } from '@flotilla/protocol/device';
 import { expect, it } from 'vitest';
 import { recoveredSlot, type SlotState, type Update } from '../core/slot-state.js';
 import { target } from '../core/slot-play.js';

@@ -1,4 +1,4 @@
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import type { SlotState } from '../core/slot-state.js';
 import type { SlotStatus } from '../gateway-protocol.js';
 

@@ -1,4 +1,4 @@
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import type { SlotEffect, SlotEvent, SlotState } from '../core/slot-state.js';
 import { reduceUpdate } from '../core/update.js';
 import { messageOf } from '../errors.js';

@@ -1,4 +1,4 @@
-import { DeploymentId, type DesiredSlot, type Manifest, SlotName } from '@flotilla/protocol';
+import { DeploymentId, type DesiredSlot, type Manifest, SlotName } from '@flotilla/protocol/device';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -7,7 +7,7 @@ import {
   type SlotPipeline,
   variantName,
   weightsOf,
-} from '@flotilla/protocol';
+} from '@flotilla/protocol/device';
 import { join } from 'node:path';
 import { asTold, type Committed, type Report, type SlotState, type Target } from '../core/slot-state.js';
 import { forecast, planSwap, type SwapMode, type SwapPlan } from '../core/swap-plan.js';

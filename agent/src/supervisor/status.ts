@@ -1,4 +1,4 @@
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import type { AgentConfig } from '../config.js';
 import { effectiveConfiguration } from './gateway-configuration.js';
 import { acceptedFile, deviceOf } from './gateway-slots.js';

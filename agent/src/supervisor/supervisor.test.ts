@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { decodePayload, encodeClaimToken, encodePayload, parseUpTopic, sha256 } from '@flotilla/protocol';
+import { decodePayload, encodeClaimToken, encodePayload, parseUpTopic, sha256 } from '@flotilla/protocol/device';
 import { Aedes } from 'aedes';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { aDirector } from './fixtures/director.js';

@@ -1,4 +1,4 @@
-import type { Command, DesiredState, Digest } from '@flotilla/protocol';
+import type { Command, DesiredState, Digest } from '@flotilla/protocol/device';
 import { readIfThere, writeDurably } from './durable-file.js';
 import {
   judgeCommand,

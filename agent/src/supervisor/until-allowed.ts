@@ -1,4 +1,4 @@
-import type { Activate } from '@flotilla/protocol';
+import type { Activate } from '@flotilla/protocol/device';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** A clock that is set, or a board that sleeps, must not be waited for longer than this. */

@@ -1,4 +1,4 @@
-import { encodePayload, toColumns, type Batch, type BootId, type StreamId } from '@flotilla/protocol';
+import { encodePayload, toColumns, type Batch, type BootId, type StreamId } from '@flotilla/protocol/device';
 import type { Logger } from './logger.js';
 import type { MqttLink } from './mqtt-link.js';
 import type { Outbox } from './outbox.js';

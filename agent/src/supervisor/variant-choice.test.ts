@@ -1,4 +1,4 @@
-import { sha256 } from '@flotilla/protocol';
+import { sha256 } from '@flotilla/protocol/device';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-import { ArtifactFailure, type Digest, HardwareClass, isArtifactFailure } from '@flotilla/protocol';
+import { ArtifactFailure, type Digest, HardwareClass, isArtifactFailure } from '@flotilla/protocol/device';
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

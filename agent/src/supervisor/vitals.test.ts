@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { BootId, type TelemetryRecord } from '@flotilla/protocol';
+import { BootId, type TelemetryRecord } from '@flotilla/protocol/device';
 import { loadProfiles } from '@flotilla/firmware-profiles';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { energyReader, findSensors } from './sensors.js';

@@ -1,5 +1,5 @@
 import { cpus, freemem, totalmem } from 'node:os';
-import type { Vitals } from '@flotilla/protocol';
+import type { Vitals } from '@flotilla/protocol/device';
 import type { BoardLog } from './board-log.js';
 
 /** What this machine felt like since the last sample; the caller knows when and where that belongs. */

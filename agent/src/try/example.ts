@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describeIssues, Digest, ReleasePath, SourceConfig } from '@flotilla/protocol';
+import { describeIssues, Digest, ReleasePath, SourceConfig } from '@flotilla/protocol/device';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '../errors.js';

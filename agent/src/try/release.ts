@@ -13,7 +13,7 @@ import {
   postprocessOf,
   ReleaseFile,
   variantFiles,
-} from '@flotilla/protocol';
+} from '@flotilla/protocol/device';
 import { messageOf } from '../errors.js';
 import type { StoredRelease } from '../supervisor/artifact-store.js';
 import { StartError } from '../supervisor/start-error.js';

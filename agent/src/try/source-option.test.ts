@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SourceConfig } from '@flotilla/protocol';
+import { SourceConfig } from '@flotilla/protocol/device';
 import { afterAll, describe, expect, test } from 'vitest';
 import { onceThrough, sourceNamed } from './source-option.js';
 

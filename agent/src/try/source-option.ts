@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type SourceConfig, SourceConfig as Schema } from '@flotilla/protocol';
+import { type SourceConfig, SourceConfig as Schema } from '@flotilla/protocol/device';
 import { StartError } from '../supervisor/start-error.js';
 
 const isUrl = (text: string) => /^[a-z][a-z\d+.-]+:\/\//i.test(text);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { availableParallelism } from 'node:os';
-import { DeploymentId, digestOf, releaseName, type SlotName, type SourceConfig, variantName } from '@flotilla/protocol';
+import { DeploymentId, digestOf, releaseName, type SlotName, type SourceConfig, variantName } from '@flotilla/protocol/device';
 import type { Committed } from '../core/slot-state.js';
 import { messageOf } from '../errors.js';
 import type { StoredRelease } from '../supervisor/artifact-store.js';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { releaseName, type SourceConfig, SlotName } from '@flotilla/protocol';
+import { releaseName, type SourceConfig, SlotName } from '@flotilla/protocol/device';
 import { messageOf } from '../errors.js';
 import { StartError } from '../supervisor/start-error.js';
 import { type FoundExample, findExample } from './example.js';

@@ -1,4 +1,4 @@
-import { OutputsConfig, PipelineOverrides, RecordConfig, SlotName, SourceConfig, TriggerConfig } from '@flotilla/protocol';
+import { OutputsConfig, PipelineOverrides, RecordConfig, SlotName, SourceConfig, TriggerConfig } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import { Prediction } from '../../prediction.js';
 import { ReadingQuality } from '../outputs/reading.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { SlotName, SlotPipeline } from '@flotilla/protocol';
+import { SlotName, SlotPipeline } from '@flotilla/protocol/device';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { aLog, eventually } from '../../fixtures/eventually.js';
 import { answerOf, answerSchema, describedRoutes, type OpenApiDocument, servedRoutes } from '../../fixtures/open-api.js';

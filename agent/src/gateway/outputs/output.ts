@@ -1,4 +1,4 @@
-import type { OutputsConfig } from '@flotilla/protocol';
+import type { OutputsConfig } from '@flotilla/protocol/device';
 import type { Logger } from '../../log.js';
 import type { SlotPort } from './slot-port.js';
 

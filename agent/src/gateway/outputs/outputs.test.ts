@@ -1,4 +1,4 @@
-import { SlotName } from '@flotilla/protocol';
+import { SlotName } from '@flotilla/protocol/device';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { aLog, eventually } from '../../fixtures/eventually.js';
 import { GatewaySlot } from '../../gateway-protocol.js';

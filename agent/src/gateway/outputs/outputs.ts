@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import { messageOf } from '../../errors.js';
 import type { GatewaySlot } from '../../gateway-protocol.js';
 import type { Logger } from '../../log.js';

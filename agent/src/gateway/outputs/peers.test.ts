@@ -1,4 +1,4 @@
-import { OutputsConfig, SlotName } from '@flotilla/protocol';
+import { OutputsConfig, SlotName } from '@flotilla/protocol/device';
 import { expect, it } from 'vitest';
 import { peersOf } from './peers.js';
 

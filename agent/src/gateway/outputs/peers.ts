@@ -1,4 +1,4 @@
-import { canonicalJson, type OutputsConfig, type SlotName } from '@flotilla/protocol';
+import { canonicalJson, type OutputsConfig, type SlotName } from '@flotilla/protocol/device';
 import type { OutputKind, SettingsOf } from './output.js';
 import { outputKinds } from './open.js';
 

@@ -1,4 +1,4 @@
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import type { SlotStatus } from '../../gateway-protocol.js';
 import { z } from 'zod';
 import { type Prediction, Quality, qualityOf } from '../../prediction.js';

@@ -1,4 +1,4 @@
-import { SlotName, TriggerConfig } from '@flotilla/protocol';
+import { SlotName, TriggerConfig } from '@flotilla/protocol/device';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { SlotStatus } from '../../gateway-protocol.js';
 import { aPrediction } from '../fixtures/predictions.js';

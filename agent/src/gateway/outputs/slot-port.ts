@@ -1,4 +1,4 @@
-import type { SlotName } from '@flotilla/protocol';
+import type { SlotName } from '@flotilla/protocol/device';
 import type { Handshake } from '../../core/inspection.js';
 import type { SlotStatus } from '../../gateway-protocol.js';
 import type { Inspections } from '../inspections.js';

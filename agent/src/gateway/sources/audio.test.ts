@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AudioSource } from '@flotilla/protocol';
+import { AudioSource } from '@flotilla/protocol/device';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../fixtures/eventually.js';
 import { CollectingSink } from '../fixtures/collecting-sink.js';

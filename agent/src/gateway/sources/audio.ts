@@ -2,7 +2,7 @@ import { constants, createReadStream, open } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { basename } from 'node:path';
-import type { AudioSource } from '@flotilla/protocol';
+import type { AudioSource } from '@flotilla/protocol/device';
 import { isErrno } from '../../errors.js';
 import type { Captured, Source } from '../source.js';
 import type { FfmpegTools } from './camera.js';

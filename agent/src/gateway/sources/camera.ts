@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { CameraSource } from '@flotilla/protocol';
+import type { CameraSource } from '@flotilla/protocol/device';
 import type { Sink, Source } from '../source.js';
 import { cameraArguments, isPassedThrough } from './ffmpeg-arguments.js';
 import { Gap, type Reading, readFfmpeg, running, troubleOf } from './ffmpeg-reading.js';

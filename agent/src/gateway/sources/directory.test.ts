@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DirectorySource } from '@flotilla/protocol';
+import { DirectorySource } from '@flotilla/protocol/device';
 import { afterEach, describe, expect, test } from 'vitest';
 import { eventually } from '../../fixtures/eventually.js';
 import { CollectingSink } from '../fixtures/collecting-sink.js';

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { DirectorySource } from '@flotilla/protocol';
+import type { DirectorySource } from '@flotilla/protocol/device';
 import { messageOf } from '../../errors.js';
 import type { Outcome, Sink, Source } from '../source.js';
 import { type Content, contentOf } from './content.js';

@@ -1,4 +1,4 @@
-import { CameraSource, VideoSource } from '@flotilla/protocol';
+import { CameraSource, VideoSource } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import { cameraArguments, isLive, learnsItIsOld, videoArguments } from './ffmpeg-arguments.js';
 

@@ -1,4 +1,4 @@
-import type { CameraSource, VideoSource } from '@flotilla/protocol';
+import type { CameraSource, VideoSource } from '@flotilla/protocol/device';
 
 /** A camera that makes JPEG itself is passed through: what the runner has no time for is never decoded. */
 export const isPassedThrough = ({ inputFormat }: CameraSource) => inputFormat === 'mjpeg';

@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { ReadStream } from 'node:tty';
 import { promisify } from 'node:util';
-import type { LinesSource } from '@flotilla/protocol';
+import type { LinesSource } from '@flotilla/protocol/device';
 import { isErrno, messageOf } from '../../errors.js';
 import { SourceTrouble } from './persistent.js';
 import { bytesUntilStopped } from './stopped-bytes.js';

@@ -1,4 +1,4 @@
-import { LinesSource } from '@flotilla/protocol';
+import { LinesSource } from '@flotilla/protocol/device';
 import { describe, expect, it } from 'vitest';
 import { LineReader, numbersOf } from './line-reader.js';
 import { LineSplitter, mostLineBytes } from './line-splitter.js';

@@ -1,4 +1,4 @@
-import type { LinesSource } from '@flotilla/protocol';
+import type { LinesSource } from '@flotilla/protocol/device';
 
 export type Value = number | string | boolean | null;
 /** One line's values, by column. */

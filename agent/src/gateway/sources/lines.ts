@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { LinesSource } from '@flotilla/protocol';
+import type { LinesSource } from '@flotilla/protocol/device';
 import type { Captured, Sink } from '../source.js';
 import { type FilePiece, growingFile } from './growing-file.js';
 import { serialBytes, tcpBytes } from './line-peers.js';

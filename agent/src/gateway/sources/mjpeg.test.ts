@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { VideoSource } from '@flotilla/protocol';
+import { VideoSource } from '@flotilla/protocol/device';
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../../fixtures/eventually.js';
 import { CollectingSink } from '../fixtures/collecting-sink.js';

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { basename } from 'node:path';
-import type { VideoSource } from '@flotilla/protocol';
+import type { VideoSource } from '@flotilla/protocol/device';
 import { isErrno } from '../../errors.js';
 import { Gap, running } from './ffmpeg-reading.js';
 import { withoutPassword } from './ffmpeg.js';

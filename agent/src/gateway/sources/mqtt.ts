@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { MqttSource } from '@flotilla/protocol';
+import type { MqttSource } from '@flotilla/protocol/device';
 import { connect, type IClientOptions, type MqttClient, type StreamBuilder } from 'mqtt';
 import { messageOf } from '../../errors.js';
 import type { Sink, SourceContext } from '../source.js';

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { OpcUaSource } from '@flotilla/protocol';
+import type { OpcUaSource } from '@flotilla/protocol/device';
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager';
 import {
   MessageSecurityMode,

@@ -1,4 +1,4 @@
-import type { OpcUaSource } from '@flotilla/protocol';
+import type { OpcUaSource } from '@flotilla/protocol/device';
 import {
   AttributeIds,
   ClientMonitoredItemGroup,

@@ -1,4 +1,4 @@
-import type { SourceConfig } from '@flotilla/protocol';
+import type { SourceConfig } from '@flotilla/protocol/device';
 import type { Source, SourceContext } from '../source.js';
 
 /** What only one source needs is loaded with it. */

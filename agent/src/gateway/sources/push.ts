@@ -1,4 +1,4 @@
-import type { PushSource } from '@flotilla/protocol';
+import type { PushSource } from '@flotilla/protocol/device';
 import { RequestError } from '../../http/http.js';
 import type { Outcome, Sink, Source } from '../source.js';
 import { type Content, ContentError, contentOf, type ContentKind, kindOf } from './content.js';

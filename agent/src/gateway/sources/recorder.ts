@@ -1,6 +1,6 @@
 import { appendFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RecordConfig } from '@flotilla/protocol';
+import type { RecordConfig } from '@flotilla/protocol/device';
 import { isErrno, messageOf } from '../../errors.js';
 import type { Captured, Sink } from '../source.js';
 import { ppmHeader } from './ppm.js';

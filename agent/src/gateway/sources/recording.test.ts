@@ -1,6 +1,6 @@
 import { appendFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RecordingSource } from '@flotilla/protocol';
+import { RecordingSource } from '@flotilla/protocol/device';
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../../fixtures/eventually.js';
 import { CollectingSink } from '../fixtures/collecting-sink.js';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RecordingSource } from '@flotilla/protocol';
+import type { RecordingSource } from '@flotilla/protocol/device';
 import { messageOf } from '../../errors.js';
 import type { Captured, Source } from '../source.js';
 import { pause, PersistentSource, type Session, type SessionEnd, SourceTrouble, submitUntilTaken } from './persistent.js';

@@ -1,4 +1,4 @@
-import { AudioSource } from '@flotilla/protocol';
+import { AudioSource } from '@flotilla/protocol/device';
 import { describe, expect, it } from 'vitest';
 import { resampler } from '../../runner/pipeline/signal/resample.js';
 import { tone } from '../fixtures/wav.js';

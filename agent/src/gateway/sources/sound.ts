@@ -1,4 +1,4 @@
-import type { AudioSource } from '@flotilla/protocol';
+import type { AudioSource } from '@flotilla/protocol/device';
 import type { Captured } from '../source.js';
 import { SignalChunks } from './signal-chunks.js';
 import { StreamResampler } from './stream-resampler.js';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { VideoSource } from '@flotilla/protocol';
+import type { VideoSource } from '@flotilla/protocol/device';
 import type { Source } from '../source.js';
 import { capturedOf, type FfmpegTools } from './camera.js';
 import { isLive, isUrl, videoArguments } from './ffmpeg-arguments.js';

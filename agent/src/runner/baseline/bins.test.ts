@@ -1,4 +1,4 @@
-import { InputHistogram } from '@flotilla/protocol';
+import { InputHistogram } from '@flotilla/protocol/device';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { binned } from './bins.js';

@@ -1,4 +1,4 @@
-import { binAmong } from '@flotilla/protocol';
+import { binAmong } from '@flotilla/protocol/device';
 
 type Bins = { edges: number[]; counts: number[] };
 

@@ -1,4 +1,10 @@
-import { type Baseline, type InputHistogram, type InputStatistic, type Manifest, mostInputHistograms } from '@flotilla/protocol';
+import {
+  type Baseline,
+  type InputHistogram,
+  type InputStatistic,
+  type Manifest,
+  mostInputHistograms,
+} from '@flotilla/protocol/device';
 import { measure, rowElements, valueAt } from '../monitor/input-statistics.js';
 import { SpaceSaving } from '../monitor/space-saving.js';
 import type { Timing, TopClass } from '../monitor/window.js';

@@ -1,4 +1,4 @@
-import type { Baseline } from '@flotilla/protocol';
+import type { Baseline } from '@flotilla/protocol/device';
 import { messageOf } from '../../errors.js';
 import type { Payload } from '../../frame.js';
 import type { Engine } from '../engine/engine.js';

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Datatype } from '@flotilla/protocol';
+import { Datatype } from '@flotilla/protocol/device';
 import { aLog, eventually } from '../../fixtures/eventually.js';
 import { Workshop } from '../fixtures/orders.js';
 import { type Tensor, emptyData, numbersOf } from '../tensor.js';

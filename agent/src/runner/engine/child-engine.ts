@@ -1,4 +1,4 @@
-import type { ExecutionProvider } from '@flotilla/protocol';
+import type { ExecutionProvider } from '@flotilla/protocol/device';
 import { readFileSync } from 'node:fs';
 import { EngineChild, type EngineCommand } from '../../engine-protocol/engine-child.js';
 import { ProtocolFault } from '../../engine-protocol/frames.js';

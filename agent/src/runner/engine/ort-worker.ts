@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { InferenceSession, OnnxValue, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { Datatype, ExecutionProvider, TensorSignature } from '@flotilla/protocol';
+import type { Datatype, ExecutionProvider, TensorSignature } from '@flotilla/protocol/device';
 import type { Tensor, TensorData } from '../tensor.js';
 import type { FromWorker, ToWorker, WorkerBegun } from './worker-messages.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { TensorSignature } from '@flotilla/protocol';
+import type { TensorSignature } from '@flotilla/protocol/device';
 import { signatureMismatch } from './signature.js';
 
 const images: TensorSignature = { name: 'images', type: 'FP32', shape: [1, 3, 8, 8] };

@@ -1,4 +1,4 @@
-import type { TensorSignature } from '@flotilla/protocol';
+import type { TensorSignature } from '@flotilla/protocol/device';
 import { describeTensor } from '../tensor.js';
 
 type Signatures = { inputs: readonly TensorSignature[]; outputs: readonly TensorSignature[] };

@@ -1,4 +1,4 @@
-import type { ExecutionProvider, TensorSignature } from '@flotilla/protocol';
+import type { ExecutionProvider, TensorSignature } from '@flotilla/protocol/device';
 import type { Tensor } from '../tensor.js';
 
 export type ToWorker =

@@ -1,4 +1,4 @@
-import type { Datatype, TensorSignature } from '@flotilla/protocol';
+import type { Datatype, TensorSignature } from '@flotilla/protocol/device';
 import { afterAll, describe, expect, test } from 'vitest';
 import { wire } from '../fixtures/binary.js';
 import { GrpcClient } from '../fixtures/grpc-client.js';

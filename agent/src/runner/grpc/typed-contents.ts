@@ -1,4 +1,4 @@
-import type { Datatype, TensorSignature } from '@flotilla/protocol';
+import type { Datatype, TensorSignature } from '@flotilla/protocol/device';
 import { RequestError } from '../../http/http.js';
 import type { TypedContents } from '../oip/request.js';
 import { textOf } from '../oip/tensor-binary.js';

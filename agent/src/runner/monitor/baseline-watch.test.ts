@@ -1,4 +1,4 @@
-import { Baseline, type Datatype } from '@flotilla/protocol';
+import { Baseline, type Datatype } from '@flotilla/protocol/device';
 import { expect, test } from 'vitest';
 import { emptyData, elementsOf, type Tensor } from '../tensor.js';
 import { BaselineWatch } from './baseline-watch.js';

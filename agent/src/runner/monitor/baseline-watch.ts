@@ -1,4 +1,4 @@
-import { type Baseline, type BaselineCounts, binAmong, type InputHistogram, type Manifest } from '@flotilla/protocol';
+import { type Baseline, type BaselineCounts, binAmong, type InputHistogram, type Manifest } from '@flotilla/protocol/device';
 import type { Tensor } from '../tensor.js';
 import { measure, type Measures, rowElements, valueAt } from './input-statistics.js';
 

@@ -1,4 +1,4 @@
-import type { InputStatistic } from '@flotilla/protocol';
+import type { InputStatistic } from '@flotilla/protocol/device';
 import type { Tensor } from '../tensor.js';
 
 /** More elements say little more of a picture, and cost every inference. */

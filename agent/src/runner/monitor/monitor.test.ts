@@ -1,4 +1,4 @@
-import { DeploymentId, Digest, InferenceWindow, SlotName, sketchCount } from '@flotilla/protocol';
+import { DeploymentId, Digest, InferenceWindow, SlotName, sketchCount } from '@flotilla/protocol/device';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Monitor } from './monitor.js';

@@ -1,4 +1,4 @@
-import type { DeploymentId, Digest, SlotName } from '@flotilla/protocol';
+import type { DeploymentId, Digest, SlotName } from '@flotilla/protocol/device';
 import type { FromRunner } from '../../runner-protocol.js';
 import { InferenceCounters } from './counters.js';
 import type { Family } from '../../http/exposition.js';

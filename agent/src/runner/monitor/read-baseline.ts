@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Baseline, baselineProblem, describeIssues, type Manifest } from '@flotilla/protocol';
+import { Baseline, baselineProblem, describeIssues, type Manifest } from '@flotilla/protocol/device';
 import { messageOf } from '../../errors.js';
 
 /** Throws an Error that says what is wrong with the file that the manifest names. */

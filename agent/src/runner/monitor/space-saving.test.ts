@@ -1,4 +1,4 @@
-import { classError } from '@flotilla/protocol';
+import { classError } from '@flotilla/protocol/device';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SpaceSaving } from './space-saving.js';

@@ -1,4 +1,4 @@
-import { type ClassCounts, cutClasses } from '@flotilla/protocol';
+import { type ClassCounts, cutClasses } from '@flotilla/protocol/device';
 
 /** Of so many classes between two cuts each is counted exactly. */
 const mostCounters = 256;

@@ -1,4 +1,4 @@
-import { type InferenceWindow, type Sketch, binOf, sketchLayout } from '@flotilla/protocol';
+import { type InferenceWindow, type Sketch, binOf, sketchLayout } from '@flotilla/protocol/device';
 import type { BaselineWatch, Looked } from './baseline-watch.js';
 import { SpaceSaving } from './space-saving.js';
 

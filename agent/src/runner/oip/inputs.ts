@@ -1,4 +1,4 @@
-import type { TensorSignature } from '@flotilla/protocol';
+import type { TensorSignature } from '@flotilla/protocol/device';
 import { RequestError } from '../../http/http.js';
 import { type Tensor, type TensorData, describeTensor } from '../tensor.js';
 import type { RequestInput } from './request.js';

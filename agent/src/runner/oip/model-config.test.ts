@@ -1,4 +1,4 @@
-import type { TensorSignature } from '@flotilla/protocol';
+import type { TensorSignature } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import { maxBatchSize, modelConfig } from './model-config.js';
 

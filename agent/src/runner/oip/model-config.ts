@@ -1,4 +1,4 @@
-import type { Datatype, TensorSignature } from '@flotilla/protocol';
+import type { Datatype, TensorSignature } from '@flotilla/protocol/device';
 
 type Signatures = { inputs: readonly TensorSignature[]; outputs: readonly TensorSignature[] };
 type Configured = {

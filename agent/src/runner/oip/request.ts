@@ -1,4 +1,4 @@
-import type { TensorSignature } from '@flotilla/protocol';
+import type { TensorSignature } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import type { Body } from '../http/body.js';
 import { RequestError } from '../../http/http.js';

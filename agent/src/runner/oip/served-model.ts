@@ -1,4 +1,4 @@
-import type { TensorSignature } from '@flotilla/protocol';
+import type { TensorSignature } from '@flotilla/protocol/device';
 import { RequestError } from '../../http/http.js';
 import type { Inferences } from '../inferences.js';
 import { modelConfig } from './model-config.js';

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { Datatype, TensorSignature } from '@flotilla/protocol';
+import type { Datatype, TensorSignature } from '@flotilla/protocol/device';
 import { RequestError } from '../../http/http.js';
 import { spareBuffers } from '../spare-buffers.js';
 import { type Tensor, type TensorData, describeTensor, elementsOf, emptyData, viewOf } from '../tensor.js';

@@ -1,4 +1,4 @@
-import { Datatype } from '@flotilla/protocol';
+import { Datatype } from '@flotilla/protocol/device';
 import { z } from 'zod';
 
 /** The Open Inference Protocol's answers. What it takes is parsed by `oip/request.ts`. */

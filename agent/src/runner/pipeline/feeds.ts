@@ -1,4 +1,4 @@
-import { type Constant, type InputSignature, type Manifest, type Recurrent, fedShape } from '@flotilla/protocol';
+import { type Constant, type InputSignature, type Manifest, type Recurrent, fedShape } from '@flotilla/protocol/device';
 import { type Tensor, type TensorData, elementsOf, emptyData, firstNonFinite } from '../tensor.js';
 import type { Memory, Remembers } from './memory/memory.js';
 import { bytesOf } from './memory/numbers.js';

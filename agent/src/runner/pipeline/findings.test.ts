@@ -1,4 +1,4 @@
-import { PostprocessStep } from '@flotilla/protocol';
+import { PostprocessStep } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import type { Findings } from '../../prediction.js';
 import type { Tensor } from '../tensor.js';

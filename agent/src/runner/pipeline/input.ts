@@ -1,4 +1,4 @@
-import type { Asked } from '@flotilla/protocol';
+import type { Asked } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import type { Payload } from '../../frame.js';
 import { floatsOf } from './memory/numbers.js';

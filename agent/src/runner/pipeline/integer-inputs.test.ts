@@ -1,4 +1,4 @@
-import { PreprocessStep } from '@flotilla/protocol';
+import { PreprocessStep } from '@flotilla/protocol/device';
 import { afterEach, expect, test } from 'vitest';
 import { Workshop } from '../fixtures/orders.js';
 import { picture, serve } from '../fixtures/served.js';

@@ -11,7 +11,7 @@ import {
   preprocessing,
   stepsOverTime,
   tileProblem,
-} from '@flotilla/protocol';
+} from '@flotilla/protocol/device';
 import { messageOf } from '../../errors.js';
 import type { TopClass } from '../monitor/window.js';
 import type { Findings } from '../../prediction.js';

@@ -1,4 +1,4 @@
-import type { Crop, PipelineOverrides } from '@flotilla/protocol';
+import type { Crop, PipelineOverrides } from '@flotilla/protocol/device';
 import type { Tensor } from '../tensor.js';
 import type { Moment, Picture, Preprocess, SignalWindow, Stage, View } from './stages.js';
 import type { StepClock } from './step-clock.js';

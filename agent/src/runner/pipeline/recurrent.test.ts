@@ -1,4 +1,4 @@
-import { Features, Recurrent } from '@flotilla/protocol';
+import { Features, Recurrent } from '@flotilla/protocol/device';
 import { afterEach, expect, test } from 'vitest';
 import { decodeAnswer, encodeFrame, frameType } from '../../frame.js';
 import { Prediction } from '../../prediction.js';

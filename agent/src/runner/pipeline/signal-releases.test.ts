@@ -1,4 +1,4 @@
-import { type Manifest, PreprocessStep } from '@flotilla/protocol';
+import { type Manifest, PreprocessStep } from '@flotilla/protocol/device';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Workshop } from '../fixtures/orders.js';
 import { serve, windows } from '../fixtures/served.js';

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Digest } from '@flotilla/protocol';
+import { Digest } from '@flotilla/protocol/device';
 import { afterEach, describe, expect, test } from 'vitest';
 import { decodeAnswer, encodeFrame, frameType } from '../../frame.js';
 import { Prediction } from '../../prediction.js';

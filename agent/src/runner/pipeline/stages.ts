@@ -1,4 +1,4 @@
-import type { Decode } from '@flotilla/protocol';
+import type { Decode } from '@flotilla/protocol/device';
 import type { Findings } from '../../prediction.js';
 import type { AnyMemory, Memory } from './memory/memory.js';
 import type { Tensor, TensorData } from '../tensor.js';

@@ -1,4 +1,4 @@
-import type { PostprocessStep, PreprocessStep } from '@flotilla/protocol';
+import type { PostprocessStep, PreprocessStep } from '@flotilla/protocol/device';
 import type { Postprocess, Preprocess, Surroundings } from './stages.js';
 
 type AllOf<T> = T extends unknown ? keyof T : never;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { PostprocessStep, Tile } from '@flotilla/protocol';
+import { PostprocessStep, Tile } from '@flotilla/protocol/device';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Tensor } from '../tensor.js';

@@ -1,4 +1,4 @@
-import { PostprocessStep } from '@flotilla/protocol';
+import { PostprocessStep } from '@flotilla/protocol/device';
 import { expect, test } from 'vitest';
 import type { Tensor } from '../tensor.js';
 import { boxesOf } from './postprocess/boxes.js';

@@ -1,4 +1,4 @@
-import { stepsOverTime, tileSteps } from '@flotilla/protocol';
+import { stepsOverTime, tileSteps } from '@flotilla/protocol/device';
 import type { Findings } from '../../prediction.js';
 import type { Tensor } from '../tensor.js';
 import { numbersOf } from '../tensor.js';

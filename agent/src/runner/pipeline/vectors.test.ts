@@ -1,4 +1,4 @@
-import { Nms, Resize } from '@flotilla/protocol';
+import { Nms, Resize } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import type { Tensor } from '../tensor.js';
 import { prepared, run, steps } from './fixtures/prepared.js';

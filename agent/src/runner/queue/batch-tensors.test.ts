@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Datatype } from '@flotilla/protocol';
+import type { Datatype } from '@flotilla/protocol/device';
 import { groupingOf, joined, parted } from './batch-tensors.js';
 import { type Tensor, elementsOf, emptyData } from '../tensor.js';
 

@@ -1,4 +1,4 @@
-import type { Manifest } from '@flotilla/protocol';
+import type { Manifest } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import { type BatchingOutcome, batchSizes } from './batching.js';
 import { withEngine } from '../fixtures/with-engine.js';

@@ -1,4 +1,4 @@
-import { type Manifest, batchObstacle } from '@flotilla/protocol';
+import { type Manifest, batchObstacle } from '@flotilla/protocol/device';
 import type { BatchingTrial } from '../../runner-protocol.js';
 import { runTogether } from './batch-run.js';
 import type { Engine, LoadedModel } from '../engine/engine.js';

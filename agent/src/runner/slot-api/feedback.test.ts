@@ -1,4 +1,4 @@
-import { DeploymentId, type FeedbackCounts } from '@flotilla/protocol';
+import { DeploymentId, type FeedbackCounts } from '@flotilla/protocol/device';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseExposition } from '../fixtures/exposition.js';

@@ -1,4 +1,4 @@
-import { Normalise, PreprocessStep } from '@flotilla/protocol';
+import { Normalise, PreprocessStep } from '@flotilla/protocol/device';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Frame, decodeAnswer, encodeFrame, frameType } from '../../frame.js';

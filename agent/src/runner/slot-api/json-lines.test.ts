@@ -1,6 +1,6 @@
 import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DeploymentId, Digest } from '@flotilla/protocol';
+import { DeploymentId, Digest } from '@flotilla/protocol/device';
 import { afterEach, expect, test } from 'vitest';
 import { aLog, eventually } from '../../fixtures/eventually.js';
 import { Workshop } from '../fixtures/orders.js';

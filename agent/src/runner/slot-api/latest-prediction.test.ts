@@ -1,4 +1,4 @@
-import { DeploymentId, Digest } from '@flotilla/protocol';
+import { DeploymentId, Digest } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import { LatestPrediction } from './latest-prediction.js';
 

@@ -1,4 +1,4 @@
-import type { TensorSignature } from '@flotilla/protocol';
+import type { TensorSignature } from '@flotilla/protocol/device';
 import type { Input } from '../inferences.js';
 import { RequestError } from '../../http/http.js';
 import type { RequestInput } from '../oip/request.js';

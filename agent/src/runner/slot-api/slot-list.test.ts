@@ -1,4 +1,4 @@
-import { SlotName } from '@flotilla/protocol';
+import { SlotName } from '@flotilla/protocol/device';
 import { afterEach, expect, test } from 'vitest';
 import { Workshop } from '../fixtures/orders.js';
 import { serve } from '../fixtures/served.js';

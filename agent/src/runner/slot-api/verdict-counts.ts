@@ -1,4 +1,4 @@
-import type { DeploymentId, Digest, FeedbackCounts } from '@flotilla/protocol';
+import type { DeploymentId, Digest, FeedbackCounts } from '@flotilla/protocol/device';
 
 /** Whose prediction it was. */
 type Predictor = { deployment: DeploymentId; digest: Digest; variant?: string | undefined };

@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
-import { ModbusOutput } from '@flotilla/protocol';
+import { ModbusOutput } from '@flotilla/protocol/device';
 import { pino } from 'pino';
 import { afterEach, expect, it } from 'vitest';
 import { eventually } from '../../../fixtures/eventually.js';

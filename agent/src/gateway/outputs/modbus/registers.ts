@@ -1,4 +1,4 @@
-import type { ModbusOutput } from '@flotilla/protocol';
+import type { ModbusOutput } from '@flotilla/protocol/device';
 import { blockSize, type FixedName, mapVersion, type Register, registersOf } from '../../../modbus-map.js';
 import type { Handshake } from '../../../core/inspection.js';
 import type { LaneCounts } from '../../lane.js';

@@ -1,4 +1,4 @@
-import type { ModbusOutput } from '@flotilla/protocol';
+import type { ModbusOutput } from '@flotilla/protocol/device';
 import { coilBits, inputBits } from '../../../modbus-map.js';
 import { InspectionRefused } from '../../inspections.js';
 import type { SlotPort } from '../slot-port.js';

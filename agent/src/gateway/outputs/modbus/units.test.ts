@@ -1,4 +1,4 @@
-import { ModbusOutput } from '@flotilla/protocol';
+import { ModbusOutput } from '@flotilla/protocol/device';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FedPort } from '../../fixtures/ports.js';

@@ -1,4 +1,4 @@
-import { SlotName } from '@flotilla/protocol';
+import { SlotName } from '@flotilla/protocol/device';
 import { expect, it, vi } from 'vitest';
 import { FedPort } from '../../fixtures/ports.js';
 import type { Reading } from '../reading.js';

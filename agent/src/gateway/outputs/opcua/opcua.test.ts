@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { OpcUaOutput } from '@flotilla/protocol';
+import { OpcUaOutput } from '@flotilla/protocol/device';
 import {
   AttributeIds,
   ClientMonitoredItem,

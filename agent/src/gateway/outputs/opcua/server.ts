@@ -1,5 +1,5 @@
 import { networkInterfaces, hostname as hostName } from 'node:os';
-import type { OpcUaOutput } from '@flotilla/protocol';
+import type { OpcUaOutput } from '@flotilla/protocol/device';
 import {
   MessageSecurityMode,
   SecurityPolicy,

@@ -1,6 +1,6 @@
 import type { ISessionContext, UAObject, UAVariable } from 'node-opcua-address-space';
 import { DataType, DataValue, StatusCodes, Variant } from 'node-opcua-client';
-import type { OpcUaOutput } from '@flotilla/protocol';
+import type { OpcUaOutput } from '@flotilla/protocol/device';
 import type { Cause, SlotPort } from '../slot-port.js';
 import type { Reading } from '../reading.js';
 import { addVariable, type Address, samplingMs } from './address.js';

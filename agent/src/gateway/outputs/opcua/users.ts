@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { OpcUaOutput } from '@flotilla/protocol';
+import type { OpcUaOutput } from '@flotilla/protocol/device';
 import { messageOf } from '../../../errors.js';
 import type { Logger } from '../../../log.js';
 import { Seldom } from './seldom.js';

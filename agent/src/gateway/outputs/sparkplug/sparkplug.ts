@@ -1,4 +1,4 @@
-import type { SparkplugOutput as Settings } from '@flotilla/protocol';
+import type { SparkplugOutput as Settings } from '@flotilla/protocol/device';
 import type { MqttClient } from 'mqtt';
 import { messageOf } from '../../../errors.js';
 import { BrokerPeer } from '../../broker-peer.js';

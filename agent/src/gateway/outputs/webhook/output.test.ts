@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { WebhookOutput } from '@flotilla/protocol';
+import { WebhookOutput } from '@flotilla/protocol/device';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { aLog, eventually } from '../../../fixtures/eventually.js';
 import { FedPort } from '../../fixtures/ports.js';

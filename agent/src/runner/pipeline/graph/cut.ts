@@ -1,4 +1,4 @@
-import type { CutNode } from '@flotilla/protocol';
+import type { CutNode } from '@flotilla/protocol/device';
 import type { Findings } from '../../../prediction.js';
 import { type Scene, turned } from './scene.js';
 import { type Point, composed, ontoQuad, shifted } from './transform.js';

@@ -1,4 +1,4 @@
-import type { ExpectedFindings } from '@flotilla/protocol';
+import type { ExpectedFindings } from '@flotilla/protocol/device';
 import type { Findings } from '../../../prediction.js';
 
 type Expected = Omit<ExpectedFindings, 'boxes'>;

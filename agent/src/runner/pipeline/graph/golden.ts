@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type GoldenCase, wholePicture } from '@flotilla/protocol';
+import { type GoldenCase, wholePicture } from '@flotilla/protocol/device';
 import type { Findings } from '../../../prediction.js';
 import { ReleaseFault } from '../../fault.js';
 import { messageOf } from '../../../errors.js';

@@ -1,4 +1,4 @@
-import { type Crop, Decode, type Manifest } from '@flotilla/protocol';
+import { type Crop, Decode, type Manifest } from '@flotilla/protocol/device';
 import { messageOf } from '../../../errors.js';
 import type { Findings } from '../../../prediction.js';
 import { headline } from '../headline.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type InputSignature, type Manifest, type Network, graphProblem, variantName } from '@flotilla/protocol';
+import { type InputSignature, type Manifest, type Network, graphProblem, variantName } from '@flotilla/protocol/device';
 import type { Engine, EngineRun, LoadedModel } from '../../engine/engine.js';
 import { signatureMismatch } from '../../engine/signature.js';
 import { free } from '../../../free.js';

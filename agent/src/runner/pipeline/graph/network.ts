@@ -1,4 +1,4 @@
-import type { Manifest, Network } from '@flotilla/protocol';
+import type { Manifest, Network } from '@flotilla/protocol/device';
 import type { EngineRun } from '../../engine/engine.js';
 import { type Pipeline, openPipeline } from '../pipeline.js';
 import type { Findings } from '../../../prediction.js';

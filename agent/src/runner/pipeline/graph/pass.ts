@@ -1,4 +1,4 @@
-import { type CutNode, type Graph, type GraphNode, graphOrder, wholePicture } from '@flotilla/protocol';
+import { type CutNode, type Graph, type GraphNode, graphOrder, wholePicture } from '@flotilla/protocol/device';
 import type { EngineRun } from '../../engine/engine.js';
 import type { Findings } from '../../../prediction.js';
 import type { Tensor } from '../../tensor.js';

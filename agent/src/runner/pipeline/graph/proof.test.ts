@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
-import type { GoldenSet } from '@flotilla/protocol';
+import type { GoldenSet } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import { ReleaseFault } from '../../fault.js';
 import { withEngine } from '../../fixtures/with-engine.js';

@@ -1,4 +1,4 @@
-import { CutNode } from '@flotilla/protocol';
+import { CutNode } from '@flotilla/protocol/device';
 import { expect, test } from 'vitest';
 import { chosen, cutOut } from './cut.js';
 import { type Scene, turned, wholeScene } from './scene.js';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { DbBoxes, Resize } from '@flotilla/protocol';
+import { DbBoxes, Resize } from '@flotilla/protocol/device';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { openDbBoxes } from '../postprocess/db-boxes.js';

@@ -1,4 +1,4 @@
-import type { CutNode } from '@flotilla/protocol';
+import type { CutNode } from '@flotilla/protocol/device';
 import type { Rgb, Size } from '../stages.js';
 import { type Transform, applied } from './transform.js';
 

@@ -1,4 +1,4 @@
-import type { OnSwap } from '@flotilla/protocol';
+import type { OnSwap } from '@flotilla/protocol/device';
 import { type Held, type Part, decodeBlob, encodeBlob } from './blob.js';
 
 /** What one step says it remembers of a stream. */

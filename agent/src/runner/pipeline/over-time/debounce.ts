@@ -1,4 +1,4 @@
-import type { Debounce } from '@flotilla/protocol';
+import type { Debounce } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import type { Postprocess, Surroundings } from '../stages.js';
 import { type Step, overTime } from './step.js';

@@ -1,4 +1,4 @@
-import type { Hysteresis, ScoreOf } from '@flotilla/protocol';
+import type { Hysteresis, ScoreOf } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import { elementsOf, numbersOf } from '../../tensor.js';
 import { outputOf } from '../scores.js';

@@ -1,4 +1,4 @@
-import type { Segments } from '@flotilla/protocol';
+import type { Segments } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import type { Findings } from '../../../prediction.js';
 import type { Postprocess, Surroundings } from '../stages.js';

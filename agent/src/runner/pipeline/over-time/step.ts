@@ -1,4 +1,4 @@
-import type { OnSwap } from '@flotilla/protocol';
+import type { OnSwap } from '@flotilla/protocol/device';
 import type { z } from 'zod';
 import type { Findings } from '../../../prediction.js';
 import type { Remembers } from '../memory/memory.js';

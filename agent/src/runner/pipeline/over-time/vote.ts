@@ -1,4 +1,4 @@
-import type { Vote } from '@flotilla/protocol';
+import type { Vote } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import type { Postprocess, Surroundings } from '../stages.js';
 import { type Step, overTime } from './step.js';

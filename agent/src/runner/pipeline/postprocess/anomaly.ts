@@ -1,4 +1,4 @@
-import type { Anomaly } from '@flotilla/protocol';
+import type { Anomaly } from '@flotilla/protocol/device';
 import { elementsOf, numbersOf } from '../../tensor.js';
 import { outputOf } from '../scores.js';
 import type { Postprocess, Surroundings } from '../stages.js';

@@ -1,4 +1,4 @@
-import type { Areas } from '@flotilla/protocol';
+import type { Areas } from '@flotilla/protocol/device';
 import type { Findings } from '../../../prediction.js';
 import { type Tensor, numbersOf } from '../../tensor.js';
 import { outputOf } from '../scores.js';

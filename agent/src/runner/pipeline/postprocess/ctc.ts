@@ -1,4 +1,4 @@
-import type { Ctc } from '@flotilla/protocol';
+import type { Ctc } from '@flotilla/protocol/device';
 import { type Tensor, numbersOf } from '../../tensor.js';
 import { outputOf } from '../scores.js';
 import type { Postprocess, Surroundings } from '../stages.js';

@@ -1,4 +1,4 @@
-import type { DbBoxes } from '@flotilla/protocol';
+import type { DbBoxes } from '@flotilla/protocol/device';
 import { type Tensor, numbersOf } from '../../tensor.js';
 import { outputOf } from '../scores.js';
 import type { Candidates, Postprocess, Surroundings } from '../stages.js';

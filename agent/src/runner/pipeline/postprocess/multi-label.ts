@@ -1,4 +1,4 @@
-import type { MultiLabel } from '@flotilla/protocol';
+import type { MultiLabel } from '@flotilla/protocol/device';
 import { topK } from '../answer.js';
 import { oneRow, outputOf } from '../scores.js';
 import type { Postprocess, Surroundings } from '../stages.js';

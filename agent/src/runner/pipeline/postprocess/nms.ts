@@ -1,4 +1,4 @@
-import type { Nms } from '@flotilla/protocol';
+import type { Nms } from '@flotilla/protocol/device';
 import type { Candidates, Postprocess } from '../stages.js';
 import { picked } from './candidates.js';
 

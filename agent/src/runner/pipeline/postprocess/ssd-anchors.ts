@@ -1,4 +1,4 @@
-import type { SsdAnchors } from '@flotilla/protocol';
+import type { SsdAnchors } from '@flotilla/protocol/device';
 
 /** Centre and size of each, in parts of the input's width and height: x, y, width, height. */
 export function ssdAnchors(options: SsdAnchors): Float32Array {

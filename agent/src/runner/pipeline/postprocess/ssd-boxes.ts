@@ -1,4 +1,4 @@
-import type { SsdBoxes } from '@flotilla/protocol';
+import type { SsdBoxes } from '@flotilla/protocol/device';
 import { numbersOf, type Tensor } from '../../tensor.js';
 import { logistic, outputOf } from '../scores.js';
 import type { Answering, Candidates, Postprocess, Surroundings } from '../stages.js';

@@ -1,4 +1,4 @@
-import type { Values } from '@flotilla/protocol';
+import type { Values } from '@flotilla/protocol/device';
 import { elementsOf, numbersOf } from '../../tensor.js';
 import { outputOf } from '../scores.js';
 import type { Postprocess, Surroundings } from '../stages.js';

@@ -1,4 +1,4 @@
-import type { Crop } from '@flotilla/protocol';
+import type { Crop } from '@flotilla/protocol/device';
 import { type Picture, type Preprocess, expectStage } from '../stages.js';
 import { cutOut } from './cut-out.js';
 

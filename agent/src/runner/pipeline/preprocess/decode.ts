@@ -1,4 +1,4 @@
-import type { Decode } from '@flotilla/protocol';
+import type { Decode } from '@flotilla/protocol/device';
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
 import { free } from '../../../free.js';
 import { type Picture, type Preprocess, type Raw, expectStage } from '../stages.js';

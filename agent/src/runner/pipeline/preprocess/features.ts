@@ -1,4 +1,4 @@
-import { type Feature, type Features, columnsOf } from '@flotilla/protocol';
+import { type Feature, type Features, columnsOf } from '@flotilla/protocol/device';
 import { type FeatureValues, type Preprocess, expectStage } from '../stages.js';
 
 type NumberFeature = Exclude<Feature, { 'one-hot': unknown }>;

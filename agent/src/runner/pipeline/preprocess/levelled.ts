@@ -1,4 +1,4 @@
-import type { Detrend, Scale, Standardise } from '@flotilla/protocol';
+import type { Detrend, Scale, Standardise } from '@flotilla/protocol/device';
 import { detrend, standardise } from '../signal/trend.js';
 import { type Preprocess, expectStage } from '../stages.js';
 

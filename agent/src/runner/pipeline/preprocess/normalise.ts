@@ -1,4 +1,4 @@
-import type { Normalise, PixelsStep } from '@flotilla/protocol';
+import type { Normalise, PixelsStep } from '@flotilla/protocol/device';
 import { type Made, type Pixels, type Preprocess, expectStage } from '../stages.js';
 
 export const openNormalise = (options: Normalise): Preprocess => {

@@ -1,4 +1,4 @@
-import type { Resize } from '@flotilla/protocol';
+import type { Resize } from '@flotilla/protocol/device';
 import type { Part, Size } from '../stages.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { Quantize } from '@flotilla/protocol';
+import type { Quantize } from '@flotilla/protocol/device';
 import { type Preprocess, expectStage } from '../stages.js';
 
 export const openQuantize =

@@ -1,4 +1,4 @@
-import type { Resize } from '@flotilla/protocol';
+import type { Resize } from '@flotilla/protocol/device';
 import { type Part, type Picture, type Pixels, type Preprocess, type View, expectStage } from '../stages.js';
 import { grey } from './grey.js';
 import { resampled } from './opencv.js';

@@ -1,4 +1,4 @@
-import type { Signal } from '@flotilla/protocol';
+import type { Signal } from '@flotilla/protocol/device';
 import { type Preprocess, expectStage } from '../stages.js';
 
 /** A chunk as it came, for a release that takes so many samples a second: each channel by itself. */

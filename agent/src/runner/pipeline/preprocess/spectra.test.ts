@@ -1,4 +1,4 @@
-import { PreprocessStep, preprocessProblem, preprocessing } from '@flotilla/protocol';
+import { PreprocessStep, preprocessProblem, preprocessing } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import { run } from '../fixtures/prepared.js';
 import { vectors } from '../signal/fixtures/vectors.js';

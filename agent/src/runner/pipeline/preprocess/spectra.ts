@@ -1,4 +1,4 @@
-import { type LogMel, type Spectrum, logMelShape, spectrumShape } from '@flotilla/protocol';
+import { type LogMel, type Spectrum, logMelShape, spectrumShape } from '@flotilla/protocol/device';
 import { logMelOf } from '../signal/log-mel.js';
 import { spectrumOf } from '../signal/spectrum.js';
 import { type Made, type Preprocess, type SignalWindow, expectStage } from '../stages.js';

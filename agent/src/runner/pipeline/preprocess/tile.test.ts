@@ -1,4 +1,4 @@
-import { PreprocessStep, Tile, preprocessing, tileProblem } from '@flotilla/protocol';
+import { PreprocessStep, Tile, preprocessing, tileProblem } from '@flotilla/protocol/device';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { frame } from '../fixtures/vectors.js';

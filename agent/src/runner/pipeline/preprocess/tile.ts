@@ -1,4 +1,4 @@
-import type { Tile } from '@flotilla/protocol';
+import type { Tile } from '@flotilla/protocol/device';
 import { type Picture, type Preprocess, type Rgb, expectStage } from '../stages.js';
 import { cutOut } from './cut-out.js';
 

@@ -1,4 +1,4 @@
-import { type Waveform, waveformShape } from '@flotilla/protocol';
+import { type Waveform, waveformShape } from '@flotilla/protocol/device';
 import { type Preprocess, expectStage } from '../stages.js';
 
 /** A window's samples as the model takes them. */

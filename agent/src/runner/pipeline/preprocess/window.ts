@@ -1,4 +1,4 @@
-import { type Window, windowLength } from '@flotilla/protocol';
+import { type Window, windowLength } from '@flotilla/protocol/device';
 import { z } from 'zod';
 import { type Remembers, windowKey } from '../memory/memory.js';
 import { bytesOf, floatsOf } from '../memory/numbers.js';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { ReleaseFile, feedsProblem, madeInputs, postprocessProblem, preprocessProblem } from '@flotilla/protocol';
+import { ReleaseFile, feedsProblem, madeInputs, postprocessProblem, preprocessProblem } from '@flotilla/protocol/device';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 

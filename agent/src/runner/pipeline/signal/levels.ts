@@ -1,4 +1,4 @@
-import type { LogLevels } from '@flotilla/protocol';
+import type { LogLevels } from '@flotilla/protocol/device';
 
 /** In place. `isPower`: ten decibels are a factor of ten; of amplitudes twenty are. */
 export function toLogLevels(values: Float32Array, { base, floor, floorBy, reference, range }: LogLevels, isPower: boolean): void {

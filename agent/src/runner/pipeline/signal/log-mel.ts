@@ -1,4 +1,4 @@
-import { type LogMel, melFrames } from '@flotilla/protocol';
+import { type LogMel, melFrames } from '@flotilla/protocol/device';
 import { realTransform } from './fourier.js';
 import { toLogLevels } from './levels.js';
 import { melFilters } from './mel.js';

@@ -1,4 +1,4 @@
-import type { Spectrum } from '@flotilla/protocol';
+import type { Spectrum } from '@flotilla/protocol/device';
 import { realTransform } from './fourier.js';
 import { toLogLevels } from './levels.js';
 import { taperOf } from './taper.js';

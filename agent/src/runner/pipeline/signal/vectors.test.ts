@@ -1,4 +1,4 @@
-import { binsOf, melFrames } from '@flotilla/protocol';
+import { binsOf, melFrames } from '@flotilla/protocol/device';
 import { describe, expect, test } from 'vitest';
 import { vectors } from './fixtures/vectors.js';
 import { realTransform } from './fourier.js';
