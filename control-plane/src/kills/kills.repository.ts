@@ -5,10 +5,10 @@ import { type Forbidden, lastGoodSql } from '../blocks/blocks.repository.js';
 import type { ControlPlaneConfig } from '../config.js';
 import { priorities } from '../core/assignment.js';
 import { AssignmentsService } from '../fleet/assignments.service.js';
-import { CONFIG } from '../platform/tokens.js';
+import { CLOCK, type Clock, CONFIG } from '../platform/tokens.js';
 
 type Taking = { block: BlockId; digests: readonly Digest[]; actor: string; reason: string };
-export type Tally = { block: string; state: KillTargetState; stopped: boolean; n: string };
+export type Tally = { block: string; state: KillTargetState; stopped: boolean; n: string; unheard: string };
 export type Target = {
   device: string;
   slot: string;
@@ -17,6 +17,7 @@ export type Target = {
   good: string | null;
   online: boolean;
   lastSeenAt: Date | null;
+  unheard: boolean;
   reason: string | null;
 };
 
@@ -38,12 +39,16 @@ const standing = `kill_target t JOIN block b ON b.id = t.block JOIN device d ON 
 @Injectable()
 export class KillsRepository {
   private readonly state: string;
+  /** What was heard before was so before this process could miss a goodbye. */
+  private readonly startedAt: Date;
 
   constructor(
     @Inject(DataSource) private readonly db: DataSource,
     @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
     @Inject(CONFIG) { device }: Pick<ControlPlaneConfig, 'device'>,
+    @Inject(CLOCK) clock: Clock,
   ) {
+    this.startedAt = clock.now();
     this.state = stateSql(device.heartbeatS);
   }
 
@@ -107,9 +112,10 @@ export class KillsRepository {
 
   tallies(blocks: readonly string[]): Promise<Tally[]> {
     return this.db.query(
-      `SELECT t.block, ${this.state} state, t.before IS NOT NULL AND t.good IS NULL stopped, count(*) n FROM ${standing}
+      `SELECT t.block, ${this.state} state, t.before IS NOT NULL AND t.good IS NULL stopped, count(*) n,
+              count(*) FILTER (WHERE d.last_seen_at < $2) unheard FROM ${standing}
        WHERE t.block = ANY($1::uuid[]) GROUP BY 1, 2, 3`,
-      [blocks],
+      [blocks, this.startedAt],
     );
   }
 
@@ -120,13 +126,13 @@ export class KillsRepository {
   ): Promise<Target[]> {
     const [device, slot] = query.after ?? ['', ''];
     return this.db.query(
-      `SELECT * FROM (
+      `SELECT *, state = 'pending' AND "lastSeenAt" < $6 unheard FROM (
          SELECT t.device, t.slot, ${this.state} state, t.digest, d.online, d.last_seen_at "lastSeenAt",
                 coalesce(t.good, CASE WHEN t.before IS NULL THEN a.digest END) good,
                 CASE WHEN s.deployment = a.deployment THEN s.reason END reason
          FROM ${standing} WHERE t.block = $1 AND (t.device, t.slot) > ($2, $3)) t
        WHERE $4::text IS NULL OR t.state = $4 ORDER BY t.device, t.slot LIMIT $5`,
-      [block, device, slot, query.state ?? null, query.limit],
+      [block, device, slot, query.state ?? null, query.limit, this.startedAt],
     );
   }
 }
