@@ -90,12 +90,18 @@ export class DeviceInbox {
     return this.#parts.ingest.add({ bytes: own.length, jsonBytes: jsonBytes(own), read: () => this.#read(kind, own, from) });
   }
 
+  /** Nothing for what can't be read, whatever is wrong with it: the batches behind it wait for their turn. */
   #read(kind: BatchKind, payload: Buffer, from: BatchOrigin): ReceivedBatch | undefined {
-    const message = this.#decode(from.sender, kind, payload);
-    if (message === undefined) return undefined;
-    const batch = readBatch(kind, message, from);
-    if (!('unreadable' in batch)) return batch;
-    this.#drop(from.sender, kind, reasonCode(message), batch.unreadable);
+    try {
+      const message = this.#decode(from.sender, kind, payload);
+      if (message === undefined) return undefined;
+      const batch = readBatch(kind, message, from);
+      if (!('unreadable' in batch)) return batch;
+      this.#drop(from.sender, kind, reasonCode(message), batch.unreadable);
+    } catch (error) {
+      this.#parts.counters.count('link.malformed');
+      this.#parts.log.warn({ err: error, ...from.sender, kind }, 'a batch could not be read');
+    }
     return undefined;
   }
 

@@ -80,8 +80,10 @@ export class WaitingBatches {
       this.#bytes.arrived -= waiting.bytes;
       this.#jsonBytes -= waiting.jsonBytes;
       const batch = waiting.read();
-      if (batch && isLive(batch)) records += live.push(batch) && batch.records.length;
-      else if (batch) this.#putAside(batch, waiting);
+      if (batch && isLive(batch)) {
+        live.push(batch);
+        records += batch.records.length;
+      } else if (batch) this.#putAside(batch, waiting);
       if (performance.now() < pauseAt) continue;
       await turn();
       pauseAt = performance.now() + readForMs;
