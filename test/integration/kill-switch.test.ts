@@ -48,7 +48,7 @@ describe('a kill', () => {
     await lastSeen('3 minutes');
     expect([await targetOf(), await unheard()]).toMatchObject([{ state: 'pending', unheard: true }, 1]);
     await lastSeen('4 minutes');
-    expect([await targetOf(), await unheard()]).toMatchObject([{ state: 'unreached', unheard: false }, 0]);
+    expect([await targetOf(), await unheard()]).toMatchObject([{ state: 'unreached', online: false, unheard: false }, 0]);
   });
 
   it('stops a slot that has nothing to go back to', async () => {

@@ -24,13 +24,15 @@ export type Target = {
 /** Silent for so many heartbeats, a device is not reached, whoever has not noticed yet: nobody does who has just begun to listen. */
 const silentHeartbeats = 3.5;
 
+const isThere = (heartbeatS: number) => `(d.online AND d.last_seen_at > now() - interval '${silentHeartbeats * heartbeatS} s')`;
+
 /** Confirmed by what the slot reports, under the deployment that it has now: what it said under an earlier one is no answer. */
-const stateSql = (heartbeatS: number) => `CASE
+const stateSql = (there: string) => `CASE
   WHEN a.device IS NOT NULL AND s.deployment = a.deployment AND s.state IN ('committed', 'committed-unproven')
     AND NOT s.digest = ANY(b.digests) THEN 'confirmed'
   WHEN a.device IS NULL AND (s.state = 'idle' OR (s.device IS NULL AND d.reported_epoch = d.epoch)) THEN 'confirmed'
   WHEN a.device IS NOT NULL AND s.deployment = a.deployment AND s.state IN ('failed', 'rolled-back', 'rejected') THEN 'failed'
-  WHEN d.online AND d.last_seen_at > now() - interval '${silentHeartbeats * heartbeatS} s' THEN 'pending' ELSE 'unreached' END`;
+  WHEN ${there} THEN 'pending' ELSE 'unreached' END`;
 const standing = `kill_target t JOIN block b ON b.id = t.block JOIN device d ON d.id = t.device AND d.status = 'active'
   LEFT JOIN assignment a ON a.device = t.device AND a.slot = t.slot
   LEFT JOIN slot_report s ON s.device = t.device AND s.slot = t.slot`;
@@ -39,6 +41,7 @@ const standing = `kill_target t JOIN block b ON b.id = t.block JOIN device d ON 
 @Injectable()
 export class KillsRepository {
   private readonly state: string;
+  private readonly there: string;
   /** What was heard before was so before this process could miss a goodbye. */
   private readonly startedAt: Date;
 
@@ -49,7 +52,8 @@ export class KillsRepository {
     @Inject(CLOCK) clock: Clock,
   ) {
     this.startedAt = clock.now();
-    this.state = stateSql(device.heartbeatS);
+    this.there = isThere(device.heartbeatS);
+    this.state = stateSql(this.there);
   }
 
   /** Devices that run a release, should run it, or have run it and could go back to it by themselves; locked in id order. `members`: only among these. */
@@ -127,7 +131,7 @@ export class KillsRepository {
     const [device, slot] = query.after ?? ['', ''];
     return this.db.query(
       `SELECT *, state = 'pending' AND "lastSeenAt" < $6 unheard FROM (
-         SELECT t.device, t.slot, ${this.state} state, t.digest, d.online, d.last_seen_at "lastSeenAt",
+         SELECT t.device, t.slot, ${this.state} state, t.digest, coalesce(${this.there}, false) online, d.last_seen_at "lastSeenAt",
                 coalesce(t.good, CASE WHEN t.before IS NULL THEN a.digest END) good,
                 CASE WHEN s.deployment = a.deployment THEN s.reason END reason
          FROM ${standing} WHERE t.block = $1 AND (t.device, t.slot) > ($2, $3)) t
