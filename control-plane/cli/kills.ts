@@ -90,26 +90,32 @@ async function settled(client: FlotillaClient, killed: KillView, timeoutS: numbe
 }
 
 const describeKill = (each: KillView) => {
-  const { affected, confirmed, pending, failed, unreached, stopped } = each.counts;
+  const { affected, confirmed, pending, unheard, failed, unreached, stopped } = each.counts;
   return facts({
     kill: each.id,
     what: aimText(each),
     because: each.reason,
     by: `${each.actor}, ${each.at}`,
     confirmed: `${confirmed} of ${affected}${stopped > 0 ? `; ${stopped} had nothing to go back to and stop` : ''}`,
-    pending: pending || undefined,
+    pending: unheard > 0 ? `${pending}; ${unheard} of them not heard since the control plane started` : pending || undefined,
     failed: failed || undefined,
     'not reached': unreached || undefined,
     lifted: each.lifted && `${each.lifted.by}, ${each.lifted.at}: ${each.lifted.reason}`,
   });
 };
 
-const targetRow = ({ device, slot, state, took, good, online, lastSeen, reason }: KillTargetView) => ({
-  device,
-  slot,
-  state: state === 'unreached' ? `unreached, offline since ${lastSeen ?? 'ever'}` : state,
-  took,
-  'goes back to': good ?? 'nothing: it stops',
-  link: online ? 'online' : 'offline',
-  reason,
+const targetRow = (target: KillTargetView) => ({
+  device: target.device,
+  slot: target.slot,
+  state: stateOf(target),
+  took: target.took,
+  'goes back to': target.good ?? 'nothing: it stops',
+  link: target.online ? 'online' : 'offline',
+  reason: target.reason,
 });
+
+/** Whoever went away while the control plane was down is still online to it, for as long as a heartbeat may be late. */
+function stateOf({ state, unheard, lastSeen }: KillTargetView): string {
+  if (state === 'unreached') return `unreached, offline since ${lastSeen ?? 'ever'}`;
+  return unheard ? `pending, not heard since ${lastSeen}, before the control plane started` : state;
+}

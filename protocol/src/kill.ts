@@ -44,6 +44,8 @@ export const KillView = BlockView.extend({
     affected: z.int(),
     confirmed: z.int(),
     pending: z.int(),
+    /** Among the pending, those that this control plane has not heard since it started: they may be gone. */
+    unheard: z.int(),
     failed: z.int(),
     unreached: z.int(),
     /** Among the affected, those without a release to go back to. */
@@ -63,6 +65,8 @@ export const KillTargetView = z
     good: ReleaseName.optional(),
     online: z.boolean(),
     lastSeen: time.optional(),
+    /** Pending, and not heard since the control plane started. */
+    unheard: z.boolean(),
     reason: z.string().optional(),
   })
   .meta({ id: 'KillTargetView' });

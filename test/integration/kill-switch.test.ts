@@ -23,7 +23,7 @@ describe('a kill', () => {
     const { name, devices } = await rig.aFleet(3);
     await rig.rolledOut(name, devices, v1);
     const killed = await rig.kill('product-classifier@1.1.0');
-    expect(killed.counts).toEqual({ affected: 3, confirmed: 0, pending: 0, failed: 0, unreached: 3, stopped: 0 });
+    expect(killed.counts).toEqual({ affected: 3, confirmed: 0, pending: 0, unheard: 0, failed: 0, unreached: 3, stopped: 0 });
     expect(await rig.assignedNames(devices)).toEqual([v0, v0, v0]);
     await rig.obey(devices[0]!, 0, 4);
     expect((await rig.shown(killed.id)).counts).toMatchObject({ confirmed: 1, unreached: 2 });
@@ -37,14 +37,18 @@ describe('a kill', () => {
     const { id } = await rig.kill('product-classifier@1.1.0');
     const lastSeen = (ago: string) =>
       rig.db.query(`UPDATE device SET online = true, last_seen_at = now() - $2::interval WHERE id = $1`, [devices[0], ago]);
-    const stateOf = async () => {
+    const targetOf = async () => {
       const { items } = (await cp.api('GET', `kills/${id}/targets?limit=500`)).body;
-      return items.find(({ device }: { device: string }) => device === devices[0]).state;
+      return items.find(({ device }: { device: string }) => device === devices[0]);
     };
-    await lastSeen('1 minute');
-    expect(await stateOf()).toBe('pending');
+    const unheard = async () => (await rig.shown(id)).counts.unheard;
+    await lastSeen('0 s');
+    expect([await targetOf(), await unheard()]).toMatchObject([{ state: 'pending', unheard: false }, 0]);
+    // Before this control plane started: it may have gone away unnoticed.
+    await lastSeen('3 minutes');
+    expect([await targetOf(), await unheard()]).toMatchObject([{ state: 'pending', unheard: true }, 1]);
     await lastSeen('4 minutes');
-    expect(await stateOf()).toBe('unreached');
+    expect([await targetOf(), await unheard()]).toMatchObject([{ state: 'unreached', online: false, unheard: false }, 0]);
   });
 
   it('stops a slot that has nothing to go back to', async () => {
@@ -54,7 +58,7 @@ describe('a kill', () => {
     expect(await rig.assignedNames(devices)).toEqual([undefined]);
     await rig.stopped(devices[0]!, v0);
     const { items } = (await cp.api('GET', `kills/${killed.id}/targets?state=confirmed`)).body;
-    expect(items).toEqual([{ device: devices[0], slot, state: 'confirmed', took: v0, online: false }]);
+    expect(items).toEqual([{ device: devices[0], slot, state: 'confirmed', took: v0, online: false, unheard: false }]);
   });
 
   it('never leads to a release that was taken back from the device', async () => {

@@ -168,6 +168,7 @@ describe('a backup', { timeout: 60_000 }, () => {
       /is in the data folder, which is what is copied/,
     ],
     ['to where no folder can be made', () => at('a-file/backup'), 409, 'BACKUP_REFUSED', /can't be written: /],
+    ['to where there is no end of trying', () => '/proc/nope', 409, 'BACKUP_REFUSED', /can't be begun: ENOENT/],
     [
       'into a relative folder',
       () => 'backup',

@@ -51,14 +51,17 @@ type How = { counted: boolean } & Partial<{
   others: Prepared['others'];
 }>;
 type Answered = Findings & Pick<Prediction, 'top' | 'outputs' | 'uncertain'>;
+/** As many failures in a row as end a probation, which ends no later for this. */
+const nothingElse = 5;
 /** Between the model's answer and the client's reading it. */
 const sendingMs = 1;
 
 /** The one way to the model: every inference, wherever it comes from, is queued and counted here. */
 export class Inferences {
   #seq = 0;
-  /** Whether it could read a frame of the slot's own source. */
+  /** Whether it could read a frame of the slot's own source; and how many of another kind came before. */
   #reads = false;
+  #strays = 0;
   /** Random, for `seq` begins anew in each runner of a deployment, and a board's clock may begin anew too. */
   readonly #name: string;
 
@@ -164,9 +167,19 @@ export class Inferences {
     };
   }
 
-  /** What the slot's own source took. A stray file of another kind is nobody's fault once the release was seen to read what the source has. */
+  /** What the slot's own source took. A stray file of another kind is nobody's fault where the release reads what else the source has. */
   unreadable(fault: BadPicture): void {
-    if (!this.#reads || !(fault instanceof OtherKind)) this.monitor.failed();
+    if (fault instanceof OtherKind) this.#stray();
+    else this.monitor.failed();
+  }
+
+  /** It may be the first that comes after a swap: held back until so many came and nothing else, and then all of them count. */
+  #stray(): void {
+    if (this.#reads) return;
+    this.#strays += 1;
+    if (this.#strays < nothingElse) return;
+    const counted = this.#strays === nothingElse ? nothingElse : 1;
+    for (let i = 0; i < counted; i++) this.monitor.failed();
   }
 
   #check<T>(value: T, outputs: readonly Tensor[], takesAny: boolean): Finished<T> {

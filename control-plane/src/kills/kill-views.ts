@@ -6,7 +6,7 @@ import { type ListQuery, type Page, pageFrom } from '../listing.js';
 import { ReleasesService } from '../models/releases.service.js';
 import { KillsRepository, type Tally, type Target } from './kills.repository.js';
 
-const noCounts = { affected: 0, confirmed: 0, pending: 0, failed: 0, unreached: 0, stopped: 0 };
+const noCounts = { affected: 0, confirmed: 0, pending: 0, unheard: 0, failed: 0, unreached: 0, stopped: 0 };
 
 /** Kills and blocks as the API shows them, counted anew each time. */
 @Injectable()
@@ -50,16 +50,17 @@ export class KillViews {
 
 function viewOf(block: BlockView, tallies: readonly Tally[]): KillView {
   const counts = { ...noCounts };
-  for (const { state, stopped, n } of tallies) {
+  for (const { state, stopped, n, unheard } of tallies) {
     counts[state] += Number(n);
     counts.affected += Number(n);
+    if (state === 'pending') counts.unheard += Number(unheard);
     if (stopped) counts.stopped += Number(n);
   }
   return { ...block, counts };
 }
 
 const targetView = (
-  { device, slot, state, digest, good, online, lastSeenAt, reason }: Target,
+  { device, slot, state, digest, good, online, lastSeenAt, unheard, reason }: Target,
   names: ReadonlyMap<string, string>,
 ) =>
   ({
@@ -69,6 +70,7 @@ const targetView = (
     took: names.get(digest) ?? unknownRelease(digest),
     ...(good !== null && { good: names.get(good) ?? unknownRelease(good) }),
     online,
+    unheard,
     ...(lastSeenAt && { lastSeen: lastSeenAt.toISOString() }),
     ...(reason !== null && { reason }),
   }) as KillTargetView;

@@ -5,10 +5,10 @@ import { type Forbidden, lastGoodSql } from '../blocks/blocks.repository.js';
 import type { ControlPlaneConfig } from '../config.js';
 import { priorities } from '../core/assignment.js';
 import { AssignmentsService } from '../fleet/assignments.service.js';
-import { CONFIG } from '../platform/tokens.js';
+import { CLOCK, type Clock, CONFIG } from '../platform/tokens.js';
 
 type Taking = { block: BlockId; digests: readonly Digest[]; actor: string; reason: string };
-export type Tally = { block: string; state: KillTargetState; stopped: boolean; n: string };
+export type Tally = { block: string; state: KillTargetState; stopped: boolean; n: string; unheard: string };
 export type Target = {
   device: string;
   slot: string;
@@ -17,19 +17,22 @@ export type Target = {
   good: string | null;
   online: boolean;
   lastSeenAt: Date | null;
+  unheard: boolean;
   reason: string | null;
 };
 
 /** Silent for so many heartbeats, a device is not reached, whoever has not noticed yet: nobody does who has just begun to listen. */
 const silentHeartbeats = 3.5;
 
+const isThere = (heartbeatS: number) => `(d.online AND d.last_seen_at > now() - interval '${silentHeartbeats * heartbeatS} s')`;
+
 /** Confirmed by what the slot reports, under the deployment that it has now: what it said under an earlier one is no answer. */
-const stateSql = (heartbeatS: number) => `CASE
+const stateSql = (there: string) => `CASE
   WHEN a.device IS NOT NULL AND s.deployment = a.deployment AND s.state IN ('committed', 'committed-unproven')
     AND NOT s.digest = ANY(b.digests) THEN 'confirmed'
   WHEN a.device IS NULL AND (s.state = 'idle' OR (s.device IS NULL AND d.reported_epoch = d.epoch)) THEN 'confirmed'
   WHEN a.device IS NOT NULL AND s.deployment = a.deployment AND s.state IN ('failed', 'rolled-back', 'rejected') THEN 'failed'
-  WHEN d.online AND d.last_seen_at > now() - interval '${silentHeartbeats * heartbeatS} s' THEN 'pending' ELSE 'unreached' END`;
+  WHEN ${there} THEN 'pending' ELSE 'unreached' END`;
 const standing = `kill_target t JOIN block b ON b.id = t.block JOIN device d ON d.id = t.device AND d.status = 'active'
   LEFT JOIN assignment a ON a.device = t.device AND a.slot = t.slot
   LEFT JOIN slot_report s ON s.device = t.device AND s.slot = t.slot`;
@@ -38,13 +41,19 @@ const standing = `kill_target t JOIN block b ON b.id = t.block JOIN device d ON 
 @Injectable()
 export class KillsRepository {
   private readonly state: string;
+  private readonly there: string;
+  /** What was heard before was so before this process could miss a goodbye. */
+  private readonly startedAt: Date;
 
   constructor(
     @Inject(DataSource) private readonly db: DataSource,
     @Inject(AssignmentsService) private readonly assignments: AssignmentsService,
     @Inject(CONFIG) { device }: Pick<ControlPlaneConfig, 'device'>,
+    @Inject(CLOCK) clock: Clock,
   ) {
-    this.state = stateSql(device.heartbeatS);
+    this.startedAt = clock.now();
+    this.there = isThere(device.heartbeatS);
+    this.state = stateSql(this.there);
   }
 
   /** Devices that run a release, should run it, or have run it and could go back to it by themselves; locked in id order. `members`: only among these. */
@@ -107,9 +116,10 @@ export class KillsRepository {
 
   tallies(blocks: readonly string[]): Promise<Tally[]> {
     return this.db.query(
-      `SELECT t.block, ${this.state} state, t.before IS NOT NULL AND t.good IS NULL stopped, count(*) n FROM ${standing}
+      `SELECT t.block, ${this.state} state, t.before IS NOT NULL AND t.good IS NULL stopped, count(*) n,
+              count(*) FILTER (WHERE d.last_seen_at < $2) unheard FROM ${standing}
        WHERE t.block = ANY($1::uuid[]) GROUP BY 1, 2, 3`,
-      [blocks],
+      [blocks, this.startedAt],
     );
   }
 
@@ -120,13 +130,13 @@ export class KillsRepository {
   ): Promise<Target[]> {
     const [device, slot] = query.after ?? ['', ''];
     return this.db.query(
-      `SELECT * FROM (
-         SELECT t.device, t.slot, ${this.state} state, t.digest, d.online, d.last_seen_at "lastSeenAt",
+      `SELECT *, state = 'pending' AND "lastSeenAt" < $6 unheard FROM (
+         SELECT t.device, t.slot, ${this.state} state, t.digest, coalesce(${this.there}, false) online, d.last_seen_at "lastSeenAt",
                 coalesce(t.good, CASE WHEN t.before IS NULL THEN a.digest END) good,
                 CASE WHEN s.deployment = a.deployment THEN s.reason END reason
          FROM ${standing} WHERE t.block = $1 AND (t.device, t.slot) > ($2, $3)) t
        WHERE $4::text IS NULL OR t.state = $4 ORDER BY t.device, t.slot LIMIT $5`,
-      [block, device, slot, query.state ?? null, query.limit],
+      [block, device, slot, query.state ?? null, query.limit, this.startedAt],
     );
   }
 }

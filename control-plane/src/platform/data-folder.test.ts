@@ -53,6 +53,12 @@ describe('the data folder', () => {
     folder.close();
   });
 
+  it('is refused at once where no folder can be made', { timeout: 20_000 }, async () => {
+    await expect(openDataFolder('/proc/nope/data')).rejects.toThrow(
+      "the data folder /proc/nope/data can't be used: its parent folder is not there and can not be made",
+    );
+  });
+
   it('is opened by one at a time, and the second is told who has it', async () => {
     const path = aPath();
     const folder = await openDataFolder(path);

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { nullWhenMissing, writeDurably } from './durable-file.js';
 import { FolderLock, lockFiles } from './folder-lock.js';
+import { makeFolder } from './make-folder.js';
 import { readSecret, secretsFolder, writeSecret } from './secrets.js';
 
 /** Of what is in the folder, and where. A program refuses a folder whose format is above its own. */
@@ -37,7 +38,7 @@ export const dataFolderMode = () => (process.getuid?.() === 0 ? 0o711 : 0o700);
 /** Made when absent, locked against a second process, of a format that this version knows. */
 export async function openDataFolder(path: string): Promise<DataFolder> {
   try {
-    await makeFolder(path);
+    await makeDataFolder(path);
     const dir = await realpath(path);
     const lock = await lockFolder(dir);
     return await checkFormat(dir).then(
@@ -61,8 +62,8 @@ const folderAt = (dir: string, lock: FolderLock): DataFolder => ({
   close: () => lock.release(),
 });
 
-async function makeFolder(dir: string): Promise<void> {
-  await mkdir(dirname(dir), { recursive: true });
+async function makeDataFolder(dir: string): Promise<void> {
+  await makeFolder(dirname(dir), 0o777);
   // Not with its parents at once: on a read-only disk that fails with the wrong reason.
   await mkdir(dir, { mode: 0o700 }).catch(unlessExists);
   const names = await readdir(dir);

@@ -1,7 +1,6 @@
 import { RollupSum, type Figures } from './rollup-sum.js';
 
 export type RolledWindow = Readonly<{
-  id: number;
   /** Milliseconds since 1970. */
   endedAt: number;
   device: string;
@@ -13,7 +12,7 @@ export type RolledWindow = Readonly<{
   figures: Figures;
 }>;
 /** One window, or several that ended in one minute, before it is known where its device stands. */
-export type UnplacedWindow = Omit<RolledWindow, 'id' | 'hardwareClass' | 'site'>;
+export type UnplacedWindow = Omit<RolledWindow, 'hardwareClass' | 'site'>;
 export type Place = Readonly<Pick<RolledWindow, 'hardwareClass' | 'site'>>;
 /** Beginning of the bucket, then the other columns of the table's key in their order. */
 export type RollupKey = readonly [bucket: number, ...rest: string[]];

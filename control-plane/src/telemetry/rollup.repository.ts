@@ -22,13 +22,13 @@ const place = `coalesce(d.hardware_class, '') "hardwareClass", coalesce(d.labels
 const nowhere: Place = { hardwareClass: '', site: '' };
 
 const windowsSql = `
-  SELECT w.id::float8 id, date_part('epoch', w.ended_at) * 1000 "endedAt", w.device, w.slot, w.digest, w.variant,
+  SELECT date_part('epoch', w.ended_at) * 1000 "endedAt", w.device, w.slot, w.digest, w.variant,
          ${place},
          1 windows, w.ok, w.errors, w.sheds, coalesce(w.restarts, 0) restarts, w.compute_cpu_us::float8 "computeCpuUs",
          w.queue_depth_max "queueDepthMax", w.rss_bytes::float8 "rssBytesMax",
          w.temperature_max_c::float8 "temperatureMaxC", ${evidenceKeys.map((key) => `(${evidenceSums[key].ofWindow('w')})::float8 "${key}"`).join(', ')},
          ${sketches('w')}
-  FROM ${source} w LEFT JOIN device d ON d.id = w.device WHERE w.id > $1 AND w.id <= $2 ORDER BY w.id LIMIT $3`;
+  FROM ${source} w LEFT JOIN device d ON d.id = w.device WHERE w.id > $1 AND w.id <= $2`;
 
 /** Windows, the tables they are rolled up into, and how far that is. */
 @Injectable()
@@ -43,8 +43,8 @@ export class RollupRepository {
     return this.db.transaction(work);
   }
 
-  async windows(tx: EntityManager, after: number, upTo: number, limit: number): Promise<RolledWindow[]> {
-    const rows = await tx.query<(Omit<RolledWindow, 'figures'> & Flat)[]>(windowsSql, [after, upTo, limit]);
+  async windows(tx: EntityManager, after: number, upTo: number): Promise<RolledWindow[]> {
+    const rows = await tx.query<(Omit<RolledWindow, 'figures'> & Flat)[]>(windowsSql, [after, upTo]);
     return rows.map((row) => ({ ...row, figures: figuresOf(row) }));
   }
 

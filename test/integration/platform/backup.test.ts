@@ -100,6 +100,13 @@ describe('a backup', { timeout: 120_000 }, () => {
     await expect(backupTo(at('taken'))).rejects.toThrow(/exists already: name a folder that is not there yet/);
   });
 
+  it('that cannot begin says so at once, whatever is in the way', { timeout: 20_000 }, async () => {
+    writeFileSync(at('a-file'), '');
+    await expect(backupTo('/proc/nope')).rejects.toThrow(/^the backup \/proc\/nope can't be begun: ENOENT/);
+    await expect(backupTo('/proc/nope/deeper')).rejects.toThrow(/can't be begun: ENOENT/);
+    await expect(backupTo(at('a-file/backup'))).rejects.toThrow(/can't be written: ENOTDIR/);
+  });
+
   it('that fails leaves nothing behind', async () => {
     const order = { dataFolder: folder, artifacts, target: at('failed') };
     await expect(backup({ ...order, database: { kind: 'embedded', url: server.url.replace('5432', '5433') } })).rejects.toThrow();

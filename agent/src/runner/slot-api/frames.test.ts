@@ -85,11 +85,6 @@ describe('a frame of the slot’s source', () => {
   test.each([
     ['of bytes that are no picture', encoded(Uint8Array.of(1, 2, 3)), "the picture can't be read"],
     ['of too few pixels', pixels(new Uint8Array(5), 8, 8), 'it has 5 bytes, 8×8 pixels of 3 are 192'],
-    [
-      'of features',
-      { head: { ...head, payload: { kind: 'features' } }, payload: Buffer.from('{}') } satisfies Frame,
-      'colours@1.0.0 takes no features: send a JPEG, PNG or WebP',
-    ],
   ])('%s is refused, and held against the release', async (_what, frame, reason) => {
     const own = await serve(workshop, await workshop.smallRelease('colour'));
     expect(await refused(frame, own)).toContain(reason);
@@ -134,12 +129,26 @@ test('a crop of the device takes the place of the release’s, and boxes still l
   await own.close();
 });
 
-test('a stray file of another kind counts as an error of the release only while it could read nothing else', async () => {
+describe('a file of another kind among the source’s own', () => {
   const stray: Frame = { head: { ...head, payload: { kind: 'features' } }, payload: Buffer.from('{"a": 1}') };
-  const fresh = await serve(workshop, await workshop.smallRelease('colour'));
-  expect(await refused(stray, fresh)).toContain('takes no features');
-  await answer(encoded(await picture('red')), fresh);
-  expect(await refused(stray, fresh)).toContain('takes no features');
-  await fresh.close();
-  expect([sum(fresh.sent, 'ok'), sum(fresh.sent, 'errors')]).toEqual([1, 1]);
+  const why = 'colours@1.0.0 takes no features: send a JPEG, PNG or WebP';
+  const errorsAfter = async (frames: readonly Frame[]) => {
+    const fresh = await serve(workshop, await workshop.smallRelease('colour'));
+    for (const frame of frames) {
+      if (frame === stray) expect(await refused(frame, fresh)).toContain(why);
+      else await answer(frame, fresh);
+    }
+    await fresh.close();
+    return sum(fresh.sent, 'errors');
+  };
+
+  test('is no error of the release, though it be the first that comes after a swap', async () => {
+    expect(await errorsAfter([stray, encoded(await picture('red')), stray])).toBe(0);
+  });
+
+  test('is one where nothing else comes: five in a row end a probation', async () => {
+    expect(await errorsAfter(Array.from({ length: 4 }, () => stray))).toBe(0);
+    expect(await errorsAfter(Array.from({ length: 5 }, () => stray))).toBe(5);
+    expect(await errorsAfter(Array.from({ length: 6 }, () => stray))).toBe(6);
+  });
 });

@@ -1,8 +1,9 @@
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Artifacts } from '../artifacts.js';
 import { dataFormat, type DataFolder } from '../data-folder.js';
 import { nullWhenMissing, syncFolder } from '../durable-file.js';
+import { makeFolder } from '../make-folder.js';
 import { findCluster } from '../postgres/place.js';
 import { secretsFolder } from '../secrets.js';
 import { copyCluster } from './base-backup.js';
@@ -34,9 +35,8 @@ export async function backup({ dataFolder, artifacts, database, target: path }: 
     });
   if (found) throw new BackupError(`${target} exists already: name a folder that is not there yet`);
   const partial = `${target}.partial`;
+  await begin(partial, target);
   try {
-    await rm(partial, { recursive: true, force: true });
-    await mkdir(partial, { recursive: true, mode: 0o700 });
     const manifest = await fill(partial, dataFolder, artifacts, database.url);
     await rename(partial, target);
     await syncFolder(dirname(target));
@@ -44,6 +44,18 @@ export async function backup({ dataFolder, artifacts, database, target: path }: 
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw explain(error, target);
+  }
+}
+
+/** In a new folder; what an earlier one left there is thrown away. */
+async function begin(partial: string, target: string): Promise<void> {
+  try {
+    await rm(partial, { recursive: true, force: true });
+    await makeFolder(partial, 0o700);
+  } catch (error) {
+    const known = explain(error, target);
+    if (known instanceof BackupError) throw known;
+    throw new BackupError(`the backup ${target} can't be begun: ${(error as Error).message}`, { cause: error });
   }
 }
 
