@@ -28,11 +28,14 @@ export function fromColumns({ n, columns }: Columns): Record<string, unknown>[] 
     // A copy has its room at once: one that is filled field by field is moved to a larger place again and again.
     const record = like ? { ...like.first } : {};
     for (let k = 0; k < keys.length; k++) if (values[k]![i] !== null) record[keys[k]!] = values[k]![i];
-    if (!like) kinds.push({ has: values.map((column) => column[i] !== null), first: record });
+    if (!like && kinds.length < mostKinds) kinds.push({ has: values.map((column) => column[i] !== null), first: record });
     records.push(record);
   }
   return records;
 }
+
+/** Windows with and without what some boards can't tell, and vitals. To look through many more takes longer than it saves. */
+const mostKinds = 8;
 
 /** Records of the same fields. */
 type Kind = Readonly<{ has: readonly boolean[]; first: Record<string, unknown> }>;

@@ -58,12 +58,17 @@ describe('columns', () => {
     fc.dictionary(fc.string({ maxLength: 5 }), fc.integer()),
   );
   const key = fc.stringMatching(/^[a-z]{1,5}$/);
-  it('give the rows back', () =>
+  const few = fc.constantFrom('a', 'b', 'c', 'd');
+  it.each([
+    ['of all kinds', key],
+    ['of few kinds, over and over', few],
+  ])('give rows %s back', (_, names) =>
     fc.assert(
-      fc.property(fc.array(fc.dictionary(key, value, { maxKeys: 5 }), { maxLength: 20 }), (rows) => {
+      fc.property(fc.array(fc.dictionary(names, value, { maxKeys: 5 }), { maxLength: 60 }), (rows) => {
         expect(fromColumns(toColumns(rows))).toEqual(rows.map((row) => ({ ...row })));
       }),
-    ));
+    ),
+  );
 });
 
 describe('a payload', () => {
