@@ -124,6 +124,24 @@ describe('ingest', () => {
     expect(named).toEqual([['first 0'], ['live 0', 'away 0'], ['live 10', 'away 10']]);
   });
 
+  it('stores what is live without having read all of the backlog that came with it', async () => {
+    start();
+    const read = new Set<number>();
+    const slowly = (seq0: number) => () => {
+      read.add(seq0);
+      for (const until = performance.now() + 30; performance.now() < until;);
+      return { ...aBatch('away', seq0, 1), uptime: 10_000 };
+    };
+    const live = add(aBatch('live', 0, 1));
+    const away = Array.from({ length: 8 }, (_, i) => ingest.add({ bytes: 10, jsonBytes: 10, read: slowly(i) }));
+    await Promise.all([live, ...away]);
+    await shelf.asked.promise;
+    expect(read.size).toBeLessThan(8);
+    await ingest.stop();
+    expect(shelf.transactions[0]!.map(({ sender }) => sender.device)).toContain('live');
+    expect(shelf.transactions.flat()).toHaveLength(9);
+  });
+
   it('puts off backlog that it has no room for, takes what is sent again once, and goes on with what is live', async () => {
     start();
     const gate = Promise.withResolvers<void>();

@@ -19,8 +19,8 @@ type Parts = {
   putOff: () => void;
 };
 
-/** Reading holds up all else: others have a turn after so long. */
-const readForMs = 10;
+/** Reading holds up all else: others have a turn after so long. And what is live waits no longer than that for the backlog behind it to be read. */
+const reading = { turnMs: 10, mostMs: 100 };
 
 /** Batches that wait for a transaction: what is live before what is backlog, and neither starves. */
 export class WaitingBatches {
@@ -74,7 +74,8 @@ export class WaitingBatches {
   async #takeLive(most: number): Promise<ReceivedBatch[]> {
     const live: ReceivedBatch[] = [];
     let [records, read] = [0, 0];
-    let pauseAt = performance.now() + readForMs;
+    const begun = performance.now();
+    let pauseAt = begun + reading.turnMs;
     for (const end = this.#arrived.length; read < end && records < most;) {
       const waiting = this.#arrived[read++]!;
       this.#bytes.arrived -= waiting.bytes;
@@ -85,8 +86,9 @@ export class WaitingBatches {
         records += batch.records.length;
       } else if (batch) this.#putAside(batch, waiting);
       if (performance.now() < pauseAt) continue;
+      if (live.length > 0 && pauseAt - begun >= reading.mostMs) break;
       await turn();
-      pauseAt = performance.now() + readForMs;
+      pauseAt = performance.now() + reading.turnMs;
     }
     this.#arrived.splice(0, read);
     return live;
