@@ -29,14 +29,19 @@ export class ConnectionWatch {
   readonly #options: WatchOptions;
   readonly #silenceMs: number;
   readonly #watched = new WeakSet<Wired>();
+  /** Those that wait in the pool. */
+  readonly #idle = new Set<Wired>();
 
   constructor(pool: pg.Pool, options: WatchOptions) {
     this.#options = options;
     this.#silenceMs = options.silenceMs ?? 20_000;
     pool.on('acquire', (client) => this.#watch(client as Wired));
+    pool.on('release', (_, client) => this.#idle.add(client as Wired));
+    pool.on('remove', (client) => this.#idle.delete(client as Wired));
   }
 
   #watch(client: Wired): void {
+    this.#idle.delete(client);
     if (this.#watched.has(client)) return;
     this.#watched.add(client);
     const { stream } = client.connection;
@@ -52,6 +57,13 @@ export class ConnectionWatch {
     const reason = `nothing came from the database for ${this.#silenceMs / 1000} s`;
     this.#options.log?.warn({ backend: client.processID }, `${reason}: the connection is given up`);
     stream.destroy(new Error(`${reason}: the connection was given up`));
+    this.#giveUpIdle();
+  }
+
+  /** They went the same way: whoever took one next would wait as long again. */
+  #giveUpIdle(): void {
+    for (const { connection } of this.#idle) connection.stream.destroy(new Error('another connection to the database was gone'));
+    this.#idle.clear();
   }
 
   /** False as well where the server can't be reached. */

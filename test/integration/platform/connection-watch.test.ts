@@ -54,6 +54,16 @@ it('a statement is given up where the way to the database is gone without a word
   expect((await pool.query('SELECT n FROM counted')).rows).toEqual([{ n: 10 }]);
 });
 
+it('what waits in the pool is given up with it, so that the next statement finds a new way', async () => {
+  const pool = aPool();
+  const [{ client, lost }, ...others] = [await aClient(pool), await aClient(pool), await aClient(pool)];
+  for (const other of others) other.client.release();
+  relay.halfOpen(1, () => 0);
+  await expect(client.query('SELECT 1')).rejects.toThrow('nothing came from the database');
+  client.release(await lost);
+  expect((await pool.query('SELECT 7 n')).rows).toEqual([{ n: 7 }]);
+});
+
 it('a statement may take long', async () => {
   expect((await aPool().query(`SELECT pg_sleep(${(4 * silenceMs) / 1000}), 7 n`)).rows).toEqual([{ pg_sleep: '', n: 7 }]);
 });
