@@ -159,11 +159,13 @@ describe('the embedded PostgreSQL', { timeout: 60_000 }, () => {
         );
       }
     });
-    for (const round of [1, 2]) {
+    for (let round = 0; round < 2; round++) {
       const before = committed;
       await until(() => committed > before + 50, 'rows were written');
+      // One that was started over what the dead one's backends still held may have ended, too.
+      const deaths = exits.length;
       process.kill(server.pid!, 'SIGKILL');
-      await until(() => exits.length === round, 'the death was noticed');
+      await until(() => exits.length > deaths, 'the death was noticed');
       await until(() => answers(server.url), 'the server answers again', 20_000);
     }
     stop = true;
