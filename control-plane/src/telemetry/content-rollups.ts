@@ -1,5 +1,5 @@
 import type { BaselineCounts } from '@flotilla/protocol';
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Counters } from '../platform/counters.js';
 import { Leader } from '../platform/leader.js';
@@ -32,9 +32,8 @@ const windowsSql = `
 
 /** What windows say of classes, scores and inputs into that of each device's hours and days. Seldom: nobody waits for it, and it takes time. */
 @Injectable()
-export class ContentRollups implements OnApplicationBootstrap, OnApplicationShutdown {
+export class ContentRollups extends RollUp {
   readonly watermark: IdWatermark;
-  readonly #rollUp: RollUp;
 
   constructor(
     @Inject(DataSource) db: DataSource,
@@ -42,28 +41,15 @@ export class ContentRollups implements OnApplicationBootstrap, OnApplicationShut
     @Inject(Counters) counters: Counters,
     @Inject(LOGGER) log: Logger,
   ) {
-    this.watermark = new IdWatermark(db, 'telemetry_window', 'window_contents');
-    const made = {
-      what: 'classes and inputs',
-      everyMs,
-      watermark: this.watermark,
-      transaction: <T>(work: (tx: EntityManager) => Promise<T>) => db.transaction(work),
-      take,
-      took: ({ rows }: Taken) => counters.count('rollup.contents', rows),
-    };
-    this.#rollUp = new RollUp(made, leader, counters, log);
+    const watermark = new IdWatermark(db, 'telemetry_window', 'window_contents');
+    super({ what: 'classes and inputs', everyMs, watermark, transaction: (work) => db.transaction(work) }, leader, counters, log);
+    this.watermark = watermark;
   }
 
-  onApplicationBootstrap(): void {
-    this.#rollUp.start();
-  }
+  protected override take = take;
 
-  onApplicationShutdown(): Promise<void> {
-    return this.#rollUp.stop();
-  }
-
-  catchUp(): Promise<void> {
-    return this.#rollUp.catchUp();
+  protected override took({ rows }: Taken): void {
+    this.counters.count('rollup.contents', rows);
   }
 }
 

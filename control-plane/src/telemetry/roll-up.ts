@@ -1,3 +1,4 @@
+import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Counters } from '../platform/counters.js';
 import { AppError } from '../platform/errors.js';
@@ -14,13 +15,10 @@ type Made = Readonly<{
   everyMs: number;
   watermark: IdWatermark;
   transaction: <T>(work: (tx: EntityManager) => Promise<T>) => Promise<T>;
-  /** Adds as much of the span as one transaction takes. */
-  take: (tx: EntityManager, span: IdSpan) => Promise<Taken>;
-  took?: (taken: Taken, ms: number) => void;
 }>;
 
 /** The leader's hand: what came since its last look goes into what is made of it, each row exactly once. */
-export class RollUp {
+export abstract class RollUp implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #stop = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -28,17 +26,21 @@ export class RollUp {
   constructor(
     private readonly made: Made,
     private readonly leader: Leader,
-    private readonly counters: Counters,
+    protected readonly counters: Counters,
     private readonly log: Logger,
   ) {}
 
-  start(): void {
+  /** Adds as much of the span as one transaction takes. */
+  protected abstract take(tx: EntityManager, span: IdSpan): Promise<Taken>;
+  protected abstract took(taken: Taken, ms: number): void;
+
+  onApplicationBootstrap(): void {
     this.#timer = setTimeout(() => {
-      this.#looking = this.#look().finally(() => this.#stop.signal.aborted || this.start());
+      this.#looking = this.#look().finally(() => this.#stop.signal.aborted || this.onApplicationBootstrap());
     }, this.made.everyMs);
   }
 
-  async stop(): Promise<void> {
+  async onApplicationShutdown(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#timer);
     await this.#looking;
@@ -65,17 +67,17 @@ export class RollUp {
   /** False when nothing is left. */
   async #step(upTo: number, at: Date): Promise<boolean> {
     const begun = performance.now();
-    const { watermark, transaction, take, took } = this.made;
+    const { watermark, transaction } = this.made;
     const taken = await transaction(async (tx) => {
       const from = await watermark.lock(tx);
       if (from > upTo) return { rows: 0, last: from };
-      const its = from === upTo ? { rows: 0, last: upTo } : await take(tx, { from, upTo });
+      const its = from === upTo ? { rows: 0, last: upTo } : await this.take(tx, { from, upTo });
       await watermark.move(tx, its.last, its.last === upTo ? at : undefined);
       // At the end: until then nobody waits for the lease's row, and whoever leads by now waits for the watermark's.
       await this.leader.check(tx);
       return its;
     });
-    took?.(taken, performance.now() - begun);
+    this.took(taken, performance.now() - begun);
     return taken.last < upTo;
   }
 }

@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { Counters } from '../platform/counters.js';
 import { Leader } from '../platform/leader.js';
@@ -15,40 +15,19 @@ const step = { portion: 2000, rows: 4000, ms: 500 };
 
 /** Windows as they come into the rollups of devices and of the fleet. */
 @Injectable()
-export class Rollups implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #rollUp: RollUp;
-
+export class Rollups extends RollUp {
   constructor(
     @Inject(RollupRepository) private readonly rollups: RollupRepository,
     @Inject(JustStored) private readonly justStored: JustStored,
     @Inject(Leader) leader: Leader,
-    @Inject(Counters) private readonly counters: Counters,
+    @Inject(Counters) counters: Counters,
     @Inject(LOGGER) log: Logger,
   ) {
-    const made = {
-      what: 'telemetry',
-      everyMs,
-      watermark: rollups.watermark,
-      transaction: <T>(work: (tx: EntityManager) => Promise<T>) => rollups.transaction(work),
-      take: (tx: EntityManager, span: IdSpan) => this.#take(tx, span),
-      took: (taken: Taken, ms: number) => this.#took(taken, ms),
-    };
-    this.#rollUp = new RollUp(made, leader, counters, log);
+    const { watermark } = rollups;
+    super({ what: 'telemetry', everyMs, watermark, transaction: (work) => rollups.transaction(work) }, leader, counters, log);
   }
 
-  onApplicationBootstrap(): void {
-    this.#rollUp.start();
-  }
-
-  onApplicationShutdown(): Promise<void> {
-    return this.#rollUp.stop();
-  }
-
-  catchUp(): Promise<void> {
-    return this.#rollUp.catchUp();
-  }
-
-  async #take(tx: EntityManager, { from, upTo }: IdSpan): Promise<Taken> {
+  protected override async take(tx: EntityManager, { from, upTo }: IdSpan): Promise<Taken> {
     const sums = new LevelSums();
     const { windows, last } = await this.#read(tx, { from, upTo, until: performance.now() + step.ms }, sums);
     const all = sums.finish();
@@ -56,7 +35,7 @@ export class Rollups implements OnApplicationBootstrap, OnApplicationShutdown {
     return { rows: windows, last };
   }
 
-  #took({ rows }: Taken, ms: number): void {
+  protected override took({ rows }: Taken, ms: number): void {
     this.counters.count('rollup.windows', rows);
     this.counters.count('rollup.steps');
     this.counters.count('rollup.ms', Math.round(ms));

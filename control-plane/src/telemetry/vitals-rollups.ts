@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Counters } from '../platform/counters.js';
 import { Leader } from '../platform/leader.js';
@@ -39,9 +39,8 @@ const rollUpSql = `
 
 /** Vitals into those of each device's hours and days: by the database, which has them at hand. */
 @Injectable()
-export class VitalsRollups implements OnApplicationBootstrap, OnApplicationShutdown {
+export class VitalsRollups extends RollUp {
   readonly watermark: IdWatermark;
-  readonly #rollUp: RollUp;
 
   constructor(
     @Inject(DataSource) db: DataSource,
@@ -49,28 +48,15 @@ export class VitalsRollups implements OnApplicationBootstrap, OnApplicationShutd
     @Inject(Counters) counters: Counters,
     @Inject(LOGGER) log: Logger,
   ) {
-    this.watermark = new IdWatermark(db, 'vitals');
-    const made = {
-      what: 'vitals',
-      everyMs,
-      watermark: this.watermark,
-      transaction: <T>(work: (tx: EntityManager) => Promise<T>) => db.transaction(work),
-      take,
-      took: ({ rows }: Taken) => counters.count('rollup.vitals', rows),
-    };
-    this.#rollUp = new RollUp(made, leader, counters, log);
+    const watermark = new IdWatermark(db, 'vitals');
+    super({ what: 'vitals', everyMs, watermark, transaction: (work) => db.transaction(work) }, leader, counters, log);
+    this.watermark = watermark;
   }
 
-  onApplicationBootstrap(): void {
-    this.#rollUp.start();
-  }
+  protected override take = take;
 
-  onApplicationShutdown(): Promise<void> {
-    return this.#rollUp.stop();
-  }
-
-  catchUp(): Promise<void> {
-    return this.#rollUp.catchUp();
+  protected override took({ rows }: Taken): void {
+    this.counters.count('rollup.vitals', rows);
   }
 }
 
